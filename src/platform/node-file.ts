@@ -1,0 +1,130 @@
+import {
+  fdatasync,
+  close as fsClose,
+  read as fsRead,
+  fstat,
+  ftruncate,
+  type Stats,
+  writev,
+} from "node:fs";
+import { concat } from "../base/bytes.ts";
+import type { Position } from "../base/units.ts";
+import type { File } from "./file-system.ts";
+import { call } from "./node-call.ts";
+
+/** Most parts of one gathered write: IOV_MAX of Linux and macOS. */
+const PARTS_MAX = 1024;
+
+/**
+ * An open file over the callbacks of `node:fs`.
+ *
+ * Not over `FileHandle`: that is slower (see bench), and closes itself with a
+ * warning when it is collected.
+ */
+export class NodeFile implements File {
+  readonly #fd: number;
+  readonly #syncsAfterWrite: boolean;
+  #running = 0;
+  #isClosed = false;
+  #whenIdle: (() => void) | undefined;
+
+  /** @param options.syncsAfterWrite for platforms that have no O_DSYNC */
+  constructor(fd: number, options: { readonly syncsAfterWrite: boolean }) {
+    this.#fd = fd;
+    this.#syncsAfterWrite = options.syncsAfterWrite;
+  }
+
+  size(): Promise<number> {
+    return this.#use(async () => (await call<Stats>((done) => fstat(this.#fd, done))).size);
+  }
+
+  read(target: Uint8Array, at: Position): Promise<number> {
+    return this.#use(async () => {
+      let got = 0;
+      while (got < target.length) {
+        const count = await this.#readSome(got === 0 ? target : target.subarray(got), at + got);
+        if (count === 0) break;
+        got += count;
+      }
+      return got;
+    });
+  }
+
+  write(parts: readonly Uint8Array[], at: Position): Promise<void> {
+    return this.#use(async () => {
+      let rest = gather(parts);
+      let next: number = at;
+      while (rest.length > 0) {
+        const count = await this.#writeSome(rest, next);
+        next += count;
+        rest = skipBytes(rest, count);
+      }
+      if (this.#syncsAfterWrite) await call((done) => fdatasync(this.#fd, done));
+    });
+  }
+
+  truncate(sizeBytes: number): Promise<void> {
+    return this.#use(() => call((done) => ftruncate(this.#fd, sizeBytes, done)));
+  }
+
+  sync(): Promise<void> {
+    return this.#use(() => call((done) => fdatasync(this.#fd, done)));
+  }
+
+  async close(): Promise<void> {
+    this.#refuseClosed();
+    this.#isClosed = true;
+    // The system gives the number to the next file that is opened: a call that
+    // still waits for a thread would then reach into that one.
+    if (this.#running > 0) {
+      await new Promise<void>((resolve) => {
+        this.#whenIdle = resolve;
+      });
+    }
+    await call((done) => fsClose(this.#fd, done));
+  }
+
+  #readSome(target: Uint8Array, at: number): Promise<number> {
+    return call((done) => fsRead(this.#fd, target, 0, target.length, at, done));
+  }
+
+  #writeSome(parts: readonly Uint8Array[], at: number): Promise<number> {
+    return call((done) => writev(this.#fd, parts, at, done));
+  }
+
+  async #use<T>(work: () => Promise<T>): Promise<T> {
+    this.#refuseClosed();
+    this.#running += 1;
+    try {
+      return await work();
+    } finally {
+      this.#running -= 1;
+      if (this.#running === 0) this.#whenIdle?.();
+    }
+  }
+
+  #refuseClosed(): void {
+    if (this.#isClosed) throw Object.assign(new Error("EBADF: file is closed"), { code: "EBADF" });
+  }
+}
+
+/** Parts without empty ones, neighbours joined when they are too many for one call. */
+function gather(parts: readonly Uint8Array[]): readonly Uint8Array[] {
+  const filled = parts.filter((part) => part.length > 0);
+  if (filled.length <= PARTS_MAX) return filled;
+  const groupSize = Math.ceil(filled.length / PARTS_MAX);
+  const groups: Uint8Array[] = [];
+  for (let at = 0; at < filled.length; at += groupSize) {
+    groups.push(concat(filled.slice(at, at + groupSize)));
+  }
+  return groups;
+}
+
+function skipBytes(parts: readonly Uint8Array[], count: number): readonly Uint8Array[] {
+  let skip = count;
+  for (const [at, part] of parts.entries()) {
+    if (skip < part.length) return [part.subarray(skip), ...parts.slice(at + 1)];
+    skip -= part.length;
+  }
+  return [];
+}
