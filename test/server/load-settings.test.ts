@@ -1,0 +1,189 @@
+import assert from "node:assert/strict";
+import { mkdtemp, rm, writeFile } from "node:fs/promises";
+import { tmpdir } from "node:os";
+import { join } from "node:path";
+import { test } from "node:test";
+import {
+  isLoopback,
+  loadSettings,
+  parseConfig,
+  resolveSettings,
+  SettingError,
+} from "../../src/server/load-settings.ts";
+import { envNameOf, SETTING_NAMES, settingOf } from "../../src/server/settings.ts";
+
+function failure(run: () => unknown): string {
+  try {
+    run();
+  } catch (thrown) {
+    assert.ok(thrown instanceof SettingError, String(thrown));
+    return thrown.message;
+  }
+  assert.fail("nothing was thrown");
+}
+
+const NONE = { flags: {}, env: {} };
+
+test("a misspelt key of the file is an error that suggests the right one", () => {
+  const file = { path: "p.toml", values: { "data-dirr": "x" } };
+  const message = failure(() => resolveSettings({ ...NONE, file }));
+  assert.equal(
+    message,
+    'Cannot read p.toml: "data-dirr" is not a setting. Did you mean "data-dir"?',
+  );
+});
+
+test("a value that does not fit says where it came from and what to write", () => {
+  const flag = (name: string, value: string) =>
+    failure(() => resolveSettings({ ...NONE, flags: { [name]: value } }));
+  assert.equal(
+    flag("request-bytes-max", "64MB"),
+    'Cannot read --request-bytes-max: "64MB" is not a size, write 1048576, 64MiB or 1GiB',
+  );
+  assert.equal(
+    flag("request-bytes-max", "1"),
+    'Cannot read --request-bytes-max: "1" is out of range, write 64KiB to 1GiB',
+  );
+  assert.equal(
+    flag("drain-timeout", "1.5s"),
+    'Cannot read --drain-timeout: "1.5s" is not a duration, write 500ms, 30s, 5m, 1h or 7d',
+  );
+  assert.equal(
+    flag("sync", "sometimes"),
+    'Cannot read --sync: "sometimes" is not known, write always or none',
+  );
+  assert.equal(
+    flag("listen", "8400"),
+    'Cannot read --listen: "8400" is not an address, write 127.0.0.1:8400, localhost:0 or [::1]:8400',
+  );
+  assert.match(
+    failure(() => resolveSettings({ flags: {}, env: { PROGLOG_SYNC: "x" } })),
+    /^Cannot read PROGLOG_SYNC: /,
+  );
+  const file = { path: "p.toml", values: { sync: "x" } };
+  assert.match(
+    failure(() => resolveSettings({ ...NONE, file })),
+    /^Cannot read "sync" in p.toml: /,
+  );
+});
+
+test("TLS files that only make sense together are asked for together", () => {
+  const flags = (given: Record<string, string>) =>
+    failure(() => resolveSettings({ flags: given, env: {} }));
+  assert.match(flags({ "tls-cert": "c" }), /set --tls-key too$/);
+  assert.match(flags({ "tls-key": "c" }), /set --tls-cert too$/);
+  assert.match(flags({ "tls-client-ca": "c" }), /set --tls-cert and --tls-key too$/);
+});
+
+test("an address that other machines reach needs client certificates or a word from the operator", () => {
+  const listen = (address: string, more: Record<string, string> = {}) =>
+    resolveSettings({ flags: { listen: address, ...more }, env: {} });
+  const tls = { "tls-cert": "c", "tls-key": "k" };
+  assert.match(
+    failure(() => listen("0.0.0.0:1")),
+    /--allow-insecure-public$/,
+  );
+  assert.match(
+    failure(() => listen("[::]:1")),
+    /--allow-insecure-public$/,
+  );
+  assert.match(
+    failure(() => listen("0.0.0.0:1", tls)),
+    /--allow-insecure-public$/,
+  );
+  listen("0.0.0.0:1", { ...tls, "tls-client-ca": "a" });
+  listen("0.0.0.0:1", { "allow-insecure-public": "on" });
+  listen("127.8.9.1:1");
+});
+
+test("isLoopback() is true only for this machine", () => {
+  for (const host of ["127.0.0.1", "127.255.0.1", "::1", "0:0:0:0:0:0:0:1", "localhost"]) {
+    assert.equal(isLoopback(host), true, host);
+  }
+  for (const host of ["0.0.0.0", "::", "128.0.0.1", "::2", "127.example.com", "fe80::1", "1::1"]) {
+    assert.equal(isLoopback(host), false, host);
+  }
+});
+
+test("an origin that is none is refused", () => {
+  const message = failure(() =>
+    resolveSettings({ flags: { "cors-origins": "example.com" }, env: {} }),
+  );
+  assert.match(message, /"example.com" is not an origin/);
+});
+
+test("a flag wins over the environment, that over the file, that over the default", () => {
+  const file = { path: "p.toml", values: { "data-dir": "file", "log-level": "warn" } };
+  const env = { PROGLOG_DATA_DIR: "env", PROGLOG_LOG_LEVEL: "" };
+  const from = (sources: Parameters<typeof resolveSettings>[0]) => {
+    const { settings, origins } = resolveSettings(sources);
+    return [settings["data-dir"], origins["data-dir"]];
+  };
+  assert.deepEqual(from({ flags: { "data-dir": "flag" }, env, file }), ["flag", "flag"]);
+  assert.deepEqual(from({ flags: {}, env, file }), ["env", "environment"]);
+  assert.deepEqual(from({ flags: {}, env: {}, file }), ["file", "file"]);
+  assert.deepEqual(from(NONE), ["./data", "default"]);
+  const { settings } = resolveSettings({ flags: {}, env, file });
+  assert.equal(settings["log-level"], "warn", "an empty variable counts as not set");
+});
+
+test("a misspelt variable is a warning, one of Kubernetes is nothing", () => {
+  const env = {
+    PROGLOG_LISTN: "x",
+    PROGLOG_PORT: "tcp://10.0.0.1:8400",
+    PROGLOG_PORT_8400_TCP_ADDR: "10.0.0.1",
+    PROGLOG_SERVICE_HOST: "10.0.0.1",
+    PROGLOG_HEADLESS_SERVICE_PORT_GRPC: "8400",
+    PROGLOG_SERVER: "127.0.0.1:8400",
+  };
+  const { warnings } = resolveSettings({ flags: {}, env });
+  assert.deepEqual(warnings, [
+    'PROGLOG_LISTN is not a setting and is ignored. Did you mean "PROGLOG_LISTEN"?',
+  ]);
+});
+
+test("the default of every setting is printed as text that parses to itself", () => {
+  for (const name of SETTING_NAMES) {
+    const { type, fallback } = settingOf(name);
+    assert.deepEqual(type.parse(type.print(fallback)), fallback, name);
+    assert.match(envNameOf(name), /^PROGLOG_[A-Z_]+$/);
+  }
+});
+
+test("a file holds texts, numbers, switches and lists", () => {
+  const values = parseConfig(
+    "p.toml",
+    'listen = "localhost:1"\ntopics-max = 7\nreflection = false\ncors-origins = ["https://a", "https://b"]\n',
+  );
+  const { settings } = resolveSettings({ ...NONE, file: { path: "p.toml", values } });
+  assert.deepEqual(settings.listen, { host: "localhost", port: 1 });
+  assert.equal(settings["topics-max"], 7);
+  assert.equal(settings.reflection, false);
+  assert.deepEqual(settings["cors-origins"], ["https://a", "https://b"]);
+});
+
+test("a file with a fault says where it is", () => {
+  assert.match(
+    failure(() => parseConfig("p.toml", "a = 1\nb = = 2\n")),
+    /^Cannot read p.toml: .* at 2:/,
+  );
+  assert.match(
+    failure(() => parseConfig("p.toml", "[listen]\nx = 1\n")),
+    /^Cannot read "listen" in p/,
+  );
+});
+
+test("a file that was named must exist", async () => {
+  const dir = await mkdtemp(join(tmpdir(), "proglog-settings-"));
+  try {
+    const missing = join(dir, "none.toml");
+    await assert.rejects(loadSettings({ config: missing }, {}), /none.toml: ENOENT/);
+    const present = join(dir, "p.toml");
+    await writeFile(present, 'data-dir = "elsewhere"\n');
+    const loaded = await loadSettings({}, { PROGLOG_CONFIG: present });
+    assert.equal(loaded.settings["data-dir"], "elsewhere");
+    assert.equal(loaded.file, present);
+  } finally {
+    await rm(dir, { recursive: true });
+  }
+});
