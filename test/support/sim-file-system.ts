@@ -1,9 +1,9 @@
-import { concat } from "../../src/base/bytes.ts";
-import type { Position } from "../../src/base/units.ts";
 import type { File, FileSystem, OpenOptions } from "../../src/platform/file-system.ts";
 import { integerFrom } from "./prng.ts";
-import { SimDirNode, SimFileNode, type SimNode } from "./sim-disk.ts";
+import type { SimFileNode } from "./sim-disk.ts";
 import { SimCrash, SimFaults, type SimMatch, type SimOperation, simError } from "./sim-faults.ts";
+import { SimFile, type SimRun, type SimWork } from "./sim-file.ts";
+import { SimTree } from "./sim-tree.ts";
 
 export { SimCrash } from "./sim-faults.ts";
 
@@ -13,18 +13,8 @@ export type StepCallback = (step: number, op: SimOperation, path: string) => voi
 export interface SimOptions {
   /** Most microtask turns that an operation takes before it happens, and again before it resolves. Default 3. */
   readonly turnsMax?: number;
-}
-
-/** One operation. Nothing of it may be asynchronous: time passes around it only. */
-interface Work<T> {
-  /** Does it; throws a platform error when it cannot. */
-  readonly apply: () => T;
-  /** Does a part of it: the disk failed or the machine stopped meanwhile. Absent: same as `apply`. */
-  readonly applyPart?: () => void;
-  /** At the moment that it resolves. */
-  readonly finish?: (value: T) => void;
-  /** When a fault was asked for. Absent: nothing happens but the rejection. */
-  readonly fail?: (code: string) => void;
+  /** The disk. Default: an empty one. */
+  readonly tree?: SimTree;
 }
 
 /**
@@ -57,7 +47,7 @@ export class SimFileSystem implements FileSystem {
   readonly #random: () => number;
   readonly #turnsMax: number;
   readonly #faults = new SimFaults();
-  #root: SimDirNode;
+  readonly #tree: SimTree;
   #capacityBytes = Number.POSITIVE_INFINITY;
   #onStep: StepCallback | undefined;
   #steps = 0;
@@ -67,25 +57,14 @@ export class SimFileSystem implements FileSystem {
   constructor(random: () => number, options: SimOptions = {}) {
     this.#random = random;
     this.#turnsMax = options.turnsMax ?? 3;
-    this.#root = new SimDirNode();
+    this.#tree = options.tree ?? new SimTree();
   }
 
   /** A disk that holds `files` (as {@link dump} gives them), all synced. */
   static fromDump(random: () => number, files: ReadonlyMap<string, Uint8Array>): SimFileSystem {
-    const result = new SimFileSystem(random);
-    for (const [path, content] of files) {
-      const parts = split(path);
-      const name = parts.pop() ?? "";
-      let dir = result.#root;
-      for (const part of parts) {
-        const found = dir.live.get(part) ?? new SimDirNode();
-        if (found.kind === "file") throw simError("ENOTDIR", "open", path);
-        dir.addSynced(part, found);
-        dir = found;
-      }
-      dir.addSynced(name, new SimFileNode(content.slice()));
-    }
-    return result;
+    const tree = new SimTree();
+    for (const [path, content] of files) tree.addSynced(path, content);
+    return new SimFileSystem(random, { tree });
   }
 
   /** Operations begun in this life. */
@@ -131,14 +110,14 @@ export class SimFileSystem implements FileSystem {
   /** Sizes of all files. */
   get usedBytes(): number {
     let total = 0;
-    for (const [, node] of walk(this.#root)) total += node.size;
+    for (const [, node] of this.#tree.files()) total += node.size;
     return total;
   }
 
   /** All files as programs see them, by path, in byte order of their names. */
   dump(): Map<string, Uint8Array> {
     const result = new Map<string, Uint8Array>();
-    for (const [path, node] of walk(this.#root)) result.set(path, node.contents());
+    for (const [path, node] of this.#tree.files()) result.set(path, node.contents());
     return result;
   }
 
@@ -150,7 +129,7 @@ export class SimFileSystem implements FileSystem {
     if (this.#isCut) throw new Error("Cannot cut the power twice");
     this.#isCut = true;
     this.#stop(new SimCrash());
-    this.#root = this.#root.afterPowerCut(
+    this.#tree.cutPower(
       { data: survival ?? this.#mood(), entries: survival ?? this.#mood() },
       this.#random,
     );
@@ -159,96 +138,64 @@ export class SimFileSystem implements FileSystem {
   /** Begins the next life on the same disk; see above. Faults and callbacks do not carry over. */
   reopen(): SimFileSystem {
     this.#stop(new SimCrash());
-    const next = new SimFileSystem(this.#random, { turnsMax: this.#turnsMax });
-    next.#root = this.#root;
+    const next = new SimFileSystem(this.#random, { turnsMax: this.#turnsMax, tree: this.#tree });
     next.#capacityBytes = this.#capacityBytes;
     return next;
   }
 
   list(dir: string): Promise<readonly string[]> {
-    return this.#run("list", dir, {
-      apply: () => sortNames([...this.#dir(dir, "list").live.keys()]),
-    });
+    return this.#run("list", dir, { apply: () => this.#tree.list(dir) });
   }
 
   makeDir(dir: string): Promise<void> {
-    return this.#run("makeDir", dir, {
-      apply: () => {
-        let parent = this.#root;
-        for (const part of split(dir)) {
-          const found = parent.live.get(part);
-          const child = found ?? new SimDirNode();
-          if (child.kind === "file") throw simError("EEXIST", "makeDir", dir);
-          if (found === undefined) parent.change(new Map([[part, child]]));
-          parent = child;
-        }
-      },
-    });
+    return this.#run("makeDir", dir, { apply: () => this.#tree.makeDir(dir) });
   }
 
   open(path: string, options: OpenOptions): Promise<File> {
     return this.#run("open", path, {
       apply: () => {
-        const run: Run = (op, work) => this.#run(op, path, work);
+        const run: SimRun = (op, work) => this.#run(op, path, work);
         const room = (node: SimFileNode) => this.#room(node);
-        const node = this.#openNode(path, options);
+        const node = this.#tree.open(path, options);
         return new SimFile({ node, options, run, room, random: this.#random, path });
       },
     });
   }
 
   rename(from: string, to: string): Promise<void> {
-    return this.#run("rename", from, { apply: () => this.#rename(from, to) });
+    return this.#run("rename", from, { apply: () => this.#tree.rename(from, to) });
   }
 
   remove(path: string): Promise<void> {
-    return this.#run("remove", path, {
-      apply: () => {
-        if (!this.#isThere(path)) return;
-        const { dir, name } = this.#place(path, "remove");
-        const node = dir.live.get(name);
-        if (node === undefined) return;
-        if (node.kind === "dir") throw simError("EISDIR", "remove", path);
-        dir.change(new Map([[name, undefined]]));
-      },
-    });
+    return this.#run("remove", path, { apply: () => this.#tree.remove(path) });
   }
 
   removeDir(dir: string): Promise<void> {
-    const removeAll = (isCut: boolean) => {
-      if (!this.#isThere(dir)) return;
-      const { dir: parent, name } = this.#place(dir, "removeDir");
-      const node = parent.live.get(name);
-      if (node === undefined) return;
-      if (node.kind === "dir") this.#empty(node, isCut);
-      if (!isCut) parent.change(new Map([[name, undefined]]));
-    };
+    const removePart = () => this.#tree.removeDir(dir, () => this.#random() < 0.5);
     return this.#run("removeDir", dir, {
-      apply: () => removeAll(false),
-      applyPart: () => removeAll(true),
-      fail: () => removeAll(true),
+      apply: () => this.#tree.removeDir(dir),
+      applyPart: removePart,
+      fail: removePart,
     });
   }
 
   exists(path: string): Promise<boolean> {
-    return this.#run("exists", path, {
-      apply: () => this.#isThere(path),
-    });
+    return this.#run("exists", path, { apply: () => this.#tree.exists(path) });
   }
 
-  syncDir(dir: string): Promise<void> {
+  async syncDir(dir: string): Promise<void> {
     const begin = () => {
-      const node = this.#dir(dir, "syncDir");
+      const node = this.#tree.dir(dir, "syncDir");
       return { node, sequence: node.sequence };
     };
-    return this.#run("syncDir", dir, {
+    await this.#run("syncDir", dir, {
       apply: begin,
       finish: ({ node, sequence }) => node.markDurable(sequence),
       fail: () => {
         const { node, sequence } = begin();
         node.failSync(sequence, this.#random);
       },
-    }).then(() => undefined);
+    });
   }
 
   #room(node: SimFileNode): number {
@@ -256,91 +203,7 @@ export class SimFileSystem implements FileSystem {
     return node.size + this.#capacityBytes - this.usedBytes;
   }
 
-  #rename(from: string, to: string): void {
-    const source = this.#place(from, "rename");
-    const target = this.#place(to, "rename");
-    const node = source.dir.live.get(source.name);
-    const replaced = target.dir.live.get(target.name);
-    if (node === undefined) throw simError("ENOENT", "rename", from);
-    if (node === replaced) return;
-    if (node.kind === "dir" && (node === target.dir || contains(node, target.dir))) {
-      throw simError("EINVAL", "rename", to);
-    }
-    if (replaced?.kind === "dir") {
-      if (node.kind === "file") throw simError("EISDIR", "rename", to);
-      if (replaced.live.size > 0) throw simError("ENOTEMPTY", "rename", to);
-    } else if (replaced !== undefined && node.kind === "dir") {
-      throw simError("ENOTDIR", "rename", to);
-    }
-    if (source.dir === target.dir) {
-      source.dir.change(
-        new Map<string, SimNode | undefined>([
-          [source.name, undefined],
-          [target.name, node],
-        ]),
-      );
-    } else {
-      target.dir.change(new Map([[target.name, node]]));
-      source.dir.change(new Map([[source.name, undefined]]));
-    }
-  }
-
-  #openNode(path: string, { mode }: OpenOptions): SimFileNode {
-    const { dir, name } = this.#place(path, "open");
-    const found = dir.live.get(name);
-    if (found !== undefined) {
-      if (mode === "create-new") throw simError("EEXIST", "open", path);
-      if (found.kind === "dir") throw simError("EISDIR", "open", path);
-      return found;
-    }
-    if (mode === "read" || mode === "write") throw simError("ENOENT", "open", path);
-    const made = new SimFileNode();
-    dir.change(new Map([[name, made]]));
-    return made;
-  }
-
-  #empty(dir: SimDirNode, isCut: boolean): void {
-    for (const [name, node] of dir.live) {
-      if (isCut && this.#random() < 0.5) continue;
-      if (node.kind === "dir") this.#empty(node, isCut);
-      if (node.kind === "file" || node.live.size === 0) dir.change(new Map([[name, undefined]]));
-    }
-  }
-
-  #isThere(path: string): boolean {
-    try {
-      return this.#find(path, "exists") !== undefined;
-    } catch {
-      return false;
-    }
-  }
-
-  #find(path: string, op: SimOperation): SimNode | undefined {
-    let node: SimNode | undefined = this.#root;
-    for (const part of split(path)) {
-      if (node === undefined) return undefined;
-      if (node.kind === "file") throw simError("ENOTDIR", op, path);
-      node = node.live.get(part);
-    }
-    return node;
-  }
-
-  #dir(path: string, op: SimOperation): SimDirNode {
-    const node = this.#find(path, op);
-    if (node === undefined) throw simError("ENOENT", op, path);
-    if (node.kind === "file") throw simError("ENOTDIR", op, path);
-    return node;
-  }
-
-  /** The folder that `path`'s last name is in. */
-  #place(path: string, op: SimOperation): { dir: SimDirNode; name: string } {
-    const parts = split(path);
-    const name = parts.pop();
-    if (name === undefined) throw simError("EBUSY", op, path);
-    return { dir: this.#dir(parts.join("/"), op), name };
-  }
-
-  async #run<T>(op: SimOperation, path: string, work: Work<T>): Promise<T> {
+  async #run<T>(op: SimOperation, path: string, work: SimWork<T>): Promise<T> {
     await this.#pause();
     this.#steps += 1;
     try {
@@ -385,127 +248,6 @@ export class SimFileSystem implements FileSystem {
     if (way < 0.4) return 1;
     return this.#random();
   }
-}
-
-type Run = <T>(op: SimOperation, work: Work<T>) => Promise<T>;
-
-interface SimFileParts {
-  readonly node: SimFileNode;
-  readonly options: OpenOptions;
-  readonly run: Run;
-  /** Size that the file can have on a disk of that capacity. */
-  readonly room: (node: SimFileNode) => number;
-  readonly random: () => number;
-  readonly path: string;
-}
-
-class SimFile implements File {
-  readonly #parts: SimFileParts;
-  #isClosed = false;
-
-  constructor(parts: SimFileParts) {
-    this.#parts = parts;
-  }
-
-  size(): Promise<number> {
-    return this.#run("size", { apply: () => this.#parts.node.size });
-  }
-
-  read(target: Uint8Array, at: Position): Promise<number> {
-    return this.#run("read", { apply: () => this.#parts.node.read(target, at) });
-  }
-
-  write(parts: readonly Uint8Array[], at: Position): Promise<void> {
-    const { node, options, random } = this.#parts;
-    const bytes = concat(parts);
-    const isSynced = options.syncWrites === true;
-    const writePart = () => {
-      const end = Math.min(this.#parts.room(node) - at, integerFrom(random, 0, bytes.length));
-      node.write(bytes.subarray(0, Math.max(0, end)), at);
-    };
-    return this.#run("write", {
-      apply: () => {
-        this.#refuseReader("write");
-        const fits = Math.max(0, Math.min(bytes.length, this.#parts.room(node) - at));
-        const isWhole = fits === bytes.length || at + bytes.length <= node.size;
-        const sequence = node.write(isWhole ? bytes : bytes.subarray(0, fits), at);
-        if (!isWhole) throw simError("ENOSPC", "write", this.#parts.path);
-        return sequence;
-      },
-      applyPart: writePart,
-      finish: (sequence) => {
-        if (isSynced) node.markOneDurable(sequence);
-      },
-      fail: (code) => {
-        writePart();
-        if (isSynced && code !== "ENOSPC") node.failSync(node.sequence, random);
-      },
-    }).then(() => undefined);
-  }
-
-  truncate(sizeBytes: number): Promise<void> {
-    const { node, room, path } = this.#parts;
-    return this.#run("truncate", {
-      apply: () => {
-        this.#refuseReader("truncate");
-        if (sizeBytes > Math.max(node.size, room(node))) throw simError("ENOSPC", "truncate", path);
-        if (sizeBytes !== node.size) node.truncate(sizeBytes);
-      },
-    });
-  }
-
-  sync(): Promise<void> {
-    const { node, random } = this.#parts;
-    return this.#run("sync", {
-      apply: () => node.sequence,
-      finish: (sequence) => node.markDurable(sequence),
-      fail: () => node.failSync(node.sequence, random),
-    }).then(() => undefined);
-  }
-
-  async close(): Promise<void> {
-    this.#refuseClosed("close");
-    this.#isClosed = true;
-    await this.#parts.run("close", { apply: () => undefined });
-  }
-
-  async #run<T>(op: SimOperation, work: Work<T>): Promise<T> {
-    this.#refuseClosed(op);
-    return await this.#parts.run(op, work);
-  }
-
-  #refuseClosed(op: SimOperation): void {
-    if (this.#isClosed) throw simError("EBADF", op, this.#parts.path);
-  }
-
-  #refuseReader(op: SimOperation): void {
-    if (this.#parts.options.mode === "read") throw simError("EBADF", op, this.#parts.path);
-  }
-}
-
-function* walk(dir: SimDirNode, prefix = ""): Generator<[string, SimFileNode]> {
-  for (const name of sortNames([...dir.live.keys()])) {
-    const node = dir.live.get(name);
-    if (node?.kind === "file") yield [prefix + name, node];
-    else if (node !== undefined) yield* walk(node, `${prefix}${name}/`);
-  }
-}
-
-function contains(dir: SimDirNode, wanted: SimDirNode): boolean {
-  for (const node of dir.live.values()) {
-    if (node === wanted || (node.kind === "dir" && contains(node, wanted))) return true;
-  }
-  return false;
-}
-
-function split(path: string): string[] {
-  const parts = path.split("/").filter((part) => part !== "" && part !== ".");
-  if (path.startsWith("/") || parts.includes("..")) throw new Error(`Path leaves root: ${path}`);
-  return parts;
-}
-
-function sortNames(names: string[]): string[] {
-  return names.sort((left, right) => Buffer.compare(Buffer.from(left), Buffer.from(right)));
 }
 
 function attempt(work: () => unknown): void {
