@@ -1,0 +1,186 @@
+import { assert } from "../base/assert.ts";
+import {
+  readVarint,
+  VARINT_BYTES_MAX,
+  type Varint,
+  varintSize,
+  viewOf,
+  writeU64,
+  writeVarint,
+} from "../base/bytes.ts";
+import type { Offset } from "../base/units.ts";
+import { crc32 } from "../platform/crc32.ts";
+import { HEADER_BYTES, RECORD_BYTES_MAX } from "./scan.ts";
+import { recordTooLarge, storeCorrupt } from "./storage-errors.ts";
+
+/**
+ * The envelope: what a topic's frame holds. This is the only file that knows it.
+ *
+ *     0        4         5      6       7
+ *     +--------+---------+------+-------+------------+-------------+------
+ *     | crc32  | version | kind | flags | raft index | append time | body
+ *     | u32 LE | 1       | u8   | u8    | varint     | varint, us  |
+ *     +--------+---------+------+-------+------------+-------------+------
+ *
+ * crc32 is over [length of data: u64 LE][offset: u64 LE][data from byte 4 on]. So a
+ * frame at a wrong place is not valid, and neither is a run of zeros. Neither length
+ * nor offset is stored twice: the one is the frame's header, the other its place.
+ *
+ * A frame that is valid but of an unknown version, kind or flag was written by a
+ * newer program: it is "unsupported", never cut, never guessed at.
+ */
+const CRC_BYTES = 4;
+const VERSION = 1;
+const VERSION_AT = 4;
+const KIND_AT = 5;
+const FLAGS_AT = 6;
+const RAFT_INDEX_AT = 7;
+const KIND_RECORD = 1;
+const KIND_REMOVED = 2;
+const FLAG_LAST_OF_BATCH = 1;
+
+/** Most bytes that the server adds to a body; the frame's header of 8 bytes is not included. */
+export const ENVELOPE_BYTES_MAX = RAFT_INDEX_AT + 2 * VARINT_BYTES_MAX;
+
+/** Records that are appended together, all or none. */
+export interface BatchInput {
+  /** Offset of the first record: the CRCs cover it. */
+  readonly firstOffset: Offset;
+  /** Raft's index of the entry that the batch came with. */
+  readonly raftIndex: number;
+  /** Microseconds since 1970, of all records of the batch. */
+  readonly appendTimeUs: number;
+  readonly bodies: readonly Uint8Array[];
+}
+
+/** Whole frames, one after the other, as they go to a store. Not changed after it was appended. */
+export interface FrameBatch {
+  readonly bytes: Uint8Array;
+  /** Where each frame ends in `bytes`; as many as there are frames. */
+  readonly ends: Uint32Array | readonly number[];
+  readonly count: number;
+  /** What the CRCs say; a log refuses the batch at another offset. Absent in raw frames. */
+  readonly firstOffset?: Offset | undefined;
+}
+
+export interface DecodedRecord {
+  readonly offset: Offset;
+  /** "removed": compaction left a hole; the body is empty. */
+  readonly kind: "record" | "removed";
+  readonly lastOfBatch: boolean;
+  readonly raftIndex: number;
+  readonly appendTimeUs: number;
+  /** A view, not a copy. */
+  readonly body: Uint8Array;
+}
+
+/** "damaged": not what was written there. "unsupported": written there by a newer program. */
+export type FrameCheck = "valid" | "damaged" | "unsupported";
+
+/** Length and offset as the CRC sees them. Shared: nothing here waits. */
+const crcPrefix = new Uint8Array(16);
+const crcPrefixView = viewOf(crcPrefix);
+const varint: Varint = { value: 0, next: -1 };
+
+/**
+ * Frames records of kind 1; the last one is marked as such.
+ *
+ * Hot: one allocation for all frames, so that a batch is one part of a gathered write.
+ *
+ * @throws RECORD_TOO_LARGE when a body with its envelope is over RECORD_BYTES_MAX
+ * @throws {RangeError} when the batch is over 4 GiB; topics allow far less
+ */
+export function encodeBatch(input: BatchInput): FrameBatch {
+  const { firstOffset, raftIndex, appendTimeUs, bodies } = input;
+  assert(Number.isSafeInteger(firstOffset + bodies.length), "Cannot frame: offset above 2^53-1");
+  assert(Number.isSafeInteger(raftIndex) && raftIndex >= 0, `Cannot frame raft index ${raftIndex}`);
+  assert(Number.isSafeInteger(appendTimeUs) && appendTimeUs >= 0, `Cannot frame ${appendTimeUs}`);
+  const envelopeBytes = RAFT_INDEX_AT + varintSize(raftIndex) + varintSize(appendTimeUs);
+  const frame = { envelopeBytes, raftIndex, appendTimeUs };
+  const bytes = new Uint8Array(frameBytes(bodies, envelopeBytes));
+  const view = viewOf(bytes);
+  const ends = new Uint32Array(bodies.length);
+  let at = 0;
+  let record = 0;
+  for (const body of bodies) {
+    const length = envelopeBytes + body.length;
+    const data = at + HEADER_BYTES;
+    view.setUint32(at, length, true); // The upper half stays 0: lengths are below 2^32.
+    writeEnvelope(bytes, data, frame);
+    if (record === bodies.length - 1) bytes[data + FLAGS_AT] = FLAG_LAST_OF_BATCH;
+    bytes.set(body, data + envelopeBytes);
+    at = data + length;
+    const checked = bytes.subarray(data + CRC_BYTES, at);
+    view.setUint32(data, frameCrc(checked, length, firstOffset + record), true);
+    ends[record] = at;
+    record += 1;
+  }
+  return { bytes, ends, count: bodies.length, firstOffset };
+}
+
+/** Says whether `data` is what was written at `offset`. */
+export function checkFrame(data: Uint8Array, offset: Offset): FrameCheck {
+  if (data.length <= VERSION_AT) return "damaged";
+  if (readCrc(data) !== frameCrc(data.subarray(CRC_BYTES), data.length, offset)) return "damaged";
+  const kind = data[KIND_AT];
+  if (data[VERSION_AT] !== VERSION) return "unsupported";
+  if (kind !== KIND_RECORD && kind !== KIND_REMOVED) return "unsupported";
+  if (((data[FLAGS_AT] ?? 0) & ~FLAG_LAST_OF_BATCH) !== 0) return "unsupported";
+  readVarint(data, RAFT_INDEX_AT, varint);
+  if (varint.next >= 0) readVarint(data, varint.next, varint);
+  return varint.next >= 0 ? "valid" : "unsupported";
+}
+
+/** @throws STORE_CORRUPT (metadata `offset`) when {@link checkFrame} does not find it valid */
+export function decodeRecord(data: Uint8Array, offset: Offset): DecodedRecord {
+  const found = checkFrame(data, offset);
+  if (found !== "valid") {
+    const state = found === "damaged" ? "its checksum does not fit" : "it is of a newer format";
+    throw storeCorrupt(`Cannot read the record at offset ${offset}: ${state}`, { offset });
+  }
+  readVarint(data, RAFT_INDEX_AT, varint);
+  const raftIndex = varint.value;
+  readVarint(data, varint.next, varint);
+  return {
+    offset,
+    kind: data[KIND_AT] === KIND_RECORD ? "record" : "removed",
+    lastOfBatch: ((data[FLAGS_AT] ?? 0) & FLAG_LAST_OF_BATCH) !== 0,
+    raftIndex,
+    appendTimeUs: varint.value,
+    body: data.subarray(varint.next),
+  };
+}
+
+function frameBytes(bodies: readonly Uint8Array[], envelopeBytes: number): number {
+  let total = 0;
+  for (const [record, body] of bodies.entries()) {
+    const recordBytes = envelopeBytes + body.length;
+    if (recordBytes > RECORD_BYTES_MAX) throw recordTooLarge(record, recordBytes);
+    total += HEADER_BYTES + recordBytes;
+  }
+  if (total >= 2 ** 32) throw new RangeError(`Cannot frame ${total} bytes: must be below 4 GiB`);
+  return total;
+}
+
+function writeEnvelope(
+  bytes: Uint8Array,
+  data: number,
+  frame: { readonly raftIndex: number; readonly appendTimeUs: number },
+): void {
+  bytes[data + VERSION_AT] = VERSION;
+  bytes[data + KIND_AT] = KIND_RECORD;
+  const next = writeVarint(bytes, data + RAFT_INDEX_AT, frame.raftIndex);
+  writeVarint(bytes, next, frame.appendTimeUs);
+}
+
+function frameCrc(checked: Uint8Array, length: number, offset: number): number {
+  writeU64(crcPrefixView, 0, length);
+  writeU64(crcPrefixView, 8, offset);
+  return crc32(checked, crc32(crcPrefix));
+}
+
+function readCrc(data: Uint8Array): number {
+  return (
+    ((data[0] ?? 0) | ((data[1] ?? 0) << 8) | ((data[2] ?? 0) << 16) | ((data[3] ?? 0) << 24)) >>> 0
+  );
+}
