@@ -18,8 +18,9 @@ const PARTS_MAX = 1024;
 /**
  * An open file over the callbacks of `node:fs`.
  *
- * Not over `FileHandle`: that is slower (see bench), and closes itself with a
- * warning when it is collected.
+ * Not over `FileHandle`, which is no faster (4 KiB reads, one in flight: 31 to 39 us against 36 to
+ * 40; 64 in flight: 6 to 7 against 8 to 9; Node 24.21, virtual machine with 2 cores), and which
+ * closes itself with a warning when it is collected.
  */
 export class NodeFile implements File {
   readonly #fd: number;
