@@ -1,0 +1,88 @@
+import type { Clock } from "../base/clock.ts";
+import type { ProglogError } from "../base/errors.ts";
+import type { Logger } from "../base/log.ts";
+import type { Random } from "../base/random.ts";
+import type { FileSystem } from "../platform/file-system.ts";
+
+/** What Raft demands to survive a restart. */
+export interface HardState {
+  readonly term: number;
+  /** Replica id that was voted for in `term`; 0 for none. */
+  readonly vote: number;
+  /** Highest index known to be committed. It may lag on disk, it never leads. */
+  readonly commit: number;
+}
+
+/** A replica that has its log in this journal, and all of its small state. */
+export interface ReplicaRecord extends HardState {
+  readonly replicaId: number;
+  readonly topicId: number;
+  /** Everything up to this index is in the replica's checkpoint: it needs no entry at or below. */
+  readonly snapshotIndex: number;
+  readonly snapshotTerm: number;
+}
+
+export interface EntryInput {
+  readonly replicaId: number;
+  /** At most one above the replica's last; a lower one replaces that entry and drops all above it. */
+  readonly index: number;
+  readonly term: number;
+  /** The owner's, 0 to 255. */
+  readonly kind: number;
+  /** Bytes one after the other, as parts that are not joined first. Not changed until `done`. */
+  readonly payload: readonly Uint8Array[];
+}
+
+export interface StoredEntry {
+  readonly index: number;
+  readonly term: number;
+  readonly kind: number;
+  readonly payload: Uint8Array;
+}
+
+export interface AppendOptions {
+  /**
+   * True for what makes room (a trim): it is not refused while the disk is full, and may use the
+   * reserve. Default false.
+   */
+  readonly isUrgent?: boolean;
+}
+
+/** Called once for each append, in order. Must not throw. */
+export type AppendDone = (error?: ProglogError) => void;
+
+export interface JournalOptions {
+  readonly fs: FileSystem;
+  /** For tries again while the disk is full. */
+  readonly clock: Clock;
+  /** For the salts of files: nobody outside may guess them. */
+  readonly random: Random;
+  readonly logger: Logger;
+  /** Size of a file, without its reserve; a multiple of 4096, at least 16 KiB. Default 64 MiB. */
+  readonly fileBytes?: number;
+  /** Size from which a flush takes no more appends; one append may be larger. Default 8 MiB. */
+  readonly flushBytesMax?: number;
+  /** "none": `done` means written to the page cache. Hard states and replicas are synced all the same. */
+  readonly sync: "always" | "none";
+  /** Called once, when a write or sync failed: the journal takes nothing more, the owner ends the process. */
+  readonly onFailure: (error: ProglogError) => void;
+}
+
+/** What opening found. */
+export interface JournalRecovery {
+  /** True when nothing was appended after the last clean stop. */
+  readonly isCleanStop: boolean;
+  readonly fileCount: number;
+  readonly flushCount: number;
+  /** Frames of entries that were read, also of those that were dropped later. */
+  readonly entryCount: number;
+  /** Bytes that were read as flushes. */
+  readonly flushBytes: number;
+  /** Where the journal ends: a file's name in `journal/` and a byte in it. */
+  readonly endFile: string;
+  readonly endPosition: number;
+  /** Why it ends there, for a person. */
+  readonly endReason: string;
+  /** True when bytes of a flush that nobody was told about were found there, and cleared. */
+  readonly isTorn: boolean;
+}
