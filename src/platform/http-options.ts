@@ -1,0 +1,85 @@
+import type { IncomingMessage, ServerResponse } from "node:http";
+import type { Http2ServerRequest, Http2ServerResponse } from "node:http2";
+import type { Clock } from "../base/clock.ts";
+import type { Logger } from "../base/log.ts";
+import { KIB } from "../base/units.ts";
+
+/** A request as it comes from either protocol, in the shape that both modules of Node share. */
+export type HttpRequest = IncomingMessage | Http2ServerRequest;
+export type HttpResponse = ServerResponse | Http2ServerResponse;
+export type RequestHandler = (request: HttpRequest, response: HttpResponse) => void;
+
+/** Certificates, as PEM. */
+export interface TlsMaterial {
+  readonly key: string | Uint8Array;
+  readonly cert: string | Uint8Array;
+  /** When set, clients must show a certificate that one of these signed. */
+  readonly clientCa?: string | Uint8Array;
+}
+
+export interface ListenOptions {
+  /** Name or address to bind. */
+  readonly host: string;
+  /** 0 picks a free port. */
+  readonly port: number;
+  /** Called for every request of every protocol. Must not throw. */
+  readonly onRequest: RequestHandler;
+  /** With it the port speaks TLS only, without it plaintext only. */
+  readonly tls?: TlsMaterial;
+  readonly limits?: Partial<ListenLimits>;
+  readonly clock: Clock;
+  readonly logger: Logger;
+}
+
+/** What a peer may cost. Each has a setting or is fixed for good reason. */
+export interface ListenLimits {
+  /** Connections open at once; further ones are closed at once. */
+  readonly connectionsMax: number;
+  /** Calls open at once on one HTTP/2 connection; further ones are refused, safe to retry. */
+  readonly streamsPerConnectionMax: number;
+  /** Bytes of one request's header. */
+  readonly headerBytesMax: number;
+  /** Time for TLS, for the first bytes, for each HTTP/1.1 header, for HTTP/2 SETTINGS. */
+  readonly headerTimeoutMs: number;
+  /** Longest silence inside the body of an HTTP/1.1 request. */
+  readonly bodyTimeoutMs: number;
+  /** How long an HTTP/1.1 connection stays open between requests. */
+  readonly keepAliveTimeoutMs: number;
+  /** How often an HTTP/2 connection is asked whether it is alive. */
+  readonly pingIntervalMs: number;
+  /** How long it may take to answer. */
+  readonly pingTimeoutMs: number;
+  /** How often the time-outs above are looked at: they are late by up to this. */
+  readonly scanIntervalMs: number;
+}
+
+export const LISTEN_LIMITS: ListenLimits = {
+  connectionsMax: 4096,
+  streamsPerConnectionMax: 1000,
+  headerBytesMax: 16 * KIB,
+  headerTimeoutMs: 10_000,
+  bodyTimeoutMs: 60_000,
+  keepAliveTimeoutMs: 65_000,
+  pingIntervalMs: 60_000,
+  pingTimeoutMs: 20_000,
+  scanIntervalMs: 1_000,
+};
+
+/** An open port. */
+export interface Listener {
+  /** The port that is bound, also when 0 was asked for. */
+  readonly port: number;
+  /** Connections open now. */
+  readonly connectionCount: number;
+  /**
+   * Takes no more connections, tells the present ones to go (GOAWAY, or the end
+   * of the connection after the answer under way), and after `graceMs` closes
+   * what is still open. Resolves when nothing is.
+   */
+  close(graceMs: number): Promise<void>;
+  /**
+   * New connections use `material`; old ones live on.
+   * @throws {Error} when it does not fit together, or the port is plaintext.
+   */
+  reloadTls(material: TlsMaterial): void;
+}

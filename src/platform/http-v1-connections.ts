@@ -1,0 +1,130 @@
+import { createServer, type IncomingMessage, type Server, type ServerResponse } from "node:http";
+import type { Socket } from "node:net";
+import { drainHttp1 } from "./http-early-answer.ts";
+import type { ListenLimits, ListenOptions } from "./http-options.ts";
+import { IS_BUN } from "./http-runtime.ts";
+
+/** What a connection is doing, and since when nothing came of it. */
+interface Connection {
+  /** Requests that have not been answered yet; more than one when they are pipelined. */
+  readonly active: Set<IncomingMessage>;
+  state: "header" | "idle";
+  sinceMs: number;
+  /** Bytes received when `sinceMs` was set. */
+  bytesRead: number;
+}
+
+/**
+ * The HTTP/1.1 connections of a port.
+ *
+ * Sockets that are handed to an `http.Server` escape its time-outs (on Node its
+ * check begins with `listen`, and Bun has none), so a scan over the bytes
+ * received does their work.
+ */
+export class Http1Connections {
+  readonly #server: Server;
+  readonly #options: ListenOptions;
+  readonly #limits: ListenLimits;
+  readonly #connections = new Map<Socket, Connection>();
+  #isClosing = false;
+
+  constructor(options: ListenOptions, limits: ListenLimits) {
+    this.#options = options;
+    this.#limits = limits;
+    this.#server = createServer(
+      {
+        requestTimeout: 0, // calls and streams have deadlines of their own
+        keepAliveTimeout: limits.keepAliveTimeoutMs,
+        maxHeaderSize: limits.headerBytesMax,
+        noDelay: true,
+      },
+      (request, response) => this.#onRequest(request, response),
+    );
+    this.#server.on("clientError", refuse);
+  }
+
+  /** Takes over a connection whose first bytes, if any were read, are back in `socket`. */
+  accept(socket: Socket): void {
+    this.#connections.set(socket, {
+      active: new Set(),
+      state: "header",
+      sinceMs: this.#options.clock.monotonicMs(),
+      bytesRead: 0,
+    });
+    socket.once("close", () => this.#connections.delete(socket));
+    this.#server.emit("connection", socket);
+  }
+
+  /** The server itself, to listen on a port of its own. */
+  get server(): Server {
+    return this.#server;
+  }
+
+  /** Drops the connections that were silent for too long. */
+  scan(nowMs: number): void {
+    for (const [socket, connection] of this.#connections) {
+      const silentMs = nowMs - connection.sinceMs;
+      if (connection.active.size > 0) {
+        if (hasProgress(socket, connection, nowMs) || !hasOpenBody(connection)) continue;
+        if (silentMs > this.#limits.bodyTimeoutMs) socket.destroy();
+      } else if (connection.state === "idle") {
+        if (silentMs > this.#limits.keepAliveTimeoutMs) socket.destroy();
+        else if (hasProgress(socket, connection, nowMs)) connection.state = "header";
+      } else if (silentMs > this.#limits.headerTimeoutMs) {
+        socket.destroy();
+      }
+    }
+  }
+
+  /** Ends idle connections now, the others after their answers. */
+  close(): void {
+    this.#isClosing = true;
+    for (const [socket, connection] of this.#connections) {
+      if (connection.active.size === 0) socket.end();
+    }
+  }
+
+  #onRequest(request: IncomingMessage, response: ServerResponse): void {
+    const socket = request.socket;
+    const connection = this.#connections.get(socket);
+    if (connection !== undefined) {
+      connection.active.add(request);
+      response.once("close", () => this.#onAnswered(socket, connection, request));
+    }
+    // On Bun 1.4 the header resets the socket before the answer is out.
+    if (this.#isClosing && !IS_BUN) response.setHeader("Connection", "close");
+    drainHttp1(request, response, this.#options.clock);
+    this.#options.onRequest(request, response);
+  }
+
+  #onAnswered(socket: Socket, connection: Connection, request: IncomingMessage): void {
+    connection.active.delete(request);
+    connection.state = "idle";
+    connection.sinceMs = this.#options.clock.monotonicMs();
+    connection.bytesRead = socket.bytesRead;
+    if (this.#isClosing && connection.active.size === 0) socket.end();
+  }
+}
+
+/** True when bytes came since the last look; then the silence begins anew. */
+function hasProgress(socket: Socket, connection: Connection, nowMs: number): boolean {
+  if (socket.bytesRead === connection.bytesRead) return false;
+  connection.bytesRead = socket.bytesRead;
+  connection.sinceMs = nowMs;
+  return true;
+}
+
+function hasOpenBody(connection: Connection): boolean {
+  for (const request of connection.active) if (!request.complete) return true;
+  return false;
+}
+
+/** Answers what is not HTTP/1.1, where the socket still takes an answer. */
+function refuse(error: NodeJS.ErrnoException, socket: NodeJS.WritableStream & { destroy(): void }) {
+  const status =
+    error.code === "HPE_HEADER_OVERFLOW"
+      ? "431 Request Header Fields Too Large"
+      : "400 Bad Request";
+  if (socket.writable) socket.end(`HTTP/1.1 ${status}\r\nConnection: close\r\n\r\n`);
+  else socket.destroy();
+}

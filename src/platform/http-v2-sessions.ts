@@ -1,0 +1,115 @@
+import {
+  createServer,
+  type Http2Server,
+  type Http2ServerRequest,
+  type Http2ServerResponse,
+  type ServerHttp2Session,
+} from "node:http2";
+import type { Socket } from "node:net";
+import { MIB } from "../base/units.ts";
+import { drainHttp2 } from "./http-early-answer.ts";
+import type { ListenLimits, ListenOptions } from "./http-options.ts";
+import { IS_BUN } from "./http-runtime.ts";
+
+/** A stream's flow control window: the default of 64 KiB makes large requests several times slower. */
+const STREAM_WINDOW_BYTES = MIB;
+/** The same for a whole connection. On Bun 1.4 setting it stalls the connection. */
+const SESSION_WINDOW_BYTES = 4 * MIB;
+/** What node:http2 may hold for one connection, in MiB. */
+const SESSION_MEMORY_MIB = 64;
+
+/** Where a connection's next time-out comes from. */
+interface Liveness {
+  /** "new": no SETTINGS yet; "asked": a PING is out. */
+  state: "new" | "alive" | "asked";
+  dueMs: number;
+}
+
+/** The HTTP/2 connections of a port. */
+export class Http2Sessions {
+  readonly #server: Http2Server;
+  readonly #options: ListenOptions;
+  readonly #limits: ListenLimits;
+  readonly #sessions = new Map<ServerHttp2Session, Liveness>();
+  #isClosing = false;
+
+  constructor(options: ListenOptions, limits: ListenLimits) {
+    this.#options = options;
+    this.#limits = limits;
+    this.#server = createServer(
+      {
+        maxSessionMemory: SESSION_MEMORY_MIB,
+        settings: {
+          maxConcurrentStreams: limits.streamsPerConnectionMax,
+          maxHeaderListSize: limits.headerBytesMax,
+          initialWindowSize: STREAM_WINDOW_BYTES,
+        },
+      },
+      (request, response) => this.#onRequest(request, response),
+    );
+    this.#server.on("session", (session) => this.#onSession(session));
+    this.#server.on("sessionError", () => {}); // the session is destroyed and leaves by "close"
+  }
+
+  /** Takes over a connection whose first bytes, if any were read, are back in `socket`. */
+  accept(socket: Socket): void {
+    this.#server.emit("connection", socket);
+  }
+
+  /** Drops connections that never sent SETTINGS or do not answer a PING; asks the others. */
+  scan(nowMs: number): void {
+    for (const [session, liveness] of this.#sessions) {
+      if (nowMs < liveness.dueMs) continue;
+      if (liveness.state === "alive") this.#ask(session, liveness, nowMs);
+      else session.destroy();
+    }
+  }
+
+  /** Sends GOAWAY on every connection: calls under way go on, others are refused. */
+  close(): void {
+    this.#isClosing = true;
+    for (const session of this.#sessions.keys()) session.close();
+  }
+
+  /** Ends every connection with all its calls. */
+  destroy(): void {
+    for (const session of this.#sessions.keys()) session.destroy();
+  }
+
+  #onSession(session: ServerHttp2Session): void {
+    const { clock } = this.#options;
+    const liveness: Liveness = {
+      state: "new",
+      dueMs: clock.monotonicMs() + this.#limits.headerTimeoutMs,
+    };
+    this.#sessions.set(session, liveness);
+    session.once("close", () => this.#sessions.delete(session));
+    session.on("error", () => {});
+    session.once("remoteSettings", () => {
+      liveness.state = "alive";
+      liveness.dueMs = clock.monotonicMs() + this.#limits.pingIntervalMs;
+    });
+    if (!IS_BUN) session.setLocalWindowSize(SESSION_WINDOW_BYTES);
+    if (this.#isClosing) session.close();
+  }
+
+  #ask(session: ServerHttp2Session, liveness: Liveness, nowMs: number): void {
+    liveness.state = "asked";
+    liveness.dueMs = nowMs + this.#limits.pingTimeoutMs;
+    try {
+      session.ping((error) => {
+        if (error) return;
+        liveness.state = "alive";
+        liveness.dueMs = this.#options.clock.monotonicMs() + this.#limits.pingIntervalMs;
+      });
+    } catch {
+      session.destroy(); // it was closing already
+    }
+  }
+
+  #onRequest(request: Http2ServerRequest, response: Http2ServerResponse): void {
+    drainHttp2(request.stream);
+    request.stream.on("error", () => {}); // a reset stream says so to whoever reads or writes it
+    this.#options.onRequest(request, response);
+  }
+}
