@@ -1,0 +1,291 @@
+import { assert } from "../base/assert.ts";
+import { ProglogError } from "../base/errors.ts";
+import type { Turn } from "./admission.ts";
+import {
+  type AppliedEntry,
+  ENTRY_COMMAND,
+  type SingleVoterOptions,
+  type VoterProposeOptions,
+} from "./voter.ts";
+import { diskFull, entryMissing, entryUnknown, givenUp, withOutcome } from "./voter-errors.ts";
+
+interface Pending<O> {
+  readonly index: number;
+  readonly payload: Uint8Array;
+  readonly call: Call<O>;
+  isJournalled: boolean;
+}
+
+/** One who waits for an outcome; settles once. */
+interface Call<O> {
+  readonly bytes: number;
+  readonly resolve: (outcome: O) => void;
+  readonly reject: (error: unknown) => void;
+  turn: Turn | undefined;
+  isProposed: boolean;
+}
+
+/**
+ * The one voter of a group: what it has journalled is committed. Journals,
+ * applies, acknowledges, in this order. Raft takes its place later, behind
+ * `topics/replicator.ts`, which this fits.
+ *
+ * Entries of one group have dense indexes. The journal refuses entries only
+ * from some entry on to the last one that was handed in (when its disk is full), so a refused
+ * entry's index is given again, and none is proposed until all of those are back.
+ */
+export class SingleVoter<O> {
+  readonly #options: SingleVoterOptions<O>;
+  /** Proposed and not yet applied, by rising index. */
+  readonly #pending: Pending<O>[] = [];
+  readonly #calls = new Set<Call<O>>();
+  #lastIndex: number;
+  #appliedIndex: number;
+  #appliedTerm: number;
+  #isRecovering = true;
+  #isApplyWaiting = false;
+  #isDraining = false;
+  #drained: (() => void)[] = [];
+  #stopped: ProglogError | undefined;
+
+  constructor(options: SingleVoterOptions<O>) {
+    assert(
+      options.lastIndex >= options.appliedIndex,
+      `Replica ${options.replicaId} has applied ${options.appliedIndex} of ${options.lastIndex}`,
+    );
+    this.#options = options;
+    this.#lastIndex = options.lastIndex;
+    this.#appliedIndex = options.appliedIndex;
+    this.#appliedTerm = options.appliedTerm;
+  }
+
+  get appliedIndex(): number {
+    return this.#appliedIndex;
+  }
+
+  get appliedTerm(): number {
+    return this.#appliedTerm;
+  }
+
+  /** True until {@link recover} is through: the state is older than what was acknowledged. */
+  get isRecovering(): boolean {
+    return this.#isRecovering;
+  }
+
+  /**
+   * Applies what the journal has beyond the applied index; to be called once, before
+   * proposals are taken. It waits while the host has no room.
+   *
+   * @throws JOURNAL_CORRUPT when an entry is missing or of an unknown kind
+   */
+  async recover(): Promise<void> {
+    const { journal, host, replicaId } = this.#options;
+    if (this.#appliedIndex < this.#lastIndex) {
+      for await (const entry of journal.entries(replicaId, this.#appliedIndex + 1)) {
+        if (entry.index !== this.#appliedIndex + 1)
+          throw entryMissing(replicaId, this.#appliedIndex + 1, entry.index);
+        if (entry.kind !== ENTRY_COMMAND) throw entryUnknown(replicaId, entry.index, entry.kind);
+        while (!host.canApply()) await host.whenCanApply();
+        if (this.#stopped !== undefined) return;
+        this.#apply(entry);
+      }
+    }
+    if (this.#appliedIndex !== this.#lastIndex)
+      throw entryMissing(replicaId, this.#appliedIndex + 1, this.#lastIndex);
+    this.#isRecovering = false;
+  }
+
+  /** See `Replicator.propose`. */
+  propose(encode: () => Uint8Array, options: VoterProposeOptions): Promise<O> {
+    const { signal } = options;
+    if (signal?.aborted) return Promise.reject(givenUp(signal, "none"));
+    const refusal = this.#refusal(options);
+    if (refusal !== undefined) return Promise.reject(refusal);
+    return new Promise((resolve, reject) => {
+      const call = this.#open({ bytes: options.bytes, resolve, reject }, signal);
+      const start = () => this.#start(call, encode, options);
+      if (options.makesRoom === true) {
+        this.#options.lane.enter(call.bytes);
+        start();
+        return;
+      }
+      try {
+        call.turn = this.#options.lane.request(call.bytes, start);
+      } catch (error) {
+        this.#calls.delete(call);
+        call.reject(error);
+      }
+    });
+  }
+
+  /** Refuses new proposals (DRAINING); resolves when those taken are settled. */
+  drain(): Promise<void> {
+    this.#isDraining = true;
+    if (this.#calls.size === 0 && this.#pending.length === 0) return Promise.resolve();
+    return new Promise((resolve) => {
+      this.#drained.push(resolve);
+    });
+  }
+
+  /**
+   * Ends at once: all who wait get `reason`, with `outcome: unknown` when their entry
+   * is in the journal's hands; nothing is applied or acknowledged any more.
+   */
+  stop(reason: ProglogError): void {
+    if (this.#stopped !== undefined) return;
+    this.#stopped = reason;
+    for (const call of [...this.#calls]) {
+      if (call.turn !== undefined && !call.isProposed) this.#options.lane.withdraw(call.turn);
+      call.reject(call.isProposed ? withOutcome(reason, "unknown") : reason);
+    }
+    for (const { call } of this.#pending.splice(0)) this.#options.lane.leave(call.bytes);
+    this.#calls.clear();
+    this.#settleDrain();
+  }
+
+  #open(
+    call: Pick<Call<O>, "bytes" | "resolve" | "reject">,
+    signal: AbortSignal | undefined,
+  ): Call<O> {
+    if (signal === undefined) {
+      const opened: Call<O> = { ...call, turn: undefined, isProposed: false };
+      this.#calls.add(opened);
+      return opened;
+    }
+    const unhook = () => signal.removeEventListener("abort", giveUp);
+    const opened: Call<O> = {
+      bytes: call.bytes,
+      turn: undefined,
+      isProposed: false,
+      resolve: (outcome) => {
+        unhook();
+        call.resolve(outcome);
+      },
+      reject: (error) => {
+        unhook();
+        call.reject(error);
+      },
+    };
+    const giveUp = () => {
+      this.#calls.delete(opened);
+      if (opened.turn !== undefined && !opened.isProposed) {
+        this.#options.lane.withdraw(opened.turn);
+      }
+      opened.reject(givenUp(signal, opened.isProposed ? "unknown" : "none"));
+      this.#settleDrain();
+    };
+    signal.addEventListener("abort", giveUp);
+    this.#calls.add(opened);
+    return opened;
+  }
+
+  #start(call: Call<O>, encode: () => Uint8Array, options: VoterProposeOptions): void {
+    const refusal = this.#stopped ?? this.#diskRefusal(options);
+    if (refusal !== undefined) {
+      this.#options.lane.leave(call.bytes);
+      this.#reject(call, refusal);
+      return;
+    }
+    const { journal, replicaId, term } = this.#options;
+    const payload = encode();
+    this.#lastIndex += 1;
+    const entry: Pending<O> = { index: this.#lastIndex, payload, call, isJournalled: false };
+    call.isProposed = true;
+    this.#pending.push(entry);
+    journal.append(
+      [{ replicaId, index: entry.index, term, kind: ENTRY_COMMAND, payload: [payload] }],
+      (error) => this.#journalled(entry, error),
+    );
+  }
+
+  #journalled(entry: Pending<O>, error: ProglogError | undefined): void {
+    if (this.#stopped !== undefined) return;
+    if (error !== undefined) {
+      this.#refuse(entry, error);
+      return;
+    }
+    assert(entry.index <= this.#lastIndex, `Entry ${entry.index} is journalled behind a gap`);
+    entry.isJournalled = true;
+    this.#applyCommitted();
+  }
+
+  /** The journal did not take the entry, nor will it take those behind. */
+  #refuse(entry: Pending<O>, error: ProglogError): void {
+    const place = this.#pending.indexOf(entry);
+    if (place < 0) return;
+    this.#pending.splice(place, 1);
+    this.#lastIndex = Math.min(this.#lastIndex, entry.index - 1);
+    this.#options.lane.leave(entry.call.bytes);
+    this.#reject(entry.call, error);
+  }
+
+  #applyCommitted(): void {
+    if (this.#isApplyWaiting) return;
+    for (let entry = this.#pending[0]; entry?.isJournalled === true; entry = this.#pending[0]) {
+      if (!this.#options.host.canApply()) {
+        this.#applyLater();
+        return;
+      }
+      this.#pending.shift();
+      const { index, payload, call } = entry;
+      let outcome: O;
+      try {
+        outcome = this.#apply({ index, term: this.#options.term, payload });
+      } catch (error) {
+        this.#options.lane.leave(call.bytes);
+        this.#options.onFailure(error);
+        return;
+      }
+      this.#options.lane.leave(call.bytes);
+      if (this.#calls.delete(call)) call.resolve(outcome);
+    }
+    this.#settleDrain();
+  }
+
+  #applyLater(): void {
+    this.#isApplyWaiting = true;
+    this.#options.host.whenCanApply().then(
+      () => {
+        this.#isApplyWaiting = false;
+        if (this.#stopped === undefined) this.#applyCommitted();
+      },
+      (error) => this.#options.onFailure(error),
+    );
+  }
+
+  #apply(entry: AppliedEntry): O {
+    assert(entry.index === this.#appliedIndex + 1, `Cannot apply ${entry.index} out of order`);
+    const outcome = this.#options.host.apply(entry);
+    this.#appliedIndex = entry.index;
+    this.#appliedTerm = entry.term;
+    return outcome;
+  }
+
+  #refusal(options: VoterProposeOptions): ProglogError | undefined {
+    if (this.#stopped !== undefined) return this.#stopped;
+    if (this.#isDraining)
+      return new ProglogError("DRAINING", "Cannot append: the server is stopping");
+    return this.#diskRefusal(options);
+  }
+
+  #diskRefusal(options: VoterProposeOptions): ProglogError | undefined {
+    const { journal, host } = this.#options;
+    if (this.#isRecovering) return diskFull("what was journalled before is not yet applied");
+    const last = this.#pending.at(-1);
+    if (last !== undefined && last.index > this.#lastIndex) return diskFull("the journal is full");
+    if (options.makesRoom === true) return undefined;
+    if (journal.isDiskFull) return diskFull("the journal has no room");
+    return host.isDiskFull ? diskFull("the topic's log has no room") : undefined;
+  }
+
+  #reject(call: Call<O>, error: unknown): void {
+    if (this.#calls.delete(call)) call.reject(error);
+    this.#settleDrain();
+  }
+
+  #settleDrain(): void {
+    if (!this.#isDraining && this.#stopped === undefined) return;
+    if (this.#calls.size > 0 || this.#pending.length > 0) return;
+    for (const resolve of this.#drained.splice(0)) resolve();
+  }
+}

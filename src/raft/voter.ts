@@ -1,0 +1,68 @@
+import type { ProglogError } from "../base/errors.ts";
+import type { AdmissionLane } from "./admission.ts";
+
+/** An entry's payload is a command of its group. Other kinds are Raft's and not used yet. */
+export const ENTRY_COMMAND = 0;
+
+/** What the voter needs of the journal; `journal/journal.ts` fits it. */
+export interface VoterJournal {
+  append(
+    entries: readonly {
+      readonly replicaId: number;
+      readonly index: number;
+      readonly term: number;
+      readonly kind: number;
+      readonly payload: readonly Uint8Array[];
+    }[],
+    done: (error?: ProglogError) => void,
+  ): void;
+  entries(
+    replicaId: number,
+    fromIndex: number,
+  ): AsyncIterable<{
+    readonly index: number;
+    readonly term: number;
+    readonly kind: number;
+    readonly payload: Uint8Array;
+  }>;
+  readonly isDiskFull: boolean;
+}
+
+export interface AppliedEntry {
+  readonly index: number;
+  readonly term: number;
+  readonly payload: Uint8Array;
+}
+
+/** The group's state machine on this node. */
+export interface VoterHost<O> {
+  /** Carries out an entry. Throws only when it must never be passed over: the group stops. */
+  apply(entry: AppliedEntry): O;
+  /** False while what was applied waits for room; then {@link whenCanApply} tells. */
+  canApply(): boolean;
+  whenCanApply(): Promise<void>;
+  /** True while the disk has no room for what is applied: nothing new is taken. */
+  readonly isDiskFull: boolean;
+}
+
+export interface SingleVoterOptions<O> {
+  readonly journal: VoterJournal;
+  readonly host: VoterHost<O>;
+  readonly lane: AdmissionLane;
+  readonly replicaId: number;
+  /** Term of new entries. */
+  readonly term: number;
+  /** Last entry that the journal has; all up to it are committed, since the only voter has them. */
+  readonly lastIndex: number;
+  /** Last entry that the host's state includes. */
+  readonly appliedIndex: number;
+  readonly appliedTerm: number;
+  /** The host threw, or the journal is not what it must be. */
+  readonly onFailure: (error: unknown) => void;
+}
+
+export interface VoterProposeOptions {
+  readonly bytes: number;
+  readonly signal?: AbortSignal | undefined;
+  readonly makesRoom?: boolean;
+}

@@ -1,0 +1,32 @@
+/** How a proposal is made. */
+export interface ProposeOptions {
+  /** About how many bytes of memory the entry takes until it is applied. */
+  readonly bytes: number;
+  /** Gives up: a proposal that still waits its turn is withdrawn, any other one goes on unwatched. */
+  readonly signal?: AbortSignal | undefined;
+  /**
+   * True for what makes room (trims): it is proposed although the topic's log has no
+   * room, and does not wait behind what is in flight.
+   */
+  readonly makesRoom?: boolean;
+}
+
+/**
+ * The seam to consensus: propose a command, learn its outcome when it has been
+ * applied. `raft/single-voter.ts` fits it; Raft takes its place later.
+ *
+ * Commands of one caller that does not wait are applied in the order of the
+ * calls. They may also be refused in any pattern, so a caller that needs order
+ * needs conditions.
+ */
+export interface Replicator<O> {
+  /**
+   * Proposes what `encode` gives; it is called when the proposal's turn has come,
+   * so that the leader's clock in it is right, and not at all when it never comes.
+   *
+   * Rejects with DISK_FULL, RATE_LIMITED, DRAINING, or what {@link ProposeOptions.signal}
+   * says: nothing happened. An error whose metadata has `outcome: unknown` says
+   * that the entry may have been, or may yet be, applied.
+   */
+  propose(encode: () => Uint8Array, options: ProposeOptions): Promise<O>;
+}
