@@ -7,13 +7,10 @@ import {
   type Stats,
   writev,
 } from "node:fs";
-import { concat } from "../base/bytes.ts";
 import type { Position } from "../base/units.ts";
 import type { File } from "./file-system.ts";
 import { call } from "./node-call.ts";
-
-/** Most parts of one gathered write: IOV_MAX of Linux and macOS. */
-const PARTS_MAX = 1024;
+import { gather, skipBytes } from "./write-parts.ts";
 
 /**
  * An open file over the callbacks of `node:fs`.
@@ -107,25 +104,4 @@ export class NodeFile implements File {
   #refuseClosed(): void {
     if (this.#isClosed) throw Object.assign(new Error("EBADF: file is closed"), { code: "EBADF" });
   }
-}
-
-/** Parts without empty ones, neighbours joined when they are too many for one call. */
-function gather(parts: readonly Uint8Array[]): readonly Uint8Array[] {
-  const filled = parts.filter((part) => part.length > 0);
-  if (filled.length <= PARTS_MAX) return filled;
-  const groupSize = Math.ceil(filled.length / PARTS_MAX);
-  const groups: Uint8Array[] = [];
-  for (let at = 0; at < filled.length; at += groupSize) {
-    groups.push(concat(filled.slice(at, at + groupSize)));
-  }
-  return groups;
-}
-
-function skipBytes(parts: readonly Uint8Array[], count: number): readonly Uint8Array[] {
-  let skip = count;
-  for (const [at, part] of parts.entries()) {
-    if (skip < part.length) return [part.subarray(skip), ...parts.slice(at + 1)];
-    skip -= part.length;
-  }
-  return [];
 }

@@ -1,3 +1,4 @@
+import { platformCode } from "../../src/base/errors.ts";
 import type { OpenOptions } from "../../src/platform/file-system.ts";
 import { SimDirNode, SimFileNode, type SimNode, type Survival } from "./sim-disk.ts";
 import { type SimOperation, simError } from "./sim-faults.ts";
@@ -105,8 +106,9 @@ export class SimTree {
   exists(path: string): boolean {
     try {
       return this.#find(path, "exists") !== undefined;
-    } catch {
-      return false;
+    } catch (error) {
+      if (platformCode(error) === "ENOTDIR") return false;
+      throw error;
     }
   }
 
