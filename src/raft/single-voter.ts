@@ -44,6 +44,8 @@ export class SingleVoter<O> {
   #appliedTerm: number;
   #isRecovering = true;
   #isApplyWaiting = false;
+  /** True after the host threw: what lies behind that entry must not be applied. */
+  #isHalted = false;
   #isDraining = false;
   #drained: (() => void)[] = [];
   #stopped: ProglogError | undefined;
@@ -195,6 +197,7 @@ export class SingleVoter<O> {
     journal.append(
       [{ replicaId, index: entry.index, term, kind: ENTRY_COMMAND, payload: [payload] }],
       (error) => this.#journalled(entry, error),
+      { isUrgent: options.makesRoom === true },
     );
   }
 
@@ -220,7 +223,7 @@ export class SingleVoter<O> {
   }
 
   #applyCommitted(): void {
-    if (this.#isApplyWaiting) return;
+    if (this.#isApplyWaiting || this.#isHalted) return;
     for (let entry = this.#pending[0]; entry?.isJournalled === true; entry = this.#pending[0]) {
       if (!this.#options.host.canApply()) {
         this.#applyLater();
@@ -232,6 +235,7 @@ export class SingleVoter<O> {
       try {
         outcome = this.#apply({ index, term: this.#options.term, payload });
       } catch (error) {
+        this.#isHalted = true;
         this.#options.lane.leave(call.bytes);
         this.#options.onFailure(error);
         return;

@@ -15,6 +15,7 @@ export interface VoterJournal {
       readonly payload: readonly Uint8Array[];
     }[],
     done: (error?: ProglogError) => void,
+    options?: { readonly isUrgent?: boolean },
   ): void;
   entries(
     replicaId: number,
@@ -61,6 +62,7 @@ export interface SingleVoterOptions<O> {
   readonly onFailure: (error: unknown) => void;
 }
 
+/** As `ProposeOptions` of `topics/replicator.ts`, where it is explained. */
 export interface VoterProposeOptions {
   readonly bytes: number;
   readonly signal?: AbortSignal | undefined;

@@ -1,0 +1,270 @@
+import assert from "node:assert/strict";
+import { test } from "node:test";
+import { hasReason, ProglogError } from "../../src/base/errors.ts";
+import { Admission } from "../../src/raft/admission.ts";
+import { SingleVoter } from "../../src/raft/single-voter.ts";
+import type { AppliedEntry } from "../../src/raft/voter.ts";
+import { settle } from "../support/sim-clock.ts";
+import { FakeJournal } from "./fake-journal.ts";
+
+const FULL = new ProglogError("DISK_FULL", "Cannot append: the disk is full");
+
+class Host {
+  readonly applied: string[] = [];
+  readonly failures: unknown[] = [];
+  isDiskFull = false;
+  room: PromiseWithResolvers<void> | undefined;
+  poison: string | undefined;
+
+  apply({ index, payload }: AppliedEntry): string {
+    const text = new TextDecoder().decode(payload);
+    if (text === this.poison) throw new Error(`cannot apply ${text}`);
+    this.applied.push(`${index}:${text}`);
+    return `did ${text}`;
+  }
+
+  canApply(): boolean {
+    return this.room === undefined;
+  }
+
+  whenCanApply(): Promise<void> {
+    return this.room?.promise ?? Promise.resolve();
+  }
+}
+
+async function setUp(
+  options: {
+    lastIndex?: number;
+    appliedIndex?: number;
+    laneBytesMax?: number;
+    journal?: FakeJournal;
+  } = {},
+) {
+  const journal = options.journal ?? new FakeJournal();
+  const host = new Host();
+  const { lastIndex = 1, appliedIndex = 1, laneBytesMax = 100 } = options;
+  const limits = { bytesMax: 1_000, laneBytesMax, waitingBytesMax: 100, waitingCountMax: 3 };
+  const voter = new SingleVoter<string>({
+    journal,
+    host,
+    lane: new Admission(limits).lane(),
+    replicaId: 7,
+    term: 1,
+    lastIndex,
+    appliedIndex,
+    appliedTerm: 1,
+    onFailure: (error) => host.failures.push(error),
+  });
+  const propose = (text: string, more: { signal?: AbortSignal; makesRoom?: boolean } = {}) => {
+    const payload = new TextEncoder().encode(text);
+    const call = voter.propose(() => payload, { bytes: payload.length, ...more });
+    call.catch(() => {}); // Tests look at it later.
+    return call;
+  };
+  if (options.journal === undefined) await voter.recover();
+  return { journal, host, voter, propose };
+}
+
+/** What a promise came to, once nothing moves any more. */
+async function settled(promise: Promise<unknown>): Promise<string> {
+  let state = "waits";
+  promise.then(
+    (value) => {
+      state = `${value}`;
+    },
+    (error) => {
+      const outcome = error.metadata?.outcome;
+      state = `${error.reason}${outcome === undefined ? "" : ` ${outcome}`}`;
+    },
+  );
+  await settle();
+  return state;
+}
+
+test("nothing is applied or acknowledged before it is journalled, then all in order", async () => {
+  const { journal, host, propose } = await setUp();
+  const calls = ["a", "b", "c"].map((text) => propose(text));
+  assert.equal(await settled(calls[0] as Promise<string>), "waits");
+  assert.deepEqual(host.applied, []);
+  assert.equal(journal.waiting.length, 3, "all wait for one flush");
+  journal.flush(2);
+  assert.equal(await settled(calls[1] as Promise<string>), "did b");
+  assert.equal(await settled(calls[2] as Promise<string>), "waits");
+  journal.flush();
+  assert.equal(await settled(calls[2] as Promise<string>), "did c");
+  assert.deepEqual(host.applied, ["2:a", "3:b", "4:c"]);
+});
+
+test("what the journal has is applied before anything else, from the applied index on", async () => {
+  const journal = new FakeJournal();
+  for (const [at, text] of ["a", "b", "c"].entries()) {
+    const payload = new TextEncoder().encode(text);
+    journal.stored.push({ index: at + 2, term: 1, kind: 0, payload });
+  }
+  const { voter, host, propose } = await setUp({ journal, lastIndex: 4, appliedIndex: 2 });
+  assert.equal(await settled(propose("early")), "DISK_FULL");
+  await voter.recover();
+  assert.deepEqual(host.applied, ["3:b", "4:c"]);
+  const call = propose("d");
+  journal.flush();
+  assert.equal(await settled(call), "did d");
+  assert.deepEqual(host.applied, ["3:b", "4:c", "5:d"]);
+});
+
+test("an entry that is missing or of an unknown kind stops recovery", async () => {
+  const entry = (index: number, kind = 0) => ({ index, term: 1, kind, payload: new Uint8Array() });
+  for (const stored of [[entry(2), entry(4)], [entry(2)], [entry(2), entry(3, 9), entry(4)]]) {
+    const journal = new FakeJournal();
+    journal.stored.push(...stored);
+    const { voter } = await setUp({ journal, lastIndex: 4 });
+    await assert.rejects(voter.recover(), (error) => hasReason(error, "JOURNAL_CORRUPT"));
+    assert.ok(voter.isRecovering);
+  }
+});
+
+test("a full journal refuses before anything is journalled, and indexes stay dense", async () => {
+  const { journal, host, propose } = await setUp();
+  const [a, b, c] = [propose("a"), propose("b"), propose("c")];
+  journal.flush(1);
+  journal.refuse(FULL);
+  assert.deepEqual(
+    [await settled(a), await settled(b), await settled(c)],
+    ["did a", "DISK_FULL", "DISK_FULL"],
+  );
+  journal.isDiskFull = true;
+  assert.equal(await settled(propose("d")), "DISK_FULL");
+  assert.equal(journal.waiting.length, 0, "a refused proposal was journalled");
+  const trim = propose("trim", { makesRoom: true });
+  journal.flush();
+  assert.equal(await settled(trim), "did trim");
+  journal.isDiskFull = false;
+  const e = propose("e");
+  journal.flush();
+  assert.equal(await settled(e), "did e");
+  assert.deepEqual(host.applied, ["2:a", "3:trim", "4:e"]);
+});
+
+test("while some of the refused are not back, nothing takes their place", async () => {
+  const { journal, propose } = await setUp();
+  const [a, b] = [propose("a"), propose("b")];
+  const [first, second] = journal.waiting.splice(0);
+  first?.done(FULL);
+  assert.equal(await settled(propose("too early")), "DISK_FULL");
+  second?.done(FULL);
+  assert.deepEqual([await settled(a), await settled(b)], ["DISK_FULL", "DISK_FULL"]);
+  const c = propose("c");
+  assert.equal(journal.waiting[0]?.entry.index, 2);
+  journal.flush();
+  assert.equal(await settled(c), "did c");
+});
+
+test("apply pauses while the host has no room, and goes on by itself, in order", async () => {
+  const { journal, host, propose } = await setUp();
+  host.room = Promise.withResolvers();
+  const [a, b] = [propose("a"), propose("b")];
+  journal.flush();
+  assert.equal(await settled(a), "waits");
+  const c = propose("c");
+  journal.flush();
+  assert.equal(await settled(c), "waits");
+  const room = host.room;
+  host.room = undefined;
+  room.resolve();
+  assert.deepEqual(
+    [await settled(a), await settled(b), await settled(c)],
+    ["did a", "did b", "did c"],
+  );
+  assert.deepEqual(host.applied, ["2:a", "3:b", "4:c"]);
+});
+
+test("a host without space refuses appends, not what makes room", async () => {
+  const { journal, host, propose } = await setUp();
+  host.isDiskFull = true;
+  assert.equal(await settled(propose("a")), "DISK_FULL");
+  const trim = propose("trim", { makesRoom: true });
+  assert.equal(journal.waiting[0]?.isUrgent, true);
+  journal.flush();
+  assert.equal(await settled(trim), "did trim");
+});
+
+test("giving up while waiting withdraws, giving up later only stops watching", async () => {
+  const { journal, host, propose } = await setUp({ laneBytesMax: 4 });
+  const [early, late] = [new AbortController(), new AbortController()];
+  const a = propose("aaaa", { signal: late.signal });
+  const b = propose("bbbb", { signal: early.signal });
+  const c = propose("cccc");
+  early.abort();
+  late.abort(new ProglogError("DEADLINE_EXCEEDED", "Too late"));
+  assert.equal(await settled(b), "CANCELED none");
+  assert.equal(await settled(a), "DEADLINE_EXCEEDED unknown");
+  assert.equal(await settled(propose("d", { signal: early.signal })), "CANCELED none");
+  journal.flush();
+  journal.flush();
+  assert.equal(await settled(c), "did cccc");
+  assert.deepEqual(host.applied, ["2:aaaa", "3:cccc"]);
+});
+
+test("the clock is read when the turn has come, not when it was asked for", async () => {
+  const { journal, voter, propose } = await setUp({ laneBytesMax: 1 });
+  let encoded = 0;
+  void propose("a");
+  const waiting = voter.propose(
+    () => {
+      encoded += 1;
+      return new Uint8Array(1);
+    },
+    { bytes: 1 },
+  );
+  assert.equal(encoded, 0);
+  journal.flush();
+  assert.equal(encoded, 1);
+  journal.flush();
+  await waiting;
+});
+
+test("draining lets those in who have asked, refuses others, and ends when all is settled", async () => {
+  const { journal, voter, propose } = await setUp({ laneBytesMax: 1 });
+  const [a, b] = [propose("a"), propose("b")];
+  const drained = voter.drain().then(() => "drained");
+  assert.equal(await settled(propose("c")), "DRAINING");
+  journal.flush();
+  assert.equal(await settled(drained), "waits");
+  journal.flush();
+  assert.deepEqual(
+    [await settled(drained), await settled(a), await settled(b)],
+    ["drained", "did a", "did b"],
+  );
+});
+
+test("after a stop nothing is applied or acknowledged, and each learns what may have happened", async () => {
+  const { journal, host, voter, propose } = await setUp({ laneBytesMax: 1 });
+  const [a, b] = [propose("a"), propose("b")];
+  voter.stop(new ProglogError("DISK_FAILED", "The disk failed"));
+  assert.equal(await settled(a), "DISK_FAILED unknown");
+  assert.equal(await settled(b), "DISK_FAILED");
+  journal.flush();
+  assert.deepEqual(host.applied, []);
+  assert.equal(await settled(propose("c")), "DISK_FAILED");
+  assert.equal(await settled(voter.drain().then(() => "drained")), "drained");
+});
+
+test("a host that throws stops the group: the owner is told, nothing behind is applied", async () => {
+  const { journal, host, voter, propose } = await setUp();
+  host.poison = "b";
+  const [a, b, c] = [propose("a"), propose("b"), propose("c")];
+  journal.flush();
+  assert.equal(await settled(a), "did a");
+  assert.deepEqual([await settled(b), await settled(c)], ["waits", "waits"]);
+  assert.match(String(host.failures[0]), /cannot apply b/);
+  assert.equal(host.failures.length, 1);
+  voter.stop(new ProglogError("INTERNAL", "The group stopped"));
+  assert.deepEqual([await settled(b), await settled(c)], ["INTERNAL unknown", "INTERNAL unknown"]);
+  assert.deepEqual(host.applied, ["2:a"]);
+});
+
+test("too many who wait are refused at once", async () => {
+  const { propose } = await setUp({ laneBytesMax: 1 });
+  void propose("a");
+  for (let count = 0; count < 3; count += 1) void propose("b");
+  assert.equal(await settled(propose("c")), "RATE_LIMITED");
+});
