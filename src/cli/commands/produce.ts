@@ -1,0 +1,94 @@
+import type { Command, CommandInput } from "../command.ts";
+import { UsageError } from "../command.ts";
+import type { CommandContext } from "../context.ts";
+import { EXIT } from "../exit-codes.ts";
+import { InterruptedError } from "../failures.ts";
+import { openInput } from "../input.ts";
+import { Production } from "../production.ts";
+import { ProgressLine } from "../progress.ts";
+import { withServer } from "../server-connection.ts";
+import { SERVER_FLAGS } from "../shared-flags.ts";
+
+export const produceCommand: Command = {
+  words: ["produce"],
+  summary: "Append records to a topic: a line is a record.",
+  examples: [
+    { line: "echo hello | proglog produce default", says: "Append one record." },
+    { line: "proglog produce orders orders.txt --key eu", says: "Append the lines of a file." },
+    {
+      line: "proglog consume a --format json | proglog produce b --input json",
+      says: "Copy a topic with keys and headers.",
+    },
+  ],
+  arguments: [
+    { name: "TOPIC", help: "Topic to append to. It must exist." },
+    { name: "FILE", help: "File to read; standard input when absent or -.", isOptional: true },
+  ],
+  flags: [
+    { name: "key", short: "k", placeholder: "TEXT", help: "Key of every record." },
+    {
+      name: "header",
+      short: "H",
+      placeholder: "NAME=VALUE",
+      help: "Header of every record.",
+      isRepeatable: true,
+    },
+    {
+      name: "input",
+      placeholder: "lines|json",
+      choices: ["lines", "json"],
+      help: "What a line is: a value, or a JSON object.",
+      fallback: "lines",
+    },
+    {
+      name: "producer-id",
+      placeholder: "ID",
+      help: "Append each record once also when the connection is lost, by trying again under this id.",
+    },
+    {
+      name: "retry-for",
+      placeholder: "DURATION",
+      help: "With --producer-id: how long to try again.",
+      fallback: "60s",
+    },
+    ...SERVER_FLAGS,
+  ],
+  details: [
+    "Lines are bytes: only the line feed is taken off. A carriage return stays, an empty line is an\n" +
+      "empty record, and the last line needs no line feed.",
+    "With --input json a line is what `consume --format json` prints: key, value, headers (a list of\n" +
+      "objects with name and value) and clientTimeUnixUs. Bytes that are no UTF-8 stand in keyBase64\n" +
+      "and valueBase64. offset and time are ignored, every other key is an error.",
+    "A --producer-id is for one process at a time: who opens it fences the one before.",
+  ],
+  run: produce,
+};
+
+async function produce(input: CommandInput, context: CommandContext): Promise<number> {
+  const isJson = input.value("input") === "json";
+  if (isJson && (input.has("key") || input.has("header"))) {
+    throw new UsageError("Cannot use --key or --header with --input json: write them in the lines");
+  }
+  const headers = input.values("header").map(parseHeader);
+  const meta = { key: Buffer.from(input.value("key") ?? ""), headers };
+  return withServer(input, context, async (server) => {
+    const production = await Production.open(input, context, { server, meta, isJson });
+    const lines = openInput(input.optionalArgument("FILE"), context);
+    const progress = new ProgressLine(context, () => production.progress());
+    try {
+      await production.run(lines);
+    } finally {
+      progress.end();
+      lines.close();
+    }
+    context.say(production.summary());
+    if (context.interrupted.aborted) throw new InterruptedError();
+    return EXIT.fine;
+  });
+}
+
+function parseHeader(text: string): { name: string; value: Uint8Array } {
+  const at = text.indexOf("=");
+  if (at < 1) throw new UsageError(`Cannot read --header: "${text}" has no name, write NAME=VALUE`);
+  return { name: text.slice(0, at), value: Buffer.from(text.slice(at + 1)) };
+}

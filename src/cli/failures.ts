@@ -1,0 +1,107 @@
+import { Code, ConnectError } from "@connectrpc/connect";
+import { InvariantError } from "../base/assert.ts";
+import {
+  type ErrorCode,
+  ProglogError,
+  platformCode,
+  REASONS,
+  type Reason,
+} from "../base/errors.ts";
+import { type Failure, failureOf } from "../client/failure.ts";
+import { SettingError } from "../server/load-settings.ts";
+import { CommandError, UsageError } from "./command.ts";
+import { EXIT } from "./exit-codes.ts";
+import { OutputClosedError } from "./output.ts";
+
+/** The command was interrupted by a signal, and has said what there was to say. */
+export class InterruptedError extends Error {
+  override readonly name = "InterruptedError";
+}
+
+/** How a command ends that threw. */
+export interface Ending {
+  readonly exitCode: number;
+  /** For standard error, without the leading `proglog: `. None: say nothing. */
+  readonly lines: readonly string[];
+}
+
+/** Reasons of INVALID_ARGUMENT that are about what the user wrote, not about the data. */
+const USAGE_REASONS: readonly Reason[] = ["TOPIC_NAME_INVALID", "FIELD_INVALID", "SETTING_INVALID"];
+
+/** Turns anything that was thrown into words and an exit code. */
+export function endingOf(thrown: unknown): Ending {
+  if (thrown instanceof OutputClosedError) return { exitCode: EXIT.fine, lines: [] };
+  if (thrown instanceof InterruptedError) return { exitCode: EXIT.interrupted, lines: [] };
+  if (thrown instanceof UsageError) {
+    return { exitCode: EXIT.usage, lines: [thrown.message, "Try: proglog --help"] };
+  }
+  if (thrown instanceof SettingError) return { exitCode: EXIT.usage, lines: [thrown.message] };
+  if (thrown instanceof CommandError) {
+    return { exitCode: thrown.exitCode, lines: [thrown.message] };
+  }
+  if (thrown instanceof ProglogError) {
+    const lines = withFix(thrown.message, thrown.reason);
+    return { exitCode: exitCodeOfReason(thrown.reason), lines };
+  }
+  if (thrown instanceof ConnectError) {
+    const failure = failureOf(thrown);
+    return { exitCode: exitCodeOf(failure), lines: withFix(failure.message, failure.reason) };
+  }
+  const code = platformCode(thrown);
+  if (code !== undefined && thrown instanceof Error && !(thrown instanceof InvariantError)) {
+    if ("syscall" in thrown) return { exitCode: EXIT.failed, lines: [thrown.message] };
+  }
+  const stack = thrown instanceof Error ? (thrown.stack ?? thrown.message) : String(thrown);
+  return { exitCode: EXIT.bug, lines: ["A defect in proglog, which you can report:", stack] };
+}
+
+/** The exit code for a failed call. */
+export function exitCodeOf(failure: Failure): number {
+  if (failure.reason !== undefined) return exitCodeOfReason(failure.reason);
+  return EXIT_OF_CODE[failure.code] ?? EXIT.failed;
+}
+
+/** The message, then what to do about it. */
+export function withFix(message: string, reason: Reason | undefined): readonly string[] {
+  return reason === undefined ? [message] : [message, REASONS[reason].fix.replaceAll("`", "")];
+}
+
+function exitCodeOfReason(reason: Reason): number {
+  const { code, retry } = REASONS[reason];
+  if (code === "invalid_argument") {
+    return USAGE_REASONS.includes(reason) ? EXIT.usage : EXIT.failed;
+  }
+  if (code === "resource_exhausted") return retry === "no" ? EXIT.failed : EXIT.unavailable;
+  // Only at start and in offline tools: the folder cannot be used, no condition was set.
+  if (reason === "DATA_DIR_LOCKED" || reason === "DATA_DIR_INVALID") return EXIT.failed;
+  if (reason === "DISK_FAILED") return EXIT.failed;
+  return EXIT_OF_NAME[code];
+}
+
+const EXIT_OF_NAME: Readonly<Record<ErrorCode, number>> = {
+  invalid_argument: EXIT.failed,
+  not_found: EXIT.notFound,
+  already_exists: EXIT.refused,
+  failed_precondition: EXIT.refused,
+  aborted: EXIT.refused,
+  out_of_range: EXIT.notFound,
+  resource_exhausted: EXIT.unavailable,
+  unavailable: EXIT.unavailable,
+  data_loss: EXIT.failed,
+  deadline_exceeded: EXIT.unavailable,
+  canceled: EXIT.unavailable,
+  unimplemented: EXIT.failed,
+  internal: EXIT.failed,
+};
+
+/** For errors that are not from proglog: the connection, a proxy, another server. */
+const EXIT_OF_CODE: Readonly<Partial<Record<Code, number>>> = {
+  [Code.NotFound]: EXIT.notFound,
+  [Code.Unavailable]: EXIT.unavailable,
+  [Code.DeadlineExceeded]: EXIT.unavailable,
+  [Code.ResourceExhausted]: EXIT.unavailable,
+  [Code.Aborted]: EXIT.unavailable,
+  [Code.Canceled]: EXIT.unavailable,
+  [Code.Unauthenticated]: EXIT.notAllowed,
+  [Code.PermissionDenied]: EXIT.notAllowed,
+};

@@ -1,0 +1,129 @@
+import { readFile } from "node:fs/promises";
+import { type Client, Code, ConnectError, createClient, type Transport } from "@connectrpc/connect";
+import { platformCode } from "../base/errors.ts";
+import { failureOf } from "../client/failure.ts";
+import { connect, type TransportOptions } from "../client/transport.ts";
+import { LogService } from "../gen/proglog/v1/log_service_pb.ts";
+import { TopicService } from "../gen/proglog/v1/topic_service_pb.ts";
+import { CommandError, type CommandInput, UsageError } from "./command.ts";
+import type { CommandContext } from "./context.ts";
+import { parseDuration } from "./duration-flag.ts";
+import { exitCodeOf, InterruptedError } from "./failures.ts";
+import { DEFAULT_SERVER, SERVER_FLAGS } from "./shared-flags.ts";
+
+const TIMEOUT_MS = 30_000;
+
+/** How a call is made: with the time limit, and ended by the user's interrupt. */
+export interface CallOptions {
+  readonly timeoutMs: number;
+  readonly signal: AbortSignal;
+}
+
+/** A server as the commands see it. */
+export interface ServerConnection extends Disposable {
+  /** As the user wrote it. */
+  readonly name: string;
+  readonly transport: Transport;
+  readonly log: Client<typeof LogService>;
+  readonly topics: Client<typeof TopicService>;
+  readonly callOptions: CallOptions;
+}
+
+/** Reads the server's flags. Nothing is dialled before the first call. */
+export async function openServer(
+  input: CommandInput,
+  context: CommandContext,
+): Promise<ServerConnection> {
+  const name = flagOrEnv("server", input, context) ?? DEFAULT_SERVER;
+  const ca = await readPem("tls-ca", input, context);
+  const cert = await readPem("client-cert", input, context);
+  const key = await readPem("client-key", input, context);
+  if ((cert === undefined) !== (key === undefined)) {
+    throw new UsageError("Cannot use --client-cert or --client-key alone: set both");
+  }
+  const options: TransportOptions = {
+    url: toUrl(name, ca !== undefined || cert !== undefined),
+    ...(ca === undefined ? {} : { ca }),
+    ...(cert === undefined || key === undefined ? {} : { certificate: { cert, key } }),
+  };
+  const connection = connect(options);
+  return {
+    name,
+    transport: connection.transport,
+    log: createClient(LogService, connection.transport),
+    topics: createClient(TopicService, connection.transport),
+    callOptions: {
+      timeoutMs: parseDuration(input, "timeout") ?? TIMEOUT_MS,
+      signal: context.interrupted,
+    },
+    [Symbol.dispose]: () => connection.close(),
+  };
+}
+
+/**
+ * Runs `work` with the server, and says which server it was when it could not be
+ * reached: the cause alone says nothing of the address.
+ */
+export async function withServer<T>(
+  input: CommandInput,
+  context: CommandContext,
+  work: (server: ServerConnection) => Promise<T>,
+): Promise<T> {
+  using server = await openServer(input, context);
+  try {
+    return await work(server);
+  } catch (thrown) {
+    if (context.interrupted.aborted) throw new InterruptedError();
+    if (thrown instanceof ConnectError) throw namingServer(thrown, server.name);
+    throw thrown;
+  }
+}
+
+/** The error as it is when proglog said it; else one that names the server. */
+export function namingServer(error: ConnectError, name: string): Error {
+  const failure = failureOf(error);
+  if (failure.reason !== undefined) return error;
+  const what = failure.code === Code.DeadlineExceeded ? "no answer in time" : failure.message;
+  return new CommandError(`Cannot call ${name}: ${what}`, {
+    exitCode: exitCodeOf(failure),
+    cause: error,
+  });
+}
+
+function toUrl(name: string, isTls: boolean): string {
+  const hasScheme = /^https?:\/\//.test(name);
+  const text = hasScheme ? name : `${isTls ? "https" : "http"}://${name}`;
+  let url: URL;
+  try {
+    url = new URL(text);
+  } catch {
+    throw new UsageError(`Cannot read --server: "${name}" is not an address, write HOST:PORT`);
+  }
+  const hasPort = /:\d+\/?$/.test(name);
+  if (url.pathname !== "/" || url.search !== "" || (!hasScheme && !hasPort)) {
+    throw new UsageError(`Cannot read --server: "${name}" is not an address, write HOST:PORT`);
+  }
+  return url.origin;
+}
+
+function flagOrEnv(name: string, input: CommandInput, context: CommandContext): string | undefined {
+  const env = SERVER_FLAGS.find((flag) => flag.name === name)?.env;
+  const value = input.value(name) ?? (env === undefined ? undefined : context.env[env]);
+  return value === "" ? undefined : value;
+}
+
+async function readPem(
+  name: string,
+  input: CommandInput,
+  context: CommandContext,
+): Promise<string | undefined> {
+  const path = flagOrEnv(name, input, context);
+  if (path === undefined) return undefined;
+  try {
+    return await readFile(path, "utf8");
+  } catch (cause) {
+    throw new CommandError(`Cannot read ${path}: ${platformCode(cause) ?? "unknown error"}`, {
+      cause,
+    });
+  }
+}

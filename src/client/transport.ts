@@ -1,0 +1,64 @@
+import type { Transport } from "@connectrpc/connect";
+import { createGrpcTransport, Http2SessionManager } from "@connectrpc/connect-node";
+
+/**
+ * Bytes that a connection and each of its streams may have under way to us.
+ * HTTP/2's own 64 KiB would hold a far server to 64 KiB a round trip.
+ */
+const WINDOW_BYTES = 8 * 2 ** 20;
+
+/** A silent connection is asked for a sign of life after this time. */
+const PING_INTERVAL_MS = 30_000;
+const PING_TIMEOUT_MS = 10_000;
+
+export interface TransportOptions {
+  /** Where the server is: `http://HOST:PORT` or `https://HOST:PORT`. */
+  readonly url: string;
+  /** CA of the server's certificate, PEM. Default: those the system trusts. */
+  readonly ca?: string;
+  /** Certificate and key by which the server knows us, PEM. */
+  readonly certificate?: { readonly cert: string; readonly key: string };
+}
+
+/** A connection to one server, opened by the first call and again after it was lost. */
+export interface Connection {
+  readonly transport: Transport;
+  close(): void;
+}
+
+type OpenStream = ReturnType<Http2SessionManager["request"]>;
+
+/** Speaks gRPC over HTTP/2. */
+export function connect(options: TransportOptions): Connection {
+  const manager = new WideSessionManager(
+    options.url,
+    { pingIntervalMs: PING_INTERVAL_MS, pingTimeoutMs: PING_TIMEOUT_MS },
+    {
+      settings: { initialWindowSize: WINDOW_BYTES },
+      ...(options.ca === undefined ? {} : { ca: options.ca }),
+      ...options.certificate,
+    },
+  );
+  const transport = createGrpcTransport({
+    baseUrl: options.url,
+    sessionManager: manager,
+    // Batches are written once and read once: compressing them costs more than it saves here.
+    acceptCompression: [],
+  });
+  return { transport, close: () => manager.abort() };
+}
+
+/** Opens the connection's window too: a setting exists only for the streams' windows. */
+class WideSessionManager extends Http2SessionManager {
+  readonly #widened = new WeakSet<object>();
+
+  override async request(...call: Parameters<Http2SessionManager["request"]>): OpenStream {
+    const stream = await super.request(...call);
+    const { session } = stream;
+    if (session !== undefined && !this.#widened.has(session)) {
+      this.#widened.add(session);
+      session.setLocalWindowSize(WINDOW_BYTES);
+    }
+    return stream;
+  }
+}
