@@ -1,29 +1,14 @@
 import { assert } from "../base/assert.ts";
 import { ProglogError } from "../base/errors.ts";
-import type { Turn } from "./admission.ts";
 import {
   type AppliedEntry,
+  type Call,
   ENTRY_COMMAND,
+  type Pending,
   type SingleVoterOptions,
   type VoterProposeOptions,
 } from "./voter.ts";
 import { diskFull, entryMissing, entryUnknown, givenUp, withOutcome } from "./voter-errors.ts";
-
-interface Pending<O> {
-  readonly index: number;
-  readonly payload: Uint8Array;
-  readonly call: Call<O>;
-  isJournalled: boolean;
-}
-
-/** One who waits for an outcome; settles once. */
-interface Call<O> {
-  readonly bytes: number;
-  readonly resolve: (outcome: O) => void;
-  readonly reject: (error: unknown) => void;
-  turn: Turn | undefined;
-  isProposed: boolean;
-}
 
 /**
  * The one voter of a group: what it has journalled is committed. Journals,
@@ -43,10 +28,14 @@ export class SingleVoter<O> {
   #appliedIndex: number;
   #appliedTerm: number;
   #isRecovering = true;
-  #isApplyWaiting = false;
   /** True after the host threw: what lies behind that entry must not be applied. */
   #isHalted = false;
   #isDraining = false;
+  /** Of applied entries that the host has not written yet, and nobody watches yet. */
+  #unwrittenBytes = 0;
+  #isWriteWatched = false;
+  /** What this holds of its lane. */
+  #inFlightBytes = 0;
   #drained: (() => void)[] = [];
   #stopped: ProglogError | undefined;
 
@@ -140,8 +129,9 @@ export class SingleVoter<O> {
       if (call.turn !== undefined && !call.isProposed) this.#options.lane.withdraw(call.turn);
       call.reject(call.isProposed ? withOutcome(reason, "unknown") : reason);
     }
-    for (const { call } of this.#pending.splice(0)) this.#options.lane.leave(call.bytes);
+    this.#pending.length = 0;
     this.#calls.clear();
+    this.#options.lane.leave(this.#inFlightBytes);
     this.#settleDrain();
   }
 
@@ -188,6 +178,7 @@ export class SingleVoter<O> {
       this.#reject(call, refusal);
       return;
     }
+    this.#inFlightBytes += call.bytes;
     const { journal, replicaId, term } = this.#options;
     const payload = encode();
     this.#lastIndex += 1;
@@ -218,17 +209,13 @@ export class SingleVoter<O> {
     if (place < 0) return;
     this.#pending.splice(place, 1);
     this.#lastIndex = Math.min(this.#lastIndex, entry.index - 1);
-    this.#options.lane.leave(entry.call.bytes);
+    this.#leave(entry.call.bytes);
     this.#reject(entry.call, error);
   }
 
   #applyCommitted(): void {
-    if (this.#isApplyWaiting || this.#isHalted) return;
+    if (this.#isHalted) return;
     for (let entry = this.#pending[0]; entry?.isJournalled === true; entry = this.#pending[0]) {
-      if (!this.#options.host.canApply()) {
-        this.#applyLater();
-        return;
-      }
       this.#pending.shift();
       const { index, payload, call } = entry;
       let outcome: O;
@@ -236,25 +223,39 @@ export class SingleVoter<O> {
         outcome = this.#apply({ index, term: this.#options.term, payload });
       } catch (error) {
         this.#isHalted = true;
-        this.#options.lane.leave(call.bytes);
         this.#options.onFailure(error);
         return;
       }
-      this.#options.lane.leave(call.bytes);
+      this.#unwrittenBytes += call.bytes;
       if (this.#calls.delete(call)) call.resolve(outcome);
     }
+    this.#watchWrites();
     this.#settleDrain();
   }
 
-  #applyLater(): void {
-    this.#isApplyWaiting = true;
-    this.#options.host.whenCanApply().then(
+  /**
+   * Bytes leave the lane when they are written, not when they are applied: so what waits in
+   * memory for slow or full files is bounded too, for all groups together.
+   */
+  #watchWrites(): void {
+    if (this.#isWriteWatched || this.#unwrittenBytes === 0) return;
+    const bytes = this.#unwrittenBytes;
+    this.#unwrittenBytes = 0;
+    this.#isWriteWatched = true;
+    this.#options.host.written().then(
       () => {
-        this.#isApplyWaiting = false;
-        if (this.#stopped === undefined) this.#applyCommitted();
+        this.#isWriteWatched = false;
+        this.#leave(bytes);
+        this.#watchWrites();
       },
-      (error) => this.#options.onFailure(error),
+      () => {}, // The host has told its owner, who stops this.
     );
+  }
+
+  #leave(bytes: number): void {
+    if (this.#stopped !== undefined) return;
+    this.#inFlightBytes -= bytes;
+    this.#options.lane.leave(bytes);
   }
 
   #apply(entry: AppliedEntry): O {

@@ -1,5 +1,5 @@
 import type { ProglogError } from "../base/errors.ts";
-import type { AdmissionLane } from "./admission.ts";
+import type { AdmissionLane, Turn } from "./admission.ts";
 
 /** An entry's payload is a command of its group. Other kinds are Raft's and not used yet. */
 export const ENTRY_COMMAND = 0;
@@ -39,9 +39,14 @@ export interface AppliedEntry {
 export interface VoterHost<O> {
   /** Carries out an entry. Throws only when it must never be passed over: the group stops. */
   apply(entry: AppliedEntry): O;
-  /** False while what was applied waits for room; then {@link whenCanApply} tells. */
+  /**
+   * False while what was applied waits for room; then {@link whenCanApply} tells. Asked in
+   * recovery only: later, what is in flight is bounded by what is written.
+   */
   canApply(): boolean;
   whenCanApply(): Promise<void>;
+  /** Resolves when all that was applied so far has left memory for the host's files. */
+  written(): Promise<void>;
   /** True while the disk has no room for what is applied: nothing new is taken. */
   readonly isDiskFull: boolean;
 }
@@ -67,4 +72,21 @@ export interface VoterProposeOptions {
   readonly bytes: number;
   readonly signal?: AbortSignal | undefined;
   readonly makesRoom?: boolean;
+}
+
+/** An entry that is proposed and not yet applied. */
+export interface Pending<O> {
+  readonly index: number;
+  readonly payload: Uint8Array;
+  readonly call: Call<O>;
+  isJournalled: boolean;
+}
+
+/** One who waits for an outcome; settles once. */
+export interface Call<O> {
+  readonly bytes: number;
+  readonly resolve: (outcome: O) => void;
+  readonly reject: (error: unknown) => void;
+  turn: Turn | undefined;
+  isProposed: boolean;
 }

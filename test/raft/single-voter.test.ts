@@ -30,6 +30,13 @@ class Host {
   whenCanApply(): Promise<void> {
     return this.room?.promise ?? Promise.resolve();
   }
+
+  /** Stands for the host's files being slow. */
+  slow: PromiseWithResolvers<void> | undefined;
+
+  written(): Promise<void> {
+    return this.slow?.promise ?? Promise.resolve();
+  }
 }
 
 async function setUp(
@@ -158,23 +165,32 @@ test("while some of the refused are not back, nothing takes their place", async 
   assert.equal(await settled(c), "did c");
 });
 
-test("apply pauses while the host has no room, and goes on by itself, in order", async () => {
-  const { journal, host, propose } = await setUp();
+test("recovery pauses while the host has no room, and goes on by itself", async () => {
+  const journal = new FakeJournal();
+  journal.stored.push({ index: 2, term: 1, kind: 0, payload: new TextEncoder().encode("a") });
+  const { voter, host } = await setUp({ journal, lastIndex: 2 });
   host.room = Promise.withResolvers();
-  const [a, b] = [propose("a"), propose("b")];
-  journal.flush();
-  assert.equal(await settled(a), "waits");
-  const c = propose("c");
-  journal.flush();
-  assert.equal(await settled(c), "waits");
-  const room = host.room;
+  const recovered = voter.recover().then(() => "recovered");
+  assert.equal(await settled(recovered), "waits");
+  const { room } = host;
   host.room = undefined;
   room.resolve();
-  assert.deepEqual(
-    [await settled(a), await settled(b), await settled(c)],
-    ["did a", "did b", "did c"],
-  );
-  assert.deepEqual(host.applied, ["2:a", "3:b", "4:c"]);
+  assert.equal(await settled(recovered), "recovered");
+  assert.deepEqual(host.applied, ["2:a"]);
+});
+
+test("bytes stay in flight until the host has written them, but are acknowledged before", async () => {
+  const { journal, host, propose } = await setUp({ laneBytesMax: 2 });
+  host.slow = Promise.withResolvers();
+  const [a, b, c] = [propose("a"), propose("b"), propose("c")];
+  journal.flush();
+  assert.deepEqual([await settled(a), await settled(b)], ["did a", "did b"]);
+  assert.equal(journal.waiting.length, 0, "c came in although a and b are still in memory");
+  host.slow.resolve();
+  host.slow = undefined;
+  await settle();
+  journal.flush();
+  assert.equal(await settled(c), "did c");
 });
 
 test("a host without space refuses appends, not what makes room", async () => {
@@ -199,6 +215,7 @@ test("giving up while waiting withdraws, giving up later only stops watching", a
   assert.equal(await settled(a), "DEADLINE_EXCEEDED unknown");
   assert.equal(await settled(propose("d", { signal: early.signal })), "CANCELED none");
   journal.flush();
+  await settle();
   journal.flush();
   assert.equal(await settled(c), "did cccc");
   assert.deepEqual(host.applied, ["2:aaaa", "3:cccc"]);
@@ -217,6 +234,7 @@ test("the clock is read when the turn has come, not when it was asked for", asyn
   );
   assert.equal(encoded, 0);
   journal.flush();
+  await settle();
   assert.equal(encoded, 1);
   journal.flush();
   await waiting;
