@@ -1,4 +1,5 @@
 import type { Clock } from "../base/clock.ts";
+import type { ProglogError } from "../base/errors.ts";
 import type { Logger } from "../base/log.ts";
 import type { Offset, Position } from "../base/units.ts";
 import type { FileSystem } from "../platform/file-system.ts";
@@ -80,6 +81,9 @@ export interface FrameRange {
   readonly first: Offset;
   /** Where each frame ends in `bytes`; its data begins 8 bytes after the end before. */
   readonly ends: readonly number[];
+  /** Store and byte in it where the first frame begins; undefined when it is not written yet. */
+  readonly file?: string | undefined;
+  readonly position?: Position | undefined;
 }
 
 /** One record as {@link FrameRange} readers see it. */
@@ -99,6 +103,8 @@ export interface LogRecovery {
   readonly rebuiltIndexes: number;
   /** Files that were deleted: newer or older than the extent, or an index without its store. */
   readonly removedFiles: number;
+  /** Closed segments that do not fit. Only from `openReadOnly`: the others refuse to open. */
+  readonly damaged: readonly ProglogError[];
   /**
    * Only from `openReadOnly`, and only without a check: where the run of empty records
    * begins that reaches the end of the newest store and that the index does not vouch

@@ -72,3 +72,14 @@ export function isNoSpace(error: unknown): boolean {
   const code = platformCode(error);
   return code === "ENOSPC" || code === "EDQUOT";
 }
+
+/** Runs `open`; the platform's errors become DISK_FULL or DISK_FAILED. */
+export async function namingPlatformErrors<T>(dir: string, open: () => Promise<T>): Promise<T> {
+  try {
+    return await open();
+  } catch (cause) {
+    if (platformCode(cause) === undefined) throw cause;
+    const what = `open the log in "${dir}"`;
+    throw isNoSpace(cause) ? diskFull(what, cause) : diskFailed(what, cause);
+  }
+}

@@ -1,0 +1,326 @@
+import { assert } from "../base/assert.ts";
+import { ProglogError } from "../base/errors.ts";
+import { SILENT_LOGGER } from "../base/log.ts";
+import { type Offset, toOffset } from "../base/units.ts";
+import { Failure } from "./failure.ts";
+import type { FrameBatch } from "./frame.ts";
+import { LogReader } from "./log-reader.ts";
+import { LogSync } from "./log-sync.ts";
+import type {
+  FrameLimits,
+  FrameRange,
+  LogExtent,
+  LogOptions,
+  LogRecord,
+  LogRecovery,
+  SegmentInfo,
+  SegmentLimits,
+} from "./log-types.ts";
+import { loadExtent } from "./open-at.ts";
+import { loadReadOnly, type ReadOnlyOptions } from "./read-only.ts";
+import { RecentSegments } from "./recent-segments.ts";
+import { type LoadedLog, recoverLog } from "./recovery.ts";
+import { Segment } from "./segment.ts";
+import { Serial } from "./serial.ts";
+import { namingPlatformErrors } from "./storage-errors.ts";
+import { frameRecords, refuseBatch } from "./store.ts";
+import { Trimmer } from "./trimmer.ts";
+import { Writer } from "./writer.ts";
+
+const PENDING_BYTES_MAX_DEFAULT = 16 * 1024 * 1024;
+
+/** What is not asked of those who only read. */
+const READ_ONLY_DEFAULTS = {
+  logger: SILENT_LOGGER,
+  clock: { monotonicMs: () => 0, wallUs: () => 0, schedule: () => () => undefined },
+  segmentBytesMax: 1,
+  segmentRecordsMax: 1,
+};
+
+/**
+ * A totally ordered sequence of opaque records in a folder, in the seed's format:
+ * segments, each a store and an index. Offsets begin at 0 and have no gaps.
+ *
+ * Appends are put in order at once, are readable at once, and are written a little
+ * later; only {@link Log.sync} makes them durable. All methods may be called at any
+ * time by any number of callers.
+ */
+export class Log {
+  /** What opening found. */
+  readonly recovery: LogRecovery;
+  readonly #options: LogOptions;
+  readonly #segments: Segment[];
+  readonly #failure: Failure;
+  readonly #sync: LogSync;
+  readonly #writer: Writer;
+  readonly #reader: LogReader;
+  readonly #trimmer: Trimmer;
+  readonly #syncs = new Serial();
+  readonly #recent = new RecentSegments();
+  readonly #isReadOnly: boolean;
+  #limits: SegmentLimits;
+  /** The segment that was written last. */
+  #writing: Segment | undefined;
+  #isClosed = false;
+
+  private constructor(options: LogOptions, loaded: LoadedLog, isReadOnly = false) {
+    const { fs, dir, clock, logger } = options;
+    const { segments } = loaded;
+    this.#options = options;
+    this.#limits = options;
+    this.#segments = segments;
+    this.recovery = loaded.recovery;
+    this.#isReadOnly = isReadOnly;
+    const failure = new Failure(options.onFailure);
+    this.#failure = failure;
+    const unsynced = options.syncOnRoll === false ? undefined : segments.slice(0, -1);
+    const sync = new LogSync({ fs, dir, failure, unsynced, isNew: loaded.isNew });
+    this.#sync = sync;
+    this.#writer = new Writer({
+      pendingBytesMax: options.pendingBytesMax ?? PENDING_BYTES_MAX_DEFAULT,
+      clock,
+      logger,
+      failure,
+      prepare: (segment) => this.#prepare(segment),
+    });
+    const { pending } = this.#writer;
+    const { check } = options;
+    this.#reader = new LogReader({ segments, pending, recent: this.#recent, check });
+    this.#trimmer = new Trimmer({ fs, writer: this.#writer, sync });
+  }
+
+  /**
+   * Opens a log without knowing what of it was synced, and makes it when it is missing;
+   * see {@link recoverLog}.
+   *
+   * @throws STORE_CORRUPT, DATA_DIR_INVALID (files are kept); DISK_FAILED, DISK_FULL
+   */
+  static async open(options: LogOptions): Promise<Log> {
+    const loaded = await namingPlatformErrors(options.dir, () => recoverLog(options));
+    const { cutBytes, stopped, rebuiltIndexes } = loaded.recovery;
+    if (cutBytes > 0 || rebuiltIndexes > 0) {
+      const fields = { dir: options.dir, cutBytes, stopped, rebuiltIndexes };
+      options.logger.warn("A log was not closed cleanly and was recovered", fields);
+    }
+    return new Log(options, loaded);
+  }
+
+  /**
+   * Opens a log at an extent that {@link Log.sync} gave, without a scan; what came after
+   * it is dropped. See {@link loadExtent}; trimmed segments are to be left out (`extentFrom`).
+   *
+   * @throws STORE_CORRUPT (files are kept); DISK_FAILED, DISK_FULL
+   */
+  static async openAt(options: LogOptions, extent: LogExtent): Promise<Log> {
+    const loaded = await namingPlatformErrors(options.dir, () => loadExtent(options, extent));
+    return new Log(options, loaded);
+  }
+
+  /**
+   * Opens a log to read only, for tools: nothing is written, cut or refused, `recovery` reports.
+   * @throws DATA_DIR_INVALID when there is no such folder
+   */
+  static async openReadOnly(options: ReadOnlyOptions): Promise<Log> {
+    const loaded = await namingPlatformErrors(options.dir, () => loadReadOnly(options));
+    return new Log({ ...READ_ONLY_DEFAULTS, ...options }, loaded, true);
+  }
+
+  /** Offset of the first record that is there; equal to {@link nextOffset} when there is none. */
+  get firstOffset(): Offset {
+    return this.#segments[0]?.base ?? toOffset(0);
+  }
+
+  /** Offset that the next appended record gets. */
+  get nextOffset(): Offset {
+    return this.#newest.nextOffset;
+  }
+
+  /** Stores and indexes, with what is not written yet; without what a trim is deleting. */
+  get diskBytes(): number {
+    return this.#segments.reduce((sum, segment) => sum + segment.diskBytes, 0);
+  }
+
+  segments(): readonly SegmentInfo[] {
+    return this.#segments.map((segment) => segment.info(segment === this.#newest));
+  }
+
+  /** All of the log as it is now, with what is not synced. */
+  extent(): LogExtent {
+    return { segments: this.#segments.map((segment) => segment.appendedExtent()) };
+  }
+
+  /** Appended bytes that are not written yet. */
+  get pendingBytes(): number {
+    return this.#writer.pending.bytes;
+  }
+
+  /** False when more is pending than is allowed; `append` works nevertheless. */
+  hasRoom(): boolean {
+    return this.#writer.hasRoom();
+  }
+
+  /** Resolves when {@link hasRoom}. @throws DISK_FAILED; DRAINING, DISK_FULL when closed meanwhile */
+  whenRoom(): Promise<void> {
+    return this.#writer.whenRoom();
+  }
+
+  /** A write found no space and is tried again, at the same position, until there is some. */
+  get isDiskFull(): boolean {
+    return this.#writer.isDiskFull;
+  }
+
+  /** Sets when segments are closed, from the next append on. */
+  configure(limits: SegmentLimits): void {
+    this.#limits = limits;
+  }
+
+  /**
+   * Appends frames, all to one segment. They are readable on return, and written soon.
+   *
+   * @param batch not to be changed afterwards; framed for `nextOffset`
+   * @returns the offset of its first record
+   * @throws BATCH_EMPTY, RECORD_TOO_LARGE: nothing was appended. DISK_FAILED after a failure,
+   *   DRAINING after `close`
+   */
+  append(batch: FrameBatch): Offset {
+    this.#refuseChange();
+    refuseBatch(batch);
+    const offset = this.nextOffset;
+    const isAtItsPlace = batch.firstOffset === undefined || batch.firstOffset === offset;
+    assert(isAtItsPlace, `Cannot append at ${offset}: the batch is of ${batch.firstOffset}`);
+    const { bytes, records } = this.#newest.appended;
+    const { segmentBytesMax, segmentRecordsMax } = this.#limits;
+    if (bytes >= segmentBytesMax || records >= segmentRecordsMax) this.roll();
+    const segment = this.#newest;
+    this.#writer.push({ ...segment.reserve(batch), segment });
+    return offset;
+  }
+
+  /** Appends opaque records, as they are. @throws as {@link append} */
+  appendData(records: readonly Uint8Array[]): Offset {
+    return this.append(frameRecords(records));
+  }
+
+  /** Closes the newest segment unless it is empty, and begins a new one. */
+  roll(): void {
+    this.#refuseChange();
+    const newest = this.#newest;
+    if (newest.appended.records === 0) return;
+    const { fs, dir } = this.#options;
+    this.#segments.push(new Segment({ fs, dir, base: newest.nextOffset }));
+    this.#sync.closed(newest);
+  }
+
+  /** Resolves when all that was appended before the call is in the files. @throws as {@link whenRoom} */
+  written(): Promise<void> {
+    return this.#writer.writtenUpTo(this.nextOffset);
+  }
+
+  /**
+   * Reads the data of one record, checked by the owner's check if there is one.
+   * @throws OFFSET_OUT_OF_RANGE, STORE_CORRUPT; DRAINING after `close`
+   */
+  async read(offset: Offset): Promise<Uint8Array> {
+    this.#refuseClosed();
+    return await this.#reader.read(offset);
+  }
+
+  /**
+   * Reads frames that follow each other from `from` on: of one segment, or of what is not
+   * written yet. At least one, unless `from` is the next offset; damaged ones end it.
+   * Nothing is copied: `bytes` is what was read. The owner's check is not applied.
+   *
+   * @throws OFFSET_OUT_OF_RANGE; STORE_CORRUPT when the frame at `from` is damaged; DRAINING
+   */
+  async readFrames(from: Offset, limits: FrameLimits): Promise<FrameRange> {
+    this.#refuseClosed();
+    return await this.#reader.readFrames(from, limits);
+  }
+
+  /**
+   * Reads all records from `from` to the end as it is at the first step, checked as in {@link read}.
+   * @throws as {@link read}; OFFSET_OUT_OF_RANGE also when they are trimmed meanwhile
+   */
+  async *scan(from: Offset): AsyncGenerator<LogRecord, void, void> {
+    this.#refuseClosed();
+    yield* this.#reader.scan(from);
+  }
+
+  /**
+   * Drops the closed segments whose records all lie below `offset`: at once for readers that
+   * come, on the disk when those that are there have ended. Resolves when the files are
+   * durably gone.
+   *
+   * @throws DISK_FAILED; DRAINING, DISK_FULL when closed meanwhile
+   */
+  async trimBefore(offset: Offset): Promise<void> {
+    this.#refuseChange();
+    const kept = this.#segments.findIndex((segment) => segment.nextOffset > offset);
+    const count = kept < 0 ? this.#segments.length - 1 : Math.min(kept, this.#segments.length - 1);
+    const gone = this.#segments.splice(0, count);
+    for (const segment of gone) this.#recent.forget(segment);
+    await this.#trimmer.remove(gone, this.#segments[0] ?? this.#newest);
+  }
+
+  /**
+   * Waits until what was appended before the call is written, then makes all that is
+   * written durable.
+   *
+   * @returns what is synced, at least what was appended before the call
+   * @throws DISK_FAILED: the log takes no more writes; DRAINING, DISK_FULL when closed meanwhile
+   */
+  async sync(): Promise<LogExtent> {
+    this.#refuseChange();
+    const end = this.nextOffset;
+    return await this.#syncs.run(async () => {
+      await this.#writer.writtenUpTo(end);
+      return await this.#sync.all(this.#segments);
+    });
+  }
+
+  /**
+   * Writes what is pending, ends what is under way and closes the files; does not sync.
+   * @param options.discardPending leave what is not written unwritten: the folder is about to go
+   * @throws DISK_FULL when there was no space for what is pending; the files are closed then too
+   */
+  async close(options: { readonly discardPending?: boolean } = {}): Promise<void> {
+    if (this.#isClosed) return;
+    this.#isClosed = true;
+    try {
+      await this.#writer.close(options.discardPending === true);
+    } finally {
+      await this.#trimmer.idle();
+      await this.#syncs.idle();
+      for (const segment of this.#segments) {
+        await segment.idle();
+        await segment.close();
+      }
+    }
+  }
+
+  get #newest(): Segment {
+    const newest = this.#segments.at(-1);
+    assert(newest !== undefined, "A log has at least one segment");
+    return newest;
+  }
+
+  /** Called before each write to `segment`. */
+  #prepare(segment: Segment): Promise<void> {
+    if (this.#writing !== segment) {
+      // Not when it is closed: then much of it may still wait for its write.
+      if (this.#writing !== undefined) this.#recent.touch(this.#writing);
+      this.#writing = segment;
+    }
+    return this.#sync.prepare(segment);
+  }
+
+  #refuseClosed(): void {
+    if (this.#isClosed) throw new ProglogError("DRAINING", "Cannot use the log: it is closed");
+  }
+
+  #refuseChange(): void {
+    assert(!this.#isReadOnly, "Cannot change a log that was opened to read only");
+    this.#failure.refuse();
+    this.#refuseClosed();
+  }
+}

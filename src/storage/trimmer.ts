@@ -1,0 +1,62 @@
+import type { FileSystem } from "../platform/file-system.ts";
+import type { LogSync } from "./log-sync.ts";
+import type { Segment } from "./segment.ts";
+import { Serial } from "./serial.ts";
+import type { Writer } from "./writer.ts";
+
+export interface TrimmerOptions {
+  readonly fs: FileSystem;
+  readonly writer: Writer;
+  readonly sync: LogSync;
+}
+
+/**
+ * Deletes the files of segments that a log no longer has, front to back, each durably
+ * gone before the next: so a power cut leaves the log without a gap.
+ */
+export class Trimmer {
+  readonly #options: TrimmerOptions;
+  readonly #turns = new Serial();
+
+  constructor(options: TrimmerOptions) {
+    this.#options = options;
+  }
+
+  /**
+   * Resolves when the files are durably gone. Readers of them finish first.
+   * @param next the segment after them, which stays
+   * @throws DISK_FAILED; DISK_FULL or DRAINING when the log was closed before
+   */
+  remove(gone: readonly Segment[], next: Segment): Promise<void> {
+    return this.#turns.run(async () => {
+      for (const segment of gone) {
+        await this.#remove(segment, segment === gone.at(-1) ? next : undefined);
+      }
+    });
+  }
+
+  /** Resolves when nothing is being removed. */
+  async idle(): Promise<void> {
+    await this.#turns.idle();
+  }
+
+  /** @param next when it becomes the first one: without its files the log would begin at 0 again */
+  async #remove(segment: Segment, next: Segment | undefined): Promise<void> {
+    const { fs, writer, sync } = this.#options;
+    const what = `delete "${segment.store.path}"`;
+    await writer.writtenUpTo(segment.nextOffset);
+    if (next !== undefined) {
+      await writer.withSpace(what, () => sync.prepare(next));
+      await sync.folder();
+    }
+    await segment.idle();
+    sync.forget(segment);
+    await segment.close();
+    await writer.withSpace(what, async () => {
+      await fs.remove(segment.store.path);
+      await fs.remove(segment.index.path);
+    });
+    sync.folderChanged();
+    await sync.folder();
+  }
+}

@@ -1,0 +1,188 @@
+import type { Clock } from "../base/clock.ts";
+import { ProglogError } from "../base/errors.ts";
+import type { Logger } from "../base/log.ts";
+import type { Offset } from "../base/units.ts";
+import type { Failure } from "./failure.ts";
+import { type PendingBatch, PendingQueue } from "./pending.ts";
+import type { Segment } from "./segment.ts";
+import { diskFull, isNoSpace } from "./storage-errors.ts";
+
+/** One gathered write: large enough that its cost is the bytes, small enough to wait for. */
+const GROUP_LIMITS = { bytesMax: 4 * 1024 * 1024, partsMax: 1000 };
+
+/** Pauses between attempts while the disk is full: doubled from the first to the last. */
+const RETRY_DELAY_MS_MIN = 100;
+const RETRY_DELAY_MS_MAX = 1000;
+
+export interface WriterOptions {
+  readonly pendingBytesMax: number;
+  readonly clock: Clock;
+  readonly logger: Logger;
+  readonly failure: Failure;
+  /** Called before each write to a segment: makes its files when they are missing. */
+  readonly prepare: (segment: Segment) => Promise<void>;
+}
+
+interface Waiter {
+  /** What must be written before it is resolved; undefined: there must be room. */
+  readonly end: Offset | undefined;
+  readonly resolve: () => void;
+  readonly reject: (error: ProglogError) => void;
+}
+
+/**
+ * Writes appended batches to their segments, in order, one write at a time. What is
+ * appended meanwhile is gathered and goes out together with the next one.
+ *
+ * A write that finds no space is tried again at the same position, until there is some.
+ * Any other error is a {@link Failure}.
+ */
+export class Writer {
+  readonly pending = new PendingQueue();
+  readonly #options: WriterOptions;
+  #waiters: Waiter[] = [];
+  #running: Promise<void> | undefined;
+  #retrying = 0;
+  #isClosing = false;
+  /** Why nothing is written any more, after closing with something left. */
+  #ended: ProglogError | undefined;
+  readonly #sleepers = new Set<() => void>();
+
+  constructor(options: WriterOptions) {
+    this.#options = options;
+    options.failure.listen((error) => this.#rejectAll(error));
+  }
+
+  get isDiskFull(): boolean {
+    return this.#retrying > 0;
+  }
+
+  hasRoom(): boolean {
+    return this.pending.bytes < this.#options.pendingBytesMax;
+  }
+
+  push(batch: PendingBatch): void {
+    this.pending.push(batch);
+    this.#running ??= this.#run();
+  }
+
+  /** Resolves when `hasRoom()`. @throws DISK_FAILED, or DISK_FULL when closed before */
+  whenRoom(): Promise<void> {
+    return this.#wait(undefined);
+  }
+
+  /** Resolves when everything below `end` is in the files. @throws as {@link whenRoom} */
+  writtenUpTo(end: Offset): Promise<void> {
+    return this.#wait(end);
+  }
+
+  /** Runs `work` until there is space for it. Any other rejection is a failure. */
+  async withSpace<T>(what: string, work: () => Promise<T>): Promise<T> {
+    const { failure, logger } = this.#options;
+    let delayMs = RETRY_DELAY_MS_MIN;
+    for (let attempt = 1; ; attempt += 1) {
+      failure.refuse();
+      try {
+        const result = await work();
+        if (attempt > 1) logger.info("The disk has space again", { attempt });
+        return result;
+      } catch (error) {
+        if (!isNoSpace(error)) throw failure.report(what, error);
+        if (this.#isClosing) throw diskFull(what, error);
+        if (attempt === 1) logger.warn("The disk is full: waiting for space", { what }, error);
+      }
+      this.#retrying += 1;
+      await this.#pause(delayMs);
+      this.#retrying -= 1;
+      delayMs = Math.min(RETRY_DELAY_MS_MAX, delayMs * 2);
+    }
+  }
+
+  /**
+   * Ends the writing: of what is pending, or at once with `discard`. While the disk is
+   * full each write is tried once more.
+   *
+   * @throws DISK_FULL when something could not be written
+   */
+  async close(discard: boolean): Promise<void> {
+    this.#isClosing = true;
+    if (discard) this.#end(new ProglogError("DRAINING", "Cannot write: the log was closed"));
+    for (const wake of this.#sleepers) wake();
+    await this.#running;
+    const leftBytes = this.pending.bytes;
+    if (leftBytes === 0 || discard || this.#options.failure.error !== undefined) return;
+    const error = diskFull(`write the last ${leftBytes} bytes before closing`);
+    this.#end(error);
+    throw error;
+  }
+
+  async #run(): Promise<void> {
+    // Takes along what is appended in the same turn.
+    await undefined;
+    try {
+      for (;;) {
+        const group = this.pending.group(GROUP_LIMITS);
+        const segment = group[0]?.segment;
+        if (segment === undefined) break;
+        await this.withSpace(`write to "${segment.store.path}"`, async () => {
+          await this.#options.prepare(segment);
+          await segment.write(group);
+        });
+        if (this.#ended !== undefined) return;
+        this.pending.shift(group.length);
+        this.#resolveSome();
+      }
+      this.#running = undefined;
+    } catch (error) {
+      // Stays set: nothing is written after this. Those who wait are told.
+      this.#rejectAll(error as ProglogError);
+    }
+  }
+
+  #wait(end: Offset | undefined): Promise<void> {
+    return new Promise((resolve, reject) => {
+      const error = this.#options.failure.error ?? this.#ended;
+      if (error !== undefined) reject(error);
+      else if (this.#isReached(end)) resolve();
+      else this.#waiters.push({ end, resolve, reject });
+    });
+  }
+
+  #isReached(end: Offset | undefined): boolean {
+    if (end === undefined) return this.hasRoom();
+    const { firstOffset } = this.pending;
+    return firstOffset === undefined || firstOffset >= end;
+  }
+
+  #resolveSome(): void {
+    const reached = this.#waiters.filter(({ end }) => this.#isReached(end));
+    if (reached.length === 0) return;
+    this.#waiters = this.#waiters.filter(({ end }) => !this.#isReached(end));
+    for (const { resolve } of reached) resolve();
+  }
+
+  #end(error: ProglogError): void {
+    this.#ended = error;
+    this.pending.clear();
+    this.#rejectAll(error);
+  }
+
+  #rejectAll(error: ProglogError): void {
+    const waiters = this.#waiters;
+    this.#waiters = [];
+    for (const { reject } of waiters) reject(error);
+  }
+
+  #pause(delayMs: number): Promise<void> {
+    if (this.#isClosing) return Promise.resolve();
+    return new Promise((resolve) => {
+      const wake = () => {
+        cancel();
+        this.#sleepers.delete(wake);
+        resolve();
+      };
+      const cancel = this.#options.clock.schedule(delayMs, wake);
+      this.#sleepers.add(wake);
+    });
+  }
+}
