@@ -96,7 +96,9 @@ export class Log {
    * @throws STORE_CORRUPT, DATA_DIR_INVALID (files are kept); DISK_FAILED, DISK_FULL
    */
   static async open(options: LogOptions): Promise<Log> {
-    const loaded = await namingPlatformErrors(options.dir, () => recoverLog(options));
+    const loaded = await namingPlatformErrors(`open the log in "${options.dir}"`, () =>
+      recoverLog(options),
+    );
     const { cutBytes, stopped, rebuiltIndexes } = loaded.recovery;
     if (cutBytes > 0 || rebuiltIndexes > 0) {
       const fields = { dir: options.dir, cutBytes, stopped, rebuiltIndexes };
@@ -112,7 +114,9 @@ export class Log {
    * @throws STORE_CORRUPT (files are kept); DISK_FAILED, DISK_FULL
    */
   static async openAt(options: LogOptions, extent: LogExtent): Promise<Log> {
-    const loaded = await namingPlatformErrors(options.dir, () => loadExtent(options, extent));
+    const loaded = await namingPlatformErrors(`open the log in "${options.dir}"`, () =>
+      loadExtent(options, extent),
+    );
     return new Log(options, loaded);
   }
 
@@ -121,7 +125,9 @@ export class Log {
    * @throws DATA_DIR_INVALID when there is no such folder
    */
   static async openReadOnly(options: ReadOnlyOptions): Promise<Log> {
-    const loaded = await namingPlatformErrors(options.dir, () => loadReadOnly(options));
+    const loaded = await namingPlatformErrors(`open the log in "${options.dir}"`, () =>
+      loadReadOnly(options),
+    );
     return new Log({ ...READ_ONLY_DEFAULTS, ...options }, loaded, true);
   }
 

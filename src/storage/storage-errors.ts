@@ -73,13 +73,15 @@ export function isNoSpace(error: unknown): boolean {
   return code === "ENOSPC" || code === "EDQUOT";
 }
 
-/** Runs `open`; the platform's errors become DISK_FULL or DISK_FAILED. */
-export async function namingPlatformErrors<T>(dir: string, open: () => Promise<T>): Promise<T> {
+/**
+ * Runs `work`; the platform's errors become DISK_FULL or DISK_FAILED.
+ * @param what as in "Cannot <what>: ..."
+ */
+export async function namingPlatformErrors<T>(what: string, work: () => Promise<T>): Promise<T> {
   try {
-    return await open();
+    return await work();
   } catch (cause) {
     if (platformCode(cause) === undefined) throw cause;
-    const what = `open the log in "${dir}"`;
     throw isNoSpace(cause) ? diskFull(what, cause) : diskFailed(what, cause);
   }
 }

@@ -1,0 +1,136 @@
+import { ProglogError, platformCode } from "../base/errors.ts";
+import { toPosition } from "../base/units.ts";
+import type { FileSystem } from "../platform/file-system.ts";
+import type { ProcessIdentity } from "../platform/process-identity.ts";
+import { readWhole } from "./atomic-file.ts";
+import { LOCK_NAME } from "./layout.ts";
+import { namingPlatformErrors } from "./storage-errors.ts";
+
+export interface FolderLock {
+  /** Gives the folder free. */
+  release(): Promise<void>;
+}
+
+const LOCK_BYTES_MAX = 4096;
+
+/**
+ * Takes the data folder for this process. A lock whose process is gone is taken over,
+ * however young or old it is.
+ *
+ * Two files: `LOCK` says in JSON who has the folder. Before, each process makes a claim
+ * `LOCK.<boot>.<pid>.<start>`, whose name alone says who it is, so it is never seen half
+ * made. It then looks for claims and a lock of others, and gives way to any that lives.
+ * Of two that try at once the later one to look sees the other; both may give way, both
+ * never win. The winner renames its claim to `LOCK`, which replaces a dead one's at one go.
+ *
+ * @param isAlive says whether a process still runs
+ * @throws DATA_DIR_LOCKED (metadata `pid`) when it does; DISK_FULL, DISK_FAILED
+ */
+export async function lockFolder(
+  fs: FileSystem,
+  self: ProcessIdentity,
+  isAlive: (holder: ProcessIdentity) => boolean | Promise<boolean>,
+): Promise<FolderLock> {
+  return await namingPlatformErrors(`write "${LOCK_NAME}"`, async () => {
+    const claim = printClaim(self);
+    await writeClaim(fs, claim, self, isAlive);
+    const dead: string[] = [];
+    for (const name of await fs.list("")) {
+      const other = name === claim ? undefined : parseClaim(name);
+      if (other === undefined) continue;
+      if (await isAlive(other)) await giveWay(fs, claim, other);
+      dead.push(name);
+    }
+    // After the claims: a claim that was just renamed is found here.
+    const holder = await readLock(fs);
+    if (holder !== undefined && (await isAlive(holder))) await giveWay(fs, claim, holder);
+    await fs.rename(claim, LOCK_NAME);
+    for (const name of dead) await fs.remove(name);
+    return { release: () => fs.remove(LOCK_NAME) };
+  });
+}
+
+async function writeClaim(
+  fs: FileSystem,
+  claim: string,
+  self: ProcessIdentity,
+  isAlive: (holder: ProcessIdentity) => boolean | Promise<boolean>,
+): Promise<void> {
+  const content = new TextEncoder().encode(`${JSON.stringify(self)}\n`);
+  const file = await openClaim(fs, claim, self, isAlive);
+  try {
+    await file.write([content], toPosition(0));
+    // A lock that a power cut left empty would not say whose it was.
+    await file.sync();
+  } finally {
+    await file.close();
+  }
+}
+
+async function openClaim(
+  fs: FileSystem,
+  claim: string,
+  self: ProcessIdentity,
+  isAlive: (holder: ProcessIdentity) => boolean | Promise<boolean>,
+) {
+  try {
+    return await fs.open(claim, { mode: "create-new" });
+  } catch (error) {
+    if (platformCode(error) !== "EEXIST") throw error;
+    // Another part of this very process is about to lock the folder.
+    if (await isAlive(self)) throw locked(self);
+    return await fs.open(claim, { mode: "create" });
+  }
+}
+
+async function giveWay(fs: FileSystem, claim: string, holder: ProcessIdentity): Promise<never> {
+  await fs.remove(claim);
+  throw locked(holder);
+}
+
+function locked({ pid }: ProcessIdentity): ProglogError {
+  return new ProglogError(
+    "DATA_DIR_LOCKED",
+    `Cannot use the data folder: process ${pid} uses it, wanted it free`,
+    { metadata: { pid: `${pid}` } },
+  );
+}
+
+/** Undefined when there is none, or when it says nothing: a power cut took what it said. */
+async function readLock(fs: FileSystem): Promise<ProcessIdentity | undefined> {
+  const bytes = await readWhole(fs, LOCK_NAME, LOCK_BYTES_MAX);
+  if (bytes === undefined || bytes === "too-large") return undefined;
+  try {
+    const value: unknown = JSON.parse(new TextDecoder("utf-8", { fatal: true }).decode(bytes));
+    const { bootId, pid, startTime } = value as Partial<ProcessIdentity>;
+    if (bootId === undefined || pid === undefined || startTime === undefined) return undefined;
+    return { bootId, pid, startTime };
+  } catch {
+    return undefined;
+  }
+}
+
+function printClaim({ bootId, pid, startTime }: ProcessIdentity): string {
+  return `${LOCK_NAME}.${escapeText(bootId)}.${pid}.${escapeText(startTime)}`;
+}
+
+function parseClaim(name: string): ProcessIdentity | undefined {
+  const found = /^LOCK\.([\w%-]*)\.(\d+)\.([\w%-]*)$/.exec(name);
+  if (found === null) return undefined;
+  const [, bootId = "", pid = "", startTime = ""] = found;
+  try {
+    return {
+      bootId: decodeURIComponent(bootId),
+      pid: Number(pid),
+      startTime: decodeURIComponent(startTime),
+    };
+  } catch {
+    return undefined;
+  }
+}
+
+/** As in URLs, but also what is special in file names of some system, and the dot. */
+function escapeText(text: string): string {
+  const escapeOne = (char: string) => `%${char.charCodeAt(0).toString(16).toUpperCase()}`;
+  return encodeURIComponent(text).replaceAll(/[.!~*'()]/g, escapeOne);
+}
