@@ -1,7 +1,7 @@
 import { type Command, type FlagSpec, UsageError } from "./command.ts";
 import { EXIT_MEANINGS } from "./exit-codes.ts";
 import { GLOBAL_FLAGS } from "./shared-flags.ts";
-import { columns } from "./table.ts";
+import { definitions, wrap } from "./table.ts";
 
 /** Where the whole documentation is. */
 export const DOCUMENTATION =
@@ -53,24 +53,21 @@ function commandHelp(command: Command): string {
     section("Usage", [`  ${usageOf(command)}`]),
   ];
   if (command.arguments.length > 0) {
-    const rows = command.arguments.map(({ name, help }) => [`  ${name}`, help]);
-    parts.push(section("Arguments", columns(rows)));
+    const rows = command.arguments.map(({ name, help }) => [`  ${name}`, help] as const);
+    parts.push(section("Arguments", definitions(rows)));
   }
-  const rows = [...command.flags, ...GLOBAL_FLAGS.slice(0, 1)].map((flag) => [
-    `  ${flagTitle(flag)}`,
-    flagHelp(flag),
-  ]);
-  parts.push(section("Flags", columns(rows)));
-  for (const paragraph of command.details ?? []) parts.push(paragraph);
+  const flags = [...command.flags, ...GLOBAL_FLAGS.slice(0, 1)];
+  const rows = flags.map((flag) => [`  ${flagTitle(flag)}`, flagHelp(flag)] as const);
+  parts.push(section("Flags", definitions(rows)));
+  for (const paragraph of command.details ?? []) parts.push(wrap(paragraph).join("\n"));
   parts.push(DOCUMENTATION);
   return `${parts.join("\n\n")}\n`;
 }
 
 function overview(words: readonly string[], commands: readonly Command[]): string {
-  const rows = commands.map((command) => [
-    `  proglog ${[...command.words, ...command.arguments.map(({ name, isOptional }) => (isOptional ? `[${name}]` : name))].join(" ")}`,
-    command.summary,
-  ]);
+  const rows = commands.map(
+    (command) => [`  ${usageOf(command).replace(" [flags]", "")}`, command.summary] as const,
+  );
   const noun = words[0];
   const examples = commands.slice(0, 2).map(({ examples: [example] }) => example);
   const general = [
@@ -84,12 +81,12 @@ function overview(words: readonly string[], commands: readonly Command[]): strin
       "Examples",
       shown.map(({ line, says }) => `  ${line}\n      ${says}`),
     ),
-    section("Commands", columns(rows)),
+    section("Commands", definitions(rows)),
     "More about one: proglog help COMMAND, or proglog COMMAND --help",
   ];
   if (noun === undefined) {
-    const codes = EXIT_MEANINGS.map(([code, meaning]) => [`  ${code}`, meaning]);
-    parts.push(section("Exit codes", columns(codes)));
+    const codes = EXIT_MEANINGS.map(([code, meaning]) => [`  ${code}`, meaning] as const);
+    parts.push(section("Exit codes", definitions(codes)));
   }
   parts.push(DOCUMENTATION);
   return `${parts.join("\n\n")}\n`;

@@ -51,6 +51,9 @@ function describeTransportError(error: ConnectError): string {
     if (inner === undefined) break;
     cause = inner;
   }
+  const isClosed =
+    error.code === Code.Canceled && error.rawMessage.startsWith("http/2 stream closed");
+  if (isClosed) return "connection lost";
   return error.rawMessage === "" ? Code[error.code] : error.rawMessage;
 }
 

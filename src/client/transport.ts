@@ -1,4 +1,4 @@
-import type { Transport } from "@connectrpc/connect";
+import { Code, ConnectError, type Transport } from "@connectrpc/connect";
 import { createGrpcTransport, Http2SessionManager } from "@connectrpc/connect-node";
 
 /**
@@ -26,8 +26,6 @@ export interface Connection {
   close(): void;
 }
 
-type OpenStream = ReturnType<Http2SessionManager["request"]>;
-
 /** Speaks gRPC over HTTP/2. */
 export function connect(options: TransportOptions): Connection {
   const manager = new WideSessionManager(
@@ -48,17 +46,32 @@ export function connect(options: TransportOptions): Connection {
   return { transport, close: () => manager.abort() };
 }
 
-/** Opens the connection's window too: a setting exists only for the streams' windows. */
+type Request = Http2SessionManager["request"];
+
+/**
+ * Adds two things to the library's connection: the connection's own window, for
+ * which there is no setting, and an end to calls that it would wait on for ever.
+ */
 class WideSessionManager extends Http2SessionManager {
   readonly #widened = new WeakSet<object>();
 
-  override async request(...call: Parameters<Http2SessionManager["request"]>): OpenStream {
+  override async request(...call: Parameters<Request>): ReturnType<Request> {
     const stream = await super.request(...call);
     const { session } = stream;
     if (session !== undefined && !this.#widened.has(session)) {
       this.#widened.add(session);
       session.setLocalWindowSize(WINDOW_BYTES);
     }
+    // A stream that closes without an error and without an answer (the server ended the
+    // connection in good order) is no event to the library.
+    let isAnswered = false;
+    stream.once("response", () => {
+      isAnswered = true;
+    });
+    stream.once("close", () => {
+      if (isAnswered || stream.rstCode !== 0) return;
+      stream.emit("error", new ConnectError("closed without an answer", Code.Unavailable));
+    });
     return stream;
   }
 }

@@ -47,10 +47,10 @@ export const consumeCommand: Command = {
     ...SERVER_FLAGS,
   ],
   details: [
-    `Patterns know ${PATTERN_HELP.join(", ")}, and the\nescapes \\n \\t \\r \\0 \\\\. They add nothing of their own, no line feed either.`,
-    "json prints offset, time (of append, RFC 3339), key, value, headers and clientTimeUnixUs. Bytes\n" +
+    `Patterns know ${PATTERN_HELP.join(", ")}, and the escapes \\n \\t \\r \\0 \\\\. They add nothing of their own, no line feed either.`,
+    "json prints offset, time (of append, RFC 3339), key, value, headers and clientTimeUnixUs. Bytes " +
       "that are no UTF-8 stand in keyBase64 and valueBase64. `produce --input json` reads it.",
-    "TIME is RFC 3339, a date, or seconds since 1970. With --follow a lost connection is made again\n" +
+    "TIME is RFC 3339, a date, or seconds since 1970. With --follow a lost connection is made again " +
       "and reading goes on where it was; standard error says so.",
   ],
   run: (input, context) => {

@@ -54,10 +54,10 @@ export const produceCommand: Command = {
     ...SERVER_FLAGS,
   ],
   details: [
-    "Lines are bytes: only the line feed is taken off. A carriage return stays, an empty line is an\n" +
+    "Lines are bytes: only the line feed is taken off. A carriage return stays, an empty line is an " +
       "empty record, and the last line needs no line feed.",
-    "With --input json a line is what `consume --format json` prints: key, value, headers (a list of\n" +
-      "objects with name and value) and clientTimeUnixUs. Bytes that are no UTF-8 stand in keyBase64\n" +
+    "With --input json a line is what `consume --format json` prints: key, value, headers (a list of " +
+      "objects with name and value) and clientTimeUnixUs. Bytes that are no UTF-8 stand in keyBase64 " +
       "and valueBase64. offset and time are ignored, every other key is an error.",
     "A --producer-id is for one process at a time: who opens it fences the one before.",
   ],
