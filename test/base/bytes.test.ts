@@ -243,11 +243,12 @@ describe("ByteWriter", () => {
     );
   });
 
-  test("finish() gives a copy that later writes do not change", () => {
+  test("finish() gives a copy", () => {
     const writer = new ByteWriter().u8(1);
     const first = writer.finish();
     writer.u8(2);
     assert.deepEqual([...first], [1]);
+    first[0] = 9;
     assert.deepEqual([...writer.finish()], [1, 2]);
   });
 

@@ -1,12 +1,22 @@
 // What only a real disk has: modes, big files, errors of devices, memory maps.
 import assert from "node:assert/strict";
-import { mkdtemp, rm, stat, truncate } from "node:fs/promises";
+import { spawnSync } from "node:child_process";
+import {
+  mkdtemp,
+  readdir,
+  readFile,
+  readlink,
+  rm,
+  stat,
+  truncate,
+  writeFile,
+} from "node:fs/promises";
 import { tmpdir } from "node:os";
 import { join } from "node:path";
 import { describe, test } from "node:test";
 import fc from "fast-check";
 import { concat } from "../../src/base/bytes.ts";
-import { GIB, toPosition } from "../../src/base/units.ts";
+import { GIB, MIB, toPosition } from "../../src/base/units.ts";
 import { BunFileSystem, bunRuntime } from "../../src/platform/bun-file-system.ts";
 import { NodeFileSystem } from "../../src/platform/node-file-system.ts";
 import { openFileSystem } from "../../src/platform/open-file-system.ts";
@@ -61,9 +71,49 @@ describe("on a real disk", () => {
     }
   });
 
+  // Folders and files of /proc cannot be synced, and say so: the call does reach the system.
+  test("syncs that the system refuses reject", { skip: !isLinux }, async () => {
+    const fs = new NodeFileSystem("/proc");
+    await rejectsWith("EINVAL", fs.syncDir("self"));
+    await withFile(fs.open("self/stat", { mode: "read" }), (file) =>
+      rejectsWith("EINVAL", file.sync()),
+    );
+  });
+
+  // Files of /proc are given a page at a time.
+  test("read() goes on after a short read", { skip: !isLinux }, () =>
+    withFile(new NodeFileSystem("/proc").open("self/smaps", { mode: "read" }), async (file) => {
+      const text = await readText(file, 0, 8 * MIB);
+      assert.ok(text.length > 20_000, `${text.length} bytes`);
+      assert.match(text, /VmFlags:[^\n]*\n$/);
+    }),
+  );
+
+  // A process may write files of a certain size only: the last write that fits in part is short.
+  test("write() goes on after a short write", { skip: !isLinux }, () =>
+    inFolder(async (root) => {
+      const module = new URL("../../src/platform/node-file-system.ts", import.meta.url);
+      const program = `
+        process.on("SIGXFSZ", () => {});
+        const { NodeFileSystem } = await import(${JSON.stringify(module.href)});
+        const file = await new NodeFileSystem(${JSON.stringify(root)}).open("a", { mode: "create" });
+        const parts = [new Uint8Array(3000).fill(1), new Uint8Array(3000).fill(2)];
+        await file.write(parts, 10).catch((error) => console.log(error.code));`;
+      const script = join(root, "program.mjs");
+      await writeFile(script, program);
+      const limited = 'ulimit -f 8; exec "$0" "$1"';
+      const child = spawnSync("sh", ["-c", limited, process.execPath, script], {
+        encoding: "utf8",
+      });
+      assert.equal(child.stdout, "EFBIG\n", child.stderr);
+      const got = await readFile(join(root, "a"));
+      assert.deepEqual([got.length, got.indexOf(1), got.indexOf(2)], [4096, 10, 3010]);
+      assert.ok(got.subarray(3010).every((byte) => byte === 2));
+    }),
+  );
+
   test("a synced write asks the system for O_DSYNC", { skip: !isLinux }, () =>
     inFolder(async (root) => {
-      const { readdir, readFile, readlink } = await import("node:fs/promises");
       const fs = openFileSystem(root);
       const flags = async () => {
         for (const fd of await readdir("/proc/self/fd")) {

@@ -1,6 +1,7 @@
 import assert from "node:assert/strict";
 import { type ChildProcess, spawn } from "node:child_process";
 import { once } from "node:events";
+import { readFile } from "node:fs/promises";
 import { test } from "node:test";
 import { isAlive, processIdentity } from "../../src/platform/process-identity.ts";
 
@@ -42,6 +43,24 @@ test("a child is alive until it ends", async () => {
     await end(child);
   }
   assert.equal(isAlive({ ...me, pid: child.pid ?? 0, startTime: "" }), false);
+});
+
+// A server whose parent never asks how it ended, as in a container without an init process.
+test("a process that ended is not alive, although its parent has not asked yet", {
+  skip: !isLinux,
+}, async () => {
+  const script = "sleep 0 & echo $!; exec sleep 60";
+  const parent = spawn("sh", ["-c", script], { stdio: ["ignore", "pipe", "ignore"] });
+  try {
+    const [line] = await once(parent.stdout, "data");
+    const pid = Number(String(line));
+    assert.ok(pid > 0);
+    const stat = () => readFile(`/proc/${pid}/stat`, "utf8");
+    while (!/\) Z /.test(await stat())) await new Promise((resolve) => setTimeout(resolve, 5));
+    assert.equal(isAlive({ ...me, pid, startTime: "" }), false);
+  } finally {
+    await end(parent);
+  }
 });
 
 async function end(child: ChildProcess): Promise<void> {

@@ -4,6 +4,7 @@ import { toPosition } from "../../src/base/units.ts";
 import type { FileSystem } from "../../src/platform/file-system.ts";
 import { bytes, getText, putText, rejectsWith, withFile } from "../support/files.ts";
 import { integerFrom, makeRandom, seedsFromEnv } from "../support/prng.ts";
+import { settle } from "../support/sim-clock.ts";
 import { SimCrash, SimFileSystem } from "../support/sim-file-system.ts";
 
 describe("a full disk", () => {
@@ -121,6 +122,25 @@ describe("lives", () => {
     await assert.rejects(old.list(""), SimCrash);
     assert.deepEqual(await fs.list(""), ["a"]);
     assert.equal(await getText(fs, "a"), "");
+  });
+
+  test("what is left of an old life takes no part in the random choices of the new one", async () => {
+    let draws = 0;
+    const random = makeRandom(1);
+    const old = new SimFileSystem(() => {
+      draws += 1;
+      return random();
+    });
+    const file = await old.open("a", { mode: "create" });
+    old.hold({ op: "write" });
+    const writing = file.write([bytes("x")], toPosition(0));
+    await settle();
+    old.crash();
+    const drawn = draws;
+    await assert.rejects(writing, SimCrash);
+    await assert.rejects(file.sync(), SimCrash);
+    await assert.rejects(old.list(""), SimCrash);
+    assert.equal(draws, drawn);
   });
 
   test("a kill without a power cut keeps all that was written, still unsynced", async () => {

@@ -37,6 +37,37 @@ test("a cancelled timer does not fire, also one that is longer than a timer can 
   assert.deepEqual(fired, []);
 });
 
+test("a timer longer than the platform's runs in several steps and can be cancelled in each", (t) => {
+  const longest = 2 ** 31 - 1;
+  let pending: (() => void) | undefined;
+  const delays: number[] = [];
+  t.mock.method(globalThis, "setTimeout", (callback: () => void, delayMs: number) => {
+    pending = callback;
+    delays.push(delayMs);
+    return { callback };
+  });
+  t.mock.method(globalThis, "clearTimeout", (timer: { callback: () => void }) => {
+    if (pending === timer.callback) pending = undefined;
+  });
+  const clock = new SystemClock();
+  let fired = 0;
+  const fire = () => {
+    fired += 1;
+  };
+  const start = () => clock.schedule(2 * longest + 7, fire);
+  start();
+  for (let step = 0; step < 3; step += 1) {
+    assert.equal(fired, 0);
+    pending?.();
+  }
+  assert.equal(fired, 1);
+  assert.deepEqual(delays, [longest, longest, 7]);
+  const cancel = start();
+  pending?.();
+  cancel();
+  assert.equal(pending, undefined);
+});
+
 test("a timer fires once, not before its time", async () => {
   const clock = new SystemClock();
   const startMs = clock.monotonicMs();

@@ -61,6 +61,7 @@ export const NAMES: Readonly<Record<string, FileSystemCase>> = {
   "rename() moves a folder with all in it": async (fs) => {
     await fs.makeDir("dir/below");
     await putText(fs, "dir/below/a", "x");
+    await fs.rename("dir", "dir");
     await fs.rename("dir", "dir.deleted");
     assert.equal(await getText(fs, "dir.deleted/below/a"), "x");
     assert.equal(await fs.exists("dir"), false);

@@ -18,11 +18,10 @@ export interface FileSystemSubject {
 
 /** What every implementation must do; the contract is in src/platform/file-system.ts. */
 export function fileSystemSuite(subject: FileSystemSubject): void {
-  describe(`file system: ${subject.name}`, () => {
+  describe(`file system: ${subject.name}`, { skip: subject.skip ?? false }, () => {
     const groups = [REFUSALS, CONTENTS, NAMES, OVERLAPS];
     for (const [name, run] of groups.flatMap((group) => Object.entries(group))) {
-      const skip = subject.skip ?? false;
-      test(subject.skip === undefined ? name : `${name} (${subject.skip})`, { skip }, async () => {
+      test(name, async () => {
         const { fs, dispose } = await subject.make();
         try {
           await run(fs);

@@ -144,7 +144,6 @@ export class SimFileNode {
     if (this.#synced === undefined) return new SimFileNode(this.contents());
     const left = this.#synced;
     for (const change of this.#pending) {
-      if (change.state === "dropped") continue;
       if (change.state === "durable" || random() < survival.data) apply(left, change);
       else if (survival.data > 0 && change.bytes !== undefined)
         tear(left, change.bytes, change.at, random);
