@@ -64,8 +64,11 @@ export interface JournalOptions {
   readonly flushBytesMax?: number;
   /** "none": `done` means written to the page cache. Hard states and replicas are synced all the same. */
   readonly sync: "always" | "none";
-  /** Called once, when a write or sync failed: the journal takes nothing more, the owner ends the process. */
-  readonly onFailure: (error: ProglogError) => void;
+  /**
+   * Called once, when a write or sync failed (DISK_FAILED) or an invariant broke: the journal takes
+   * nothing more, the owner ends the process.
+   */
+  readonly onFailure: (error: Error) => void;
 }
 
 /** What opening found. */

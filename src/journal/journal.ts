@@ -1,4 +1,12 @@
-import { InvariantError } from "../base/assert.ts";
+import { assert } from "../base/assert.ts";
+import { platformCode } from "../base/errors.ts";
+import { MIB } from "../base/units.ts";
+import { diskFailed, diskFull, isNoSpace } from "../storage/storage-errors.ts";
+import type { Waiting } from "./batch.ts";
+import { readCopies } from "./copy-forward.ts";
+import { readEntries } from "./entry-reader.ts";
+import type { FileSet } from "./file-set.ts";
+import { FrameType } from "./frames.ts";
 import type {
   AppendDone,
   AppendOptions,
@@ -9,73 +17,107 @@ import type {
   ReplicaRecord,
   StoredEntry,
 } from "./journal-types.ts";
+import { type JournalParts, openParts } from "./open-journal.ts";
+import type { Replica, ReplicaSet } from "./replica-set.ts";
+import type { Writer } from "./writer.ts";
+
+/** A clean stop leaves at most so much for the next start to read. */
+const CLOSED_BYTES_MAX = MIB;
 
 /**
  * The node's write-ahead log: entries and hard states of all replicas in one
- * sequence of flushes, one sync each.
+ * sequence of flushes, one sync each. `flush.ts` and `frames.ts` have the format.
  */
 export class Journal {
   readonly recovery: JournalRecovery;
+  readonly #files: FileSet;
+  readonly #replicas: ReplicaSet;
+  readonly #writer: Writer;
+  /** Replicas whose removal is on its way. */
+  readonly #leaving = new Set<number>();
+  #closing: Promise<void> | undefined;
 
-  private constructor(recovery: JournalRecovery) {
-    this.recovery = recovery;
+  private constructor(parts: JournalParts) {
+    this.recovery = parts.recovery;
+    this.#files = parts.files;
+    this.#replicas = parts.replicas;
+    this.#writer = parts.writer;
   }
 
   /**
-   * Reads the journal back, or begins one.
+   * Reads the journal back, or begins one. Nothing is cut unless it is certain that nobody was told
+   * about it.
    *
-   * @throws {ProglogError} JOURNAL_CORRUPT (metadata `file`, `position`), DATA_DIR_INVALID for a
-   *   format of another version, DISK_FULL when a new journal finds no room, DISK_FAILED. Nothing
-   *   was cut in any of these cases.
+   * @throws {ProglogError} JOURNAL_CORRUPT (metadata `file`, `position`); DATA_DIR_INVALID for a
+   *   format of another version; DISK_FULL when a new journal finds no room; DISK_FAILED
    */
-  static async open(_options: JournalOptions): Promise<Journal> {
-    throw unbuilt();
+  static async open(options: JournalOptions): Promise<Journal> {
+    try {
+      return new Journal(await openParts(options));
+    } catch (error) {
+      if (isNoSpace(error)) throw diskFull("open the journal", error);
+      throw platformCode(error) === undefined ? error : diskFailed("open the journal", error);
+    }
   }
 
   /** Live replicas, as far as the journal is durable, in the order of their ids. */
   replicas(): readonly ReplicaRecord[] {
-    throw unbuilt();
+    return this.#replicas.all().map(({ record }) => record);
   }
 
-  /** Undefined when there is no such replica. */
-  replica(_replicaId: number): ReplicaRecord | undefined {
-    throw unbuilt();
+  /** As {@link replicas}; undefined when there is no such replica. */
+  replica(replicaId: number): ReplicaRecord | undefined {
+    return this.#replicas.get(replicaId)?.record;
   }
 
   /** Index of the first entry that is still needed: one above the last {@link setCheckpoint}. */
-  firstIndex(_replicaId: number): number {
-    throw unbuilt();
+  firstIndex(replicaId: number): number {
+    const { snapshotIndex } = this.#known(replicaId).record;
+    return Math.max(snapshotIndex, this.#writer.pendingMark(replicaId)?.index ?? 0) + 1;
   }
 
-  /** Index of the last durable entry; the snapshot's index when there is none. */
-  lastIndex(_replicaId: number): number {
-    throw unbuilt();
+  /** Index of the last durable entry; the checkpoint's index when there is none. */
+  lastIndex(replicaId: number): number {
+    const { record, entries } = this.#known(replicaId);
+    return entries.isEmpty ? record.snapshotIndex : entries.lastIndex;
   }
 
-  /** Term of a durable entry or of the snapshot's index; undefined for any other index. */
-  termAt(_replicaId: number, _index: number): number | undefined {
-    throw unbuilt();
+  /** Term of a durable entry or of the checkpoint's index; undefined for any other index. */
+  termAt(replicaId: number, index: number): number | undefined {
+    const { record, entries } = this.#known(replicaId);
+    return index === record.snapshotIndex ? record.snapshotTerm : entries.termAt(index);
   }
 
   /**
-   * Reads durable entries back from `fromIndex` to the last one at that time, checksums verified.
-   * Ends early when it comes to an entry that was dropped meanwhile.
+   * Reads durable entries back, checksums verified, from `fromIndex` to the last one at that time.
+   * Ends early when it comes to one that was dropped meanwhile.
    *
    * @throws {ProglogError} JOURNAL_CORRUPT, DISK_FAILED
    */
-  entries(_replicaId: number, _fromIndex: number): AsyncGenerator<StoredEntry> {
-    throw unbuilt();
+  entries(replicaId: number, fromIndex: number): AsyncGenerator<StoredEntry> {
+    return readEntries(this.#files, this.#known(replicaId), fromIndex);
   }
 
   /**
-   * Appends `entries`, all in one flush. Returns at once; `done` is called when they are durable
-   * (with sync "none": written), for all appends in order, never before this call has returned.
+   * Appends `entries`, all in one flush; those of one replica stand together. Returns at once; `done` is called when they are durable
+   * (with sync "none": written), for all appends in their order, never before this call has returned.
    *
-   * `done` gets an error when they are not: DISK_FULL, nothing of them was written, the same indexes
-   * are to be used again; DISK_FAILED, with metadata `outcome` "none" (not written) or "unknown".
+   * `done` gets an error when they are not: DISK_FULL, nothing of them was written and the indexes from
+   * the first refused one on are to be used again; DISK_FAILED, with metadata `outcome`: "none" or "unknown".
    */
-  append(_entries: readonly EntryInput[], _done: AppendDone, _options?: AppendOptions): void {
-    throw unbuilt();
+  append(entries: readonly EntryInput[], done: AppendDone, options: AppendOptions = {}): void {
+    const isUrgent = options.isUrgent === true;
+    // What will be refused need not fit.
+    if (isUrgent || !this.isDiskFull) this.#check(entries);
+    this.#add({
+      entries,
+      encode: (frames) => {
+        for (const entry of entries) frames.addEntry(entry);
+      },
+      done,
+      isUrgent,
+      isSynced: false,
+    });
   }
 
   /**
@@ -84,65 +126,165 @@ export class Journal {
    *
    * @throws {ProglogError} DISK_FAILED; DISK_FULL when the journal is closed meanwhile
    */
-  setHardState(_replicaId: number, _state: HardState): Promise<void> {
-    throw unbuilt();
-  }
-
-  /** As {@link setHardState}. Replica ids are never used again. Append for it after this has resolved. */
-  addReplica(_record: ReplicaRecord): Promise<void> {
-    throw unbuilt();
-  }
-
-  /** As {@link setHardState}. Nothing may be appended for it from this call on. */
-  removeReplica(_replicaId: number): Promise<void> {
-    throw unbuilt();
+  setHardState(replicaId: number, state: HardState): Promise<void> {
+    const { record } = this.#known(replicaId);
+    assert(state.term >= record.term, `Term of replica ${replicaId} goes back to ${state.term}`);
+    return this.#synced((frames) => frames.addHardState(replicaId, state));
   }
 
   /**
-   * Says that a durable checkpoint holds everything up to `index`, so the entries up to there may go.
-   * It is journalled with the next flush; files without needed entries are free after that.
+   * As {@link setHardState}. A replica id is never used again. Entries may be appended for it when
+   * this has resolved.
+   */
+  addReplica(record: ReplicaRecord): Promise<void> {
+    const { replicaId } = record;
+    assert(replicaId > 0, "Replica ids begin at 1");
+    assert(this.#replicas.get(replicaId) === undefined, `Replica ${replicaId} exists`);
+    return this.#synced((frames) => frames.addReplica(FrameType.replicaAdded, record));
+  }
+
+  /** As {@link setHardState}. From this call on nothing may be appended for it. */
+  async removeReplica(replicaId: number): Promise<void> {
+    this.#known(replicaId);
+    this.#leaving.add(replicaId);
+    this.#writer.forget(replicaId);
+    await this.#synced((frames) => frames.addMark(FrameType.replicaRemoved, replicaId));
+    this.#leaving.delete(replicaId);
+  }
+
+  /**
+   * Says that a durable checkpoint holds everything up to `index`, so that the entries up to there may
+   * go. It is journalled with the next flush; files without needed entries get a new use after that.
    * An index below the last one given is ignored.
    */
-  setCheckpoint(_replicaId: number, _index: number, _term: number): void {
-    throw unbuilt();
+  setCheckpoint(replicaId: number, index: number, term: number): void {
+    if (this.#leaving.has(replicaId) || index < this.firstIndex(replicaId)) return;
+    assert(index <= this.lastIndex(replicaId), `Checkpoint ${index} is above the last entry`);
+    this.#writer.mark(replicaId, { index, term });
   }
 
   /** Bytes of all flushes from the oldest file kept to the end: what a restart has to read. */
   get usedBytes(): number {
-    throw unbuilt();
+    return this.#files.usedBytes;
   }
 
   /** Bytes of all flushes written since the journal was opened. */
   get writtenBytes(): number {
-    throw unbuilt();
+    return this.#writer.writtenBytes;
+  }
+
+  /** Flushes written since the journal was opened; each is one sync unless sync is "none". */
+  get flushCount(): number {
+    return this.#writer.flushCount;
   }
 
   /** Replicas that keep the oldest file from being free; empty when it is the current one. */
   laggards(): readonly number[] {
-    throw unbuilt();
+    const { oldest, current } = this.#files;
+    if (oldest === current) return [];
+    const lagging = ({ entries }: Replica) => entries.hasEntryIn(oldest.sequence);
+    return this.#replicas
+      .all()
+      .filter(lagging)
+      .map(({ record }) => record.replicaId);
   }
 
-  /** Copies the replica's entries out of the oldest file to the end of the journal, so that it can be freed. */
-  copyForward(_replicaId: number): Promise<void> {
-    throw unbuilt();
+  /**
+   * Copies the replica's entries out of the oldest file to the end of the journal, so that the
+   * file can be freed.
+   *
+   * @throws {ProglogError} DISK_FULL: nothing was copied; DISK_FAILED; JOURNAL_CORRUPT
+   */
+  async copyForward(replicaId: number): Promise<void> {
+    const { oldest, current } = this.#files;
+    if (oldest === current) return;
+    const replica = this.#known(replicaId);
+    for await (const copies of readCopies(this.#files, replica, oldest.sequence)) {
+      const { promise, resolve, reject } = Promise.withResolvers<void>();
+      const done: AppendDone = (error) => (error === undefined ? resolve() : reject(error));
+      this.#add({ entries: [], encode: () => {}, done, isUrgent: false, isSynced: false, copies });
+      await promise;
+    }
   }
 
   /** True while entries are refused for want of space. */
   get isDiskFull(): boolean {
-    throw unbuilt();
+    return this.#writer.isDiskFull;
   }
 
-  /** Resolves when nothing waits to be written. */
-  idle(): Promise<void> {
-    throw unbuilt();
+  /** Resolves when nothing waits to be written, and no file is being made or freed. */
+  async idle(): Promise<void> {
+    await this.#writer.idle();
+    await this.#files.settled();
   }
 
-  /** Writes what waits and a closing flush. After a failure it only closes the files. */
+  /**
+   * Writes what waits and a closing flush, then closes the files; a second call waits for the first.
+   * After a failure, or without room, it only closes them.
+   */
   close(): Promise<void> {
-    throw unbuilt();
+    this.#closing ??= this.#close();
+    return this.#closing;
   }
-}
 
-function unbuilt(): InvariantError {
-  return new InvariantError("The journal is not built yet");
+  async #close(): Promise<void> {
+    await this.#writer.drain();
+    if (this.#writer.failure === undefined) {
+      // Opens a file when the present one is long: the next start then reads only that.
+      if (this.usedBytes > CLOSED_BYTES_MAX) await this.#files.goOn();
+      await this.#closingFlush();
+      await this.#files.release();
+    }
+    await this.#files.close();
+  }
+
+  async #closingFlush(): Promise<void> {
+    await new Promise<void>((resolve) => {
+      this.#writer.add({
+        entries: [],
+        encode: (frames) => frames.addMark(FrameType.closeMark, 0),
+        // Without it the next start reads as after a crash, no more.
+        done: () => resolve(),
+        isUrgent: true,
+        isSynced: true,
+      });
+    });
+    await this.#writer.idle();
+  }
+
+  #add(item: Waiting): void {
+    assert(this.#closing === undefined, "The journal is closed");
+    this.#writer.add(item);
+  }
+
+  #synced(encode: Waiting["encode"]): Promise<void> {
+    const { promise, resolve, reject } = Promise.withResolvers<void>();
+    const done: AppendDone = (error) => (error === undefined ? resolve() : reject(error));
+    this.#add({ entries: [], encode, done, isUrgent: true, isSynced: true });
+    return promise;
+  }
+
+  #known(replicaId: number): Replica {
+    const replica = this.#replicas.get(replicaId);
+    assert(replica !== undefined, `There is no replica ${replicaId}`);
+    return replica;
+  }
+
+  #check(entries: readonly EntryInput[]): void {
+    let before: EntryInput | undefined;
+    for (const entry of entries) {
+      const { replicaId, index } = entry;
+      assert(!this.#leaving.has(replicaId), `Replica ${replicaId} is being removed`);
+      const last =
+        before?.replicaId === replicaId
+          ? before.index
+          : (this.#writer.lastQueued(replicaId) ?? this.lastIndex(replicaId));
+      assert(
+        index <= last + 1,
+        `Entry ${index} of replica ${replicaId} leaves a gap after ${last}`,
+      );
+      assert(index >= this.firstIndex(replicaId), `Entry ${index} is below the checkpoint`);
+      before = entry;
+    }
+  }
 }

@@ -1,0 +1,143 @@
+import type { ProglogError } from "../base/errors.ts";
+import { FrameBuffer } from "./frame-buffer.ts";
+import { ENTRY_HEAD_BYTES } from "./frames.ts";
+import type { AppendDone, EntryInput } from "./journal-types.ts";
+import type { ReplicaSet } from "./replica-set.ts";
+
+/** One thing that waits to be journalled. */
+export interface Waiting {
+  readonly entries: readonly EntryInput[];
+  /** Adds its frames: at once, see {@link FrameBuffer}. */
+  readonly encode: (frames: FrameBuffer) => void;
+  readonly done: AppendDone;
+  /** May use the reserve, and is not refused while the disk is full. */
+  readonly isUrgent: boolean;
+  /** To be synced also with sync "none". */
+  readonly isSynced: boolean;
+  /** Entries to be copied forward, if they are still live when the flush is written. */
+  readonly copies?: readonly Copy[];
+}
+
+export interface Copy {
+  readonly entry: EntryInput;
+  /** Where it was read. */
+  readonly file: number;
+  readonly position: number;
+}
+
+/** What goes into one flush. */
+export class Batch {
+  readonly items: Waiting[] = [];
+  readonly frames: FrameBuffer;
+  #ordinaryCount = 0;
+  #isSynced = false;
+  #copyBytes = 0;
+
+  constructor(frames: FrameBuffer) {
+    this.frames = frames;
+  }
+
+  add(item: Waiting): void {
+    item.encode(this.frames);
+    this.items.push(item);
+    if (!item.isUrgent) this.#ordinaryCount += 1;
+    if (item.isSynced) this.#isSynced = true;
+    for (const { entry } of item.copies ?? []) this.#copyBytes += copyBytes(entry);
+  }
+
+  /** True when all of it may use the reserve. */
+  get isUrgent(): boolean {
+    return this.#ordinaryCount === 0;
+  }
+
+  get isSynced(): boolean {
+    return this.#isSynced;
+  }
+
+  /** Bytes of its frames at most; some copies may turn out to be needless. */
+  get frameBytesMax(): number {
+    return this.frames.frameBytes + this.#copyBytes;
+  }
+
+  /** Copies of entries that are still where they were read. */
+  liveCopies(replicas: ReplicaSet): EntryInput[] {
+    const live: EntryInput[] = [];
+    if (this.#copyBytes === 0) return live;
+    for (const item of this.items) {
+      for (const { entry, file, position } of item.copies ?? []) {
+        const place = replicas.get(entry.replicaId)?.entries.at(entry.index);
+        if (place?.file === file && place.position === position) live.push(entry);
+      }
+    }
+    return live;
+  }
+
+  /** Tells everybody how it went, in order. */
+  tell(error?: ProglogError): void {
+    for (const item of this.items) item.done(error);
+  }
+}
+
+function copyBytes(entry: EntryInput): number {
+  let bytes = ENTRY_HEAD_BYTES;
+  for (const part of entry.payload) bytes += part.length;
+  return bytes;
+}
+
+/** Batches that wait, in order; buffers are used again. */
+export class BatchQueue {
+  readonly #flushBytesMax: number;
+  readonly #batches: Batch[] = [];
+  readonly #spare: FrameBuffer[] = [];
+
+  /** @param flushBytesMax size from which a batch takes nothing more */
+  constructor(flushBytesMax: number) {
+    this.#flushBytesMax = flushBytesMax;
+  }
+
+  get first(): Batch | undefined {
+    return this.#batches[0];
+  }
+
+  add(item: Waiting): void {
+    let last = this.#batches.at(-1);
+    if (last === undefined || last.frameBytesMax >= this.#flushBytesMax) {
+      last = new Batch(this.buffer());
+      this.#batches.push(last);
+    }
+    last.add(item);
+  }
+
+  takeFirst(): Batch | undefined {
+    return this.#batches.shift();
+  }
+
+  /** Takes everything that is not `kept`; what is kept waits on in the same order. */
+  filter(kept: (item: Waiting) => boolean): Waiting[] {
+    const items = this.#batches.flatMap((batch) => batch.items);
+    for (const batch of this.#batches) this.recycle(batch.frames);
+    this.#batches.length = 0;
+    const dropped: Waiting[] = [];
+    for (const item of items) {
+      if (kept(item)) this.add(item);
+      else dropped.push(item);
+    }
+    return dropped;
+  }
+
+  /** Everything that waits, in order. */
+  *items(): Generator<Waiting> {
+    for (const batch of this.#batches) yield* batch.items;
+  }
+
+  /** An empty buffer. */
+  buffer(): FrameBuffer {
+    return this.#spare.pop() ?? new FrameBuffer();
+  }
+
+  /** Takes a buffer back whose content is not needed any more. */
+  recycle(frames: FrameBuffer): void {
+    frames.clear();
+    if (this.#spare.length < 2) this.#spare.push(frames);
+  }
+}

@@ -1,0 +1,311 @@
+import type { Clock } from "../base/clock.ts";
+import { platformCode } from "../base/errors.ts";
+import { diskFailed, diskFull, isNoSpace } from "../storage/storage-errors.ts";
+import { Batch, BatchQueue, type Waiting } from "./batch.ts";
+import type { FileSet } from "./file-set.ts";
+import {
+  applyFlush,
+  buildFlush,
+  type Flush,
+  type FlushChain,
+  flushBytesMax,
+  type PendingMark,
+} from "./flush-builder.ts";
+import { appendFailed } from "./journal-errors.ts";
+import type { EntryInput } from "./journal-types.ts";
+import type { ReplicaSet } from "./replica-set.ts";
+
+const RETRY_MS_MIN = 100;
+const RETRY_MS_MAX = 1000;
+
+export interface WriterOptions {
+  readonly clock: Clock;
+  readonly files: FileSet;
+  readonly replicas: ReplicaSet;
+  readonly sync: "always" | "none";
+  readonly flushBytesMax: number;
+  readonly chain: FlushChain;
+  readonly onFailure: (error: Error) => void;
+}
+
+/**
+ * Group commit: while one flush is on its way to the disk, everything that
+ * arrives is gathered for the next.
+ */
+export class Writer {
+  readonly #options: WriterOptions;
+  readonly #queue: BatchQueue;
+  /** By replica. Kept until they are durable. */
+  readonly #marks = new Map<number, PendingMark>();
+  /** Last index of each replica that was given to `add`, durable or not. */
+  readonly #lastQueued = new Map<number, number>();
+  #chain: FlushChain;
+  /** Durable, but its callers do not know yet. */
+  #untold: Batch | undefined;
+  #inFlight: Flush | undefined;
+  #running: Promise<void> | undefined;
+  #isDiskFull = false;
+  #isClosing = false;
+  #failure: Error | undefined;
+  /** Ends a wait for room. */
+  #wake = () => {};
+  #writtenBytes = 0;
+  #flushCount = 0;
+
+  constructor(options: WriterOptions) {
+    this.#options = options;
+    this.#chain = options.chain;
+    this.#queue = new BatchQueue(options.flushBytesMax);
+  }
+
+  get isDiskFull(): boolean {
+    return this.#isDiskFull;
+  }
+
+  get failure(): Error | undefined {
+    return this.#failure;
+  }
+
+  get writtenBytes(): number {
+    return this.#writtenBytes;
+  }
+
+  get flushCount(): number {
+    return this.#flushCount;
+  }
+
+  /** Last index of that replica that is durable or waits to be; undefined when nothing was added. */
+  lastQueued(replicaId: number): number | undefined {
+    return this.#lastQueued.get(replicaId);
+  }
+
+  add(item: Waiting): void {
+    if (this.#failure !== undefined) {
+      const error = appendFailed(this.#failure, "none");
+      queueMicrotask(() => item.done(error));
+      return;
+    }
+    if (this.#isDiskFull && !item.isUrgent) {
+      queueMicrotask(() => item.done(diskFull("append to the journal")));
+      return;
+    }
+    this.#note(item);
+    this.#queue.add(item);
+    // Who waits for room must see this one, if only to refuse it.
+    this.#wake();
+    this.#start();
+  }
+
+  mark(replicaId: number, mark: PendingMark): void {
+    this.#marks.set(replicaId, mark);
+    // Without room it may be this mark that frees a file; else the next flush takes it along.
+    if (!this.#options.files.isStarved || this.#failure !== undefined) return;
+    this.#wake();
+    this.#start();
+  }
+
+  pendingMark(replicaId: number): PendingMark | undefined {
+    return this.#marks.get(replicaId);
+  }
+
+  /** Nothing more will be added for that replica. */
+  forget(replicaId: number): void {
+    this.#marks.delete(replicaId);
+    this.#lastQueued.delete(replicaId);
+  }
+
+  /** There is room again. */
+  onRoom(): void {
+    // After the refusals that are on their way: their indexes come first.
+    queueMicrotask(() => {
+      this.#isDiskFull = false;
+    });
+    this.#wake();
+  }
+
+  /** Resolves when nothing waits or is written, also after a failure. */
+  async idle(): Promise<void> {
+    while (this.#running !== undefined) await this.#running;
+  }
+
+  /** As {@link idle}, but what finds no room is told so instead of waiting for it. */
+  async drain(): Promise<void> {
+    this.#isClosing = true;
+    this.#wake();
+    await this.idle();
+  }
+
+  /** Stops because of `cause`: tells everybody who waits, then the owner. */
+  fail(cause: unknown): void {
+    if (this.#failure !== undefined) return;
+    const isOwn = cause instanceof Error && platformCode(cause) === undefined;
+    this.#failure = isOwn ? cause : diskFailed("write the journal", cause);
+    this.#wake();
+    const lost = this.#inFlight?.batch;
+    this.#inFlight = undefined;
+    this.#tell();
+    lost?.tell(appendFailed(cause, "unknown"));
+    for (const item of this.#queue.filter(() => false)) item.done(appendFailed(cause, "none"));
+    this.#options.onFailure(this.#failure);
+  }
+
+  #start(): void {
+    this.#running ??= this.#run()
+      .catch((error: unknown) => this.fail(error))
+      .finally(() => {
+        this.#running = undefined;
+        if (this.#hasWork()) this.#start();
+      });
+  }
+
+  async #run(): Promise<void> {
+    // Whatever is appended in the same turn of the event loop goes into the same flush.
+    await undefined;
+    while (this.#failure === undefined) {
+      if (!this.#hasWork()) {
+        if (this.#untold === undefined) return;
+        this.#tell();
+        await undefined;
+        continue;
+      }
+      if (!this.#options.files.canWrite(this.#nextBytes(), this.#isNextUrgent())) {
+        this.#tell();
+        await this.#makeRoom();
+        continue;
+      }
+      await this.#flush();
+    }
+  }
+
+  #hasWork(): boolean {
+    if (this.#failure !== undefined) return false;
+    if (this.#queue.first !== undefined) return true;
+    return this.#marks.size > 0 && this.#options.files.isStarved;
+  }
+
+  #isNextUrgent(): boolean {
+    return this.#queue.first?.isUrgent ?? true;
+  }
+
+  #nextBytes(): number {
+    const { files, replicas } = this.#options;
+    const input = { replicas, marks: this.#marks, file: files.current };
+    return flushBytesMax(input, this.#queue.first);
+  }
+
+  async #makeRoom(): Promise<void> {
+    const { files } = this.#options;
+    const isUrgent = this.#isNextUrgent();
+    if (await files.prepare(() => this.#nextBytes(), isUrgent)) return;
+    if (!files.isStarved) return;
+    if (!this.#isNextUrgent()) this.#refuse();
+    else if (this.#isClosing) this.#giveUp();
+    else await this.#roomAgain();
+  }
+
+  async #flush(): Promise<void> {
+    const { files, replicas, sync } = this.#options;
+    const batch = this.#queue.takeFirst() ?? new Batch(this.#queue.buffer());
+    // A file's list is always synced: older files may go when it is there.
+    const isSynced = sync === "always" || batch.isSynced || files.current.isUnused;
+    const flush = buildFlush({
+      batch,
+      replicas,
+      marks: this.#marks,
+      file: files.current,
+      chain: this.#chain,
+    });
+    this.#inFlight = flush;
+    const writing = this.#write(flush, isSynced);
+    // Callbacks of the flush before run while the disk works.
+    this.#tell();
+    await writing;
+    // Unless something else has failed meanwhile, or the disk was full when the owner wanted to stop.
+    if (this.#inFlight === flush) this.#finish(flush, isSynced);
+  }
+
+  #finish(flush: Flush, isSynced: boolean): void {
+    this.#inFlight = undefined;
+    const { number, headerCrc } = flush;
+    const syncedThrough = isSynced ? number : this.#chain.syncedThrough;
+    this.#chain = { number, headerCrc, syncedThrough };
+    applyFlush(flush, this.#options.replicas);
+    for (const [replicaId, mark] of flush.marks) {
+      if (this.#marks.get(replicaId) === mark) this.#marks.delete(replicaId);
+    }
+    this.#writtenBytes += flush.bytes;
+    this.#flushCount += 1;
+    this.#untold = flush.batch;
+    this.#options.files.lookAhead();
+  }
+
+  /** Tells the callers of the last flush that it is durable. */
+  #tell(): void {
+    const batch = this.#untold;
+    if (batch === undefined) return;
+    this.#untold = undefined;
+    this.#queue.recycle(batch.frames);
+    batch.tell();
+  }
+
+  /** Writes a flush; while the disk is full, again and again at the same place. */
+  async #write(flush: Flush, isSynced: boolean): Promise<void> {
+    for (let delayMs = RETRY_MS_MIN; ; delayMs = Math.min(RETRY_MS_MAX, delayMs * 2)) {
+      try {
+        await flush.file.writeFlush(flush.parts, flush.bytes, isSynced);
+        if (!this.#options.files.isStarved) this.#isDiskFull = false;
+        return;
+      } catch (error) {
+        if (!isNoSpace(error)) throw error;
+      }
+      this.#refuse();
+      if (!this.#isClosing) await this.#waitForRetry(delayMs);
+      if (this.#failure !== undefined) return;
+      if (this.#isClosing) {
+        this.#giveUp();
+        return;
+      }
+    }
+  }
+
+  #waitForRetry(delayMs: number): Promise<void> {
+    const { promise, resolve } = Promise.withResolvers<void>();
+    const cancel = this.#options.clock.schedule(delayMs, resolve);
+    this.#wake = () => {
+      if (!this.#isClosing && this.#failure === undefined) return;
+      cancel();
+      resolve();
+    };
+    return promise;
+  }
+
+  /** Sends away what may be refused: nothing of it is written. */
+  #refuse(): void {
+    this.#isDiskFull = true;
+    const refused = this.#queue.filter((item) => item.isUrgent);
+    this.#lastQueued.clear();
+    for (const item of this.#inFlight?.batch.items ?? []) this.#note(item);
+    for (const item of this.#queue.items()) this.#note(item);
+    for (const item of refused) item.done(diskFull("append to the journal"));
+  }
+
+  /** The owner stops while there is no room: nothing more is written. */
+  #giveUp(): void {
+    const lost = this.#inFlight?.batch;
+    this.#inFlight = undefined;
+    this.#failure = diskFull("write the journal");
+    this.#tell();
+    lost?.tell(appendFailed(this.#failure, "unknown"));
+    for (const item of this.#queue.filter(() => false)) item.done(diskFull("write the journal"));
+  }
+
+  #roomAgain(): Promise<void> {
+    return new Promise((resolve) => {
+      this.#wake = resolve;
+    });
+  }
+
+  #note({ entries }: { readonly entries: readonly EntryInput[] }): void {
+    for (const { replicaId, index } of entries) this.#lastQueued.set(replicaId, index);
+  }
+}
