@@ -1,12 +1,30 @@
-import type { IncomingMessage, ServerResponse } from "node:http";
-import type { Http2ServerRequest, Http2ServerResponse } from "node:http2";
+import type { EventEmitter } from "node:events";
+import type { IncomingMessage } from "node:http";
+import type { Http2ServerRequest } from "node:http2";
 import type { Clock } from "../base/clock.ts";
 import type { Logger } from "../base/log.ts";
 import { KIB } from "../base/units.ts";
 
 /** A request as it comes from either protocol, in the shape that both modules of Node share. */
 export type HttpRequest = IncomingMessage | Http2ServerRequest;
-export type HttpResponse = ServerResponse | Http2ServerResponse;
+
+/**
+ * An answer to either protocol: what the responses of both modules have in common.
+ * Events: `drain` when there is room after `write` said false, `close` at the end.
+ */
+export interface HttpResponse extends EventEmitter {
+  statusCode: number;
+  readonly headersSent: boolean;
+  /** The stream of an HTTP/2 request: its `close` is the end of the call. */
+  readonly stream?: EventEmitter | undefined;
+  setHeader(name: string, value: string): unknown;
+  writeHead(status: number, headers?: Readonly<Record<string, string>>): unknown;
+  /** @returns false when the caller should wait for `drain` */
+  write(chunk: string | Uint8Array): boolean;
+  addTrailers(trailers: Readonly<Record<string, string>>): void;
+  end(chunk?: string | Uint8Array): unknown;
+}
+
 export type RequestHandler = (request: HttpRequest, response: HttpResponse) => void;
 
 /** Certificates, as PEM. */

@@ -1,0 +1,84 @@
+import { ProglogError } from "../base/errors.ts";
+import type { HttpRequest } from "../platform/http-options.ts";
+import type { Call } from "./call.ts";
+import { encodeError } from "./error-map.ts";
+
+/**
+ * The body of a request, piece by piece as it is asked for: the connection is
+ * paused in between.
+ *
+ * Node's own iterator destroys the request when it is left early, and with it the
+ * connection on which the answer has yet to go out; this one lets it be.
+ */
+export class BodySource implements AsyncIterableIterator<Uint8Array> {
+  readonly #request: HttpRequest;
+  readonly #call: Call;
+  readonly #chunks: Uint8Array[] = [];
+  #state: "new" | "flowing" | "ended" | "left" = "new";
+  #error: ProglogError | undefined;
+  #wake: () => void = () => {};
+
+  constructor(request: HttpRequest, call: Call) {
+    this.#request = request;
+    this.#call = call;
+  }
+
+  [Symbol.asyncIterator](): this {
+    return this;
+  }
+
+  async next(): Promise<IteratorResult<Uint8Array, undefined>> {
+    if (this.#state === "new") this.#start();
+    for (;;) {
+      const chunk = this.#chunks.shift();
+      if (chunk !== undefined) {
+        this.#error ??= this.#call.received(chunk.byteLength);
+        if (this.#error === undefined) return { done: false, value: chunk };
+      }
+      if (this.#error !== undefined) {
+        this.#call.failed(this.#error);
+        throw encodeError(this.#error); // Connect takes other errors for defects
+      }
+      if (this.#state !== "flowing") return { done: true, value: undefined };
+      this.#request.resume();
+      await new Promise<void>((resolve) => {
+        this.#wake = resolve;
+      });
+    }
+  }
+
+  async return(): Promise<IteratorResult<Uint8Array, undefined>> {
+    this.#leave("left");
+    return { done: true, value: undefined };
+  }
+
+  #start(): void {
+    this.#state = "flowing";
+    this.#request.on("data", this.#onData);
+    this.#request.once("end", this.#onEnd);
+    this.#request.once("error", this.#onEnd);
+    this.#call.whenOver(this.#onEnd);
+  }
+
+  readonly #onData = (chunk: Uint8Array): void => {
+    this.#chunks.push(chunk);
+    this.#request.pause();
+    this.#wake();
+  };
+
+  readonly #onEnd = (): void => {
+    if (this.#state !== "flowing") return;
+    if (!this.#request.readableEnded) {
+      this.#error = new ProglogError("CANCELED", "The request ended before its body did");
+    }
+    this.#leave("ended");
+  };
+
+  #leave(state: "ended" | "left"): void {
+    if (this.#state === "left") return;
+    this.#state = state;
+    this.#request.off("data", this.#onData);
+    if (state === "left") this.#chunks.length = 0;
+    this.#wake();
+  }
+}

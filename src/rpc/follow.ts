@@ -1,0 +1,42 @@
+import type { ReadResult, Topic } from "../topics/topics.ts";
+import { STREAM_BYTES_MAX, STREAM_RECORDS_MAX } from "./limits.ts";
+import { MoreRecords, type WaitOptions } from "./more-records.ts";
+import { readRecords } from "./read-topic.ts";
+
+export interface FollowOptions extends WaitOptions {
+  readonly offset: number;
+  /** End before this offset; undefined: never end. */
+  readonly endOffset: number | undefined;
+  /** Longest silence. */
+  readonly heartbeatMs: number;
+}
+
+/**
+ * Records from an offset on, and then those still to come. The first result comes
+ * at once, later ones have records or end a silence. Reads on only when the last
+ * result was taken; waits without polling.
+ *
+ * @throws OFFSET_OUT_OF_RANGE, STORE_CORRUPT, TOPIC_NOT_FOUND, DRAINING, the signal's reason
+ */
+export async function* follow(topic: Topic, options: FollowOptions): AsyncGenerator<ReadResult> {
+  const { endOffset, heartbeatMs, clock } = options;
+  const limits = { recordsMax: STREAM_RECORDS_MAX, bytesMax: STREAM_BYTES_MAX, endOffset };
+  const more = new MoreRecords(topic, options);
+  let { offset } = options;
+  let heartbeatDueMs = clock.monotonicMs();
+  try {
+    for (;;) {
+      more.throwIfStopped();
+      const result = await readRecords(topic, offset, limits);
+      offset = result.resumeOffset;
+      if (result.records.length > 0 || clock.monotonicMs() >= heartbeatDueMs) {
+        yield result;
+        heartbeatDueMs = clock.monotonicMs() + heartbeatMs;
+      }
+      if (endOffset !== undefined && offset >= endOffset) return;
+      if (offset >= result.highWatermark) await more.wait(offset, heartbeatDueMs);
+    }
+  } finally {
+    more.close();
+  }
+}

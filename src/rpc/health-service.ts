@@ -1,0 +1,59 @@
+import type { MessageInitShape } from "@bufbuild/protobuf";
+import {
+  type HealthCheckRequest,
+  type HealthCheckResponseSchema,
+  type HealthListResponseSchema,
+  HealthCheckResponse_ServingStatus as Status,
+} from "../gen/health/v1/health_pb.ts";
+import type { Call } from "./call.ts";
+import { serviceNotFound } from "./error-map.ts";
+import type { ServingState } from "./serving-state.ts";
+import { onAbort, Wakeup } from "./wakeup.ts";
+
+type Answer = MessageInitShape<typeof HealthCheckResponseSchema>;
+
+/** `grpc.health.v1.Health`: all our services are well or none is. */
+export class HealthHandlers {
+  readonly #state: ServingState;
+  readonly #services: ReadonlySet<string>;
+
+  /** @param services names that are known beside "", which is the whole server */
+  constructor(state: ServingState, services: readonly string[]) {
+    this.#state = state;
+    this.#services = new Set(["", ...services]);
+  }
+
+  check({ service }: HealthCheckRequest): Answer {
+    if (!this.#services.has(service)) throw serviceNotFound(service);
+    return { status: this.#status() };
+  }
+
+  list(): MessageInitShape<typeof HealthListResponseSchema> {
+    const status = this.#status();
+    return {
+      statuses: Object.fromEntries([...this.#services].map((name) => [name, { status }])),
+    };
+  }
+
+  /** The status now, and each time it changes. */
+  async *watch({ service }: HealthCheckRequest, call: Call): AsyncGenerator<Answer> {
+    const changed = new Wakeup();
+    const unsubscribe = [this.#state.subscribe(changed.wake), onAbort(call.signal, changed.wake)];
+    try {
+      let told: Status | undefined;
+      while (!call.signal.aborted) {
+        const status = this.#services.has(service) ? this.#status() : Status.SERVICE_UNKNOWN;
+        if (status !== told) yield { status };
+        told = status;
+        await changed.wait();
+      }
+      throw call.signal.reason;
+    } finally {
+      for (const end of unsubscribe) end();
+    }
+  }
+
+  #status(): Status {
+    return this.#state.isServing ? Status.SERVING : Status.NOT_SERVING;
+  }
+}

@@ -1,0 +1,138 @@
+import { Code, ConnectError } from "@connectrpc/connect";
+import { encodeEnvelope, type UniversalServerResponse } from "@connectrpc/connect/protocol";
+import {
+  codeToHttpStatus,
+  createEndStreamSerialization,
+  endStreamFlag,
+  errorFromJsonBytes,
+  errorToJsonBytes,
+} from "@connectrpc/connect/protocol-connect";
+import { findTrailerError, setTrailerStatus } from "@connectrpc/connect/protocol-grpc";
+import { trailerFlag, trailerParse, trailerSerialize } from "@connectrpc/connect/protocol-grpc-web";
+import { ProglogError } from "../base/errors.ts";
+import type { Call } from "./call.ts";
+import { type ErrorMap, encodeError } from "./error-map.ts";
+
+/** Flags and length before each message of the protocols with envelopes. */
+const ENVELOPE_HEADER_BYTES = 5;
+const COMPRESSED_FLAG = 1;
+
+/**
+ * Errors that Connect's own code makes (a message that is too large, bytes that do
+ * not decode, an unknown compression) leave it encoded, without a reason. They are
+ * looked for in answers that say "error" but have no details, and said again by
+ * our table. An answer without error passes after one look at a status or flag.
+ */
+export class LibraryErrors {
+  readonly #errors: ErrorMap;
+  /** What a message may be, by which an error without a number is explained. */
+  readonly #requestBytesMax: number;
+
+  constructor(errors: ErrorMap, requestBytesMax: number) {
+    this.#errors = errors;
+    this.#requestBytesMax = requestBytesMax;
+  }
+
+  /** Completes the error in `piece`, if there is one; may change status and headers of `answer`. */
+  complete(call: Call, answer: UniversalServerResponse, piece: Uint8Array): Uint8Array {
+    if (call.protocol === "grpc") return piece;
+    if (call.protocol === "grpc-web") return this.#completeWebTrailer(call, piece);
+    const contentType = answer.header?.get("content-type") ?? "";
+    if (contentType.startsWith("application/connect+")) return this.#completeEndStream(call, piece);
+    return answer.status === 200 ? piece : this.#completeUnary(call, answer, piece);
+  }
+
+  /** The same for a gRPC trailer. */
+  completeTrailer(call: Call, trailer: Headers): void {
+    const status = trailer.get("grpc-status");
+    if (status === null || status === "0") return;
+    const found = findTrailerError(trailer);
+    if (found === undefined || found.details.length > 0) return;
+    setTrailerStatus(trailer, encodeError(this.#explain(call, found)));
+  }
+
+  #completeUnary(call: Call, answer: UniversalServerResponse, piece: Uint8Array): Uint8Array {
+    if (answer.header?.has("content-encoding") === true) return piece;
+    const found = parseUnaryError(piece);
+    if (found === undefined || found.details.length > 0) return piece;
+    const error = encodeError(this.#explain(call, found));
+    const bytes = errorToJsonBytes(error, undefined);
+    answer.status = codeToHttpStatus(error.code);
+    answer.header?.set("content-length", `${bytes.byteLength}`);
+    return bytes;
+  }
+
+  #completeEndStream(call: Call, piece: Uint8Array): Uint8Array {
+    const flags = piece[0] ?? 0;
+    if ((flags & endStreamFlag) === 0 || (flags & COMPRESSED_FLAG) !== 0) return piece;
+    const serialization = createEndStreamSerialization(undefined);
+    const end = serialization.parse(piece.subarray(ENVELOPE_HEADER_BYTES));
+    if (end.error === undefined || end.error.details.length > 0) return piece;
+    const error = encodeError(this.#explain(call, end.error));
+    return encodeEnvelope(flags, serialization.serialize({ metadata: end.metadata, error }));
+  }
+
+  #completeWebTrailer(call: Call, piece: Uint8Array): Uint8Array {
+    const flags = piece[0] ?? 0;
+    if ((flags & trailerFlag) === 0 || (flags & COMPRESSED_FLAG) !== 0) return piece;
+    const trailer = trailerParse(piece.subarray(ENVELOPE_HEADER_BYTES));
+    this.completeTrailer(call, trailer);
+    return encodeEnvelope(flags, trailerSerialize(trailer));
+  }
+
+  #explain(call: Call, found: ConnectError): ProglogError {
+    const error = this.#toProglogError(call, found);
+    call.failed(error);
+    return error;
+  }
+
+  #toProglogError(call: Call, found: ConnectError): ProglogError {
+    const { code, rawMessage } = found;
+    if (call.signal.aborted && call.signal.reason instanceof ProglogError) {
+      return call.signal.reason;
+    }
+    if (code === Code.ResourceExhausted) return this.#tooLarge();
+    if (code === Code.Unimplemented) return new ProglogError("UNIMPLEMENTED", rawMessage);
+    if (code === Code.InvalidArgument || rawMessage.startsWith("parse binary: ")) {
+      return unreadableError(rawMessage);
+    }
+    return this.#errors.toProglogError(found, call.method);
+  }
+
+  #tooLarge(): ProglogError {
+    return new ProglogError(
+      "REQUEST_TOO_LARGE",
+      `Cannot read the request: a message is larger than ${this.#requestBytesMax} bytes, the most it may have`,
+      { metadata: { requestBytesMax: `${this.#requestBytesMax}` } },
+    );
+  }
+}
+
+function parseUnaryError(bytes: Uint8Array): ConnectError | undefined {
+  const none = new ConnectError("");
+  try {
+    return errorFromJsonBytes(bytes, undefined, none);
+  } catch {
+    return undefined;
+  }
+}
+
+/** protobuf-es says this of JSON fields that a message does not have. */
+const UNKNOWN_KEY = /key "([^"]*)" is unknown/;
+
+function unreadableError(message: string): ProglogError {
+  const unknown = UNKNOWN_KEY.exec(message)?.[1];
+  if (unknown !== undefined) return unknownFieldError(unknown);
+  return new ProglogError("FIELD_INVALID", `Cannot read the request: ${message}`, {
+    metadata: { field: "" },
+  });
+}
+
+/** @param field name in JSON, number in binary: nothing more is known of it */
+export function unknownFieldError(field: string): ProglogError {
+  return new ProglogError(
+    "FIELD_UNKNOWN",
+    `Cannot take the request: this server does not know its field "${field}", which could be a condition`,
+    { metadata: { field, fieldNumber: /^\d+$/.test(field) ? field : "" } },
+  );
+}

@@ -1,0 +1,17 @@
+import type { HttpRequest } from "../platform/http-options.ts";
+import type { Protocol } from "./call.ts";
+
+/** Which protocol a request speaks, by its media type; what is odd goes to Connect, which refuses it. */
+export function protocolOf(request: HttpRequest): Protocol {
+  const contentType = request.headers["content-type"] ?? "";
+  if (!/^application\/grpc/i.test(contentType)) return "connect";
+  return /^application\/grpc-web/i.test(contentType) ? "grpc-web" : "grpc";
+}
+
+/** True for messages in JSON, in the body or, with GET, in the address. */
+export function isJson(request: HttpRequest): boolean {
+  if (request.method === "GET") return /[?&]encoding=json(&|$)/.test(request.url ?? "");
+  return /^application\/(?:grpc(?:-web)?\+|connect\+)?json\b/i.test(
+    request.headers["content-type"] ?? "",
+  );
+}

@@ -1,0 +1,117 @@
+import type { Clock } from "../base/clock.ts";
+import { ServerReflection } from "../gen/grpc/reflection/v1/reflection_pb.ts";
+import { ServerReflection as ServerReflectionAlpha } from "../gen/grpc/reflection/v1alpha/reflection_pb.ts";
+import { Health } from "../gen/health/v1/health_pb.ts";
+import { Log } from "../gen/log/v1/log_pb.ts";
+import { LogService } from "../gen/proglog/v1/log_service_pb.ts";
+import { TopicService } from "../gen/proglog/v1/topic_service_pb.ts";
+import type { ErrorMap } from "./error-map.ts";
+import { Guard } from "./guard.ts";
+import { HealthHandlers } from "./health-service.ts";
+import type { RpcLimits } from "./limits.ts";
+import { LogServiceHandlers } from "./log-service.ts";
+import type { ServedService } from "./method-routes.ts";
+import { MESSAGE_CODEC, type RecordCodec, WIRE_CODEC } from "./record-codec.ts";
+import { ReflectionHandlers } from "./reflection-service.ts";
+import { SeedLogHandlers } from "./seed-log-service.ts";
+import type { ServingState } from "./serving-state.ts";
+import { type ServerSelf, TopicServiceHandlers } from "./topic-service.ts";
+import type { TopicsSource } from "./topics-source.ts";
+import { WireLogService } from "./wire-twin.ts";
+
+export interface ServiceOptions {
+  readonly topics: TopicsSource;
+  readonly state: ServingState;
+  readonly limits: RpcLimits;
+  readonly clock: Clock;
+  readonly errors: ErrorMap;
+  readonly self: () => ServerSelf | undefined;
+  readonly reflection: boolean;
+}
+
+/** Our own services; health knows their names. */
+const PUBLIC_SERVICES = [LogService, TopicService, Log] as const;
+
+/** Everything this server answers. */
+export function makeServices(options: ServiceOptions): readonly ServedService[] {
+  const guard = new Guard(options.errors);
+  const services = [
+    logService(options, guard),
+    topicService(options, guard),
+    seedLogService(options, guard),
+    healthService(options, guard),
+  ];
+  return options.reflection ? [...services, ...reflectionServices(guard)] : services;
+}
+
+function logService(options: ServiceOptions, guard: Guard): ServedService {
+  const implement = <Sent, Returned>(codec: RecordCodec<Sent, Returned>) => {
+    const handlers = new LogServiceHandlers(options, codec);
+    return {
+      produce: guard.unary(handlers.produce.bind(handlers)),
+      produceStream: guard.stream(handlers.produceStream.bind(handlers)),
+      openProducer: guard.unary(handlers.openProducer.bind(handlers)),
+      consume: guard.unary(handlers.consume.bind(handlers)),
+      consumeStream: guard.stream(handlers.consumeStream.bind(handlers)),
+    };
+  };
+  return {
+    desc: LogService,
+    implementation: implement(MESSAGE_CODEC),
+    wire: { desc: WireLogService, implementation: implement(WIRE_CODEC) },
+    strictJson: ["produce", "produceStream"],
+    endsWithDrain: true,
+  };
+}
+
+function topicService(options: ServiceOptions, guard: Guard): ServedService {
+  const handlers = new TopicServiceHandlers(options.topics, options.self);
+  return {
+    desc: TopicService,
+    implementation: {
+      createTopic: guard.unary(handlers.createTopic.bind(handlers)),
+      getTopic: guard.unary(handlers.getTopic.bind(handlers)),
+      listTopics: guard.unary(handlers.listTopics.bind(handlers)),
+      updateTopic: guard.unary(handlers.updateTopic.bind(handlers)),
+      deleteTopic: guard.unary(handlers.deleteTopic.bind(handlers)),
+      trimTopic: guard.unary(handlers.trimTopic.bind(handlers)),
+      findOffset: guard.unary(handlers.findOffset.bind(handlers)),
+    },
+    endsWithDrain: true,
+  };
+}
+
+function seedLogService(options: ServiceOptions, guard: Guard): ServedService {
+  const handlers = new SeedLogHandlers(options.topics);
+  return {
+    desc: Log,
+    implementation: {
+      produce: guard.unary(handlers.produce.bind(handlers)),
+      consume: guard.unary(handlers.consume.bind(handlers)),
+    },
+    endsWithDrain: true,
+  };
+}
+
+function healthService(options: ServiceOptions, guard: Guard): ServedService {
+  const names = PUBLIC_SERVICES.map(({ typeName }) => typeName);
+  const handlers = new HealthHandlers(options.state, names);
+  return {
+    desc: Health,
+    implementation: {
+      check: guard.unary(handlers.check.bind(handlers)),
+      list: guard.unary(handlers.list.bind(handlers)),
+      watch: guard.stream(handlers.watch.bind(handlers)),
+    },
+    endsWithDrain: false,
+  };
+}
+
+function reflectionServices(guard: Guard): readonly ServedService[] {
+  const versions = [ServerReflection, ServerReflectionAlpha] as const;
+  const handlers = new ReflectionHandlers([...PUBLIC_SERVICES, Health, ...versions]);
+  const implementation = {
+    serverReflectionInfo: guard.stream(handlers.serverReflectionInfo.bind(handlers)),
+  };
+  return versions.map((desc) => ({ desc, implementation, endsWithDrain: false }));
+}

@@ -1,0 +1,31 @@
+/**
+ * One who waits, woken by any of several events. Unlike `Promise.race` it leaves
+ * nothing behind on an event that has not come yet, however often it waits.
+ */
+export class Wakeup {
+  #isSet = false;
+  #resolve: () => void = () => {};
+
+  /** Ends the present wait, or else the next one at once. */
+  readonly wake = (): void => {
+    this.#isSet = true;
+    this.#resolve();
+  };
+
+  /** Resolves after a {@link wake} that came since the last wait ended. */
+  async wait(): Promise<void> {
+    if (!this.#isSet) {
+      await new Promise<void>((resolve) => {
+        this.#resolve = resolve;
+      });
+    }
+    this.#isSet = false;
+  }
+}
+
+/** Calls `listener` when `signal` is aborted, at once when it was. @returns a function that ends it */
+export function onAbort(signal: AbortSignal, listener: () => void): () => void {
+  if (signal.aborted) listener();
+  else signal.addEventListener("abort", listener, { once: true });
+  return () => signal.removeEventListener("abort", listener);
+}

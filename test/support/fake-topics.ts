@@ -1,0 +1,339 @@
+import { ProglogError } from "../../src/base/errors.ts";
+import { checkKnownTopicName, checkProducerId, checkTopicName } from "../../src/topics/names.ts";
+import {
+  changeSettings,
+  checkSettings,
+  DEFAULT_TOPIC_SETTINGS,
+  effectiveSettings,
+} from "../../src/topics/settings.ts";
+import type {
+  Acknowledgement,
+  ProduceBatch,
+  ReadLimits,
+  ReadResult,
+  StartPlace,
+  StoredRecord,
+  Topic,
+  TopicInfo,
+  TopicPage,
+  TopicSettingName,
+  TopicSettings,
+  TopicStatus,
+  Topics,
+  Waiting,
+} from "../../src/topics/topics.ts";
+
+/** Append times of records: a second apart. */
+const START_US = 1_767_225_600_000_000;
+
+/** Topics in memory, for tests of the API: no disk, no journal, but the contract of topics.ts. */
+export class FakeTopics implements Topics {
+  readonly #topics = new Map<string, FakeTopic>();
+  #lastId = 0;
+
+  constructor() {
+    this.#make("default", {});
+  }
+
+  topic(name: string, topicId?: number): FakeTopic {
+    checkKnownTopicName(name);
+    const found = this.#topics.get(name);
+    if (found === undefined) throw notFound(name);
+    if (topicId !== undefined && topicId !== found.info.id) {
+      throw new ProglogError(
+        "TOPIC_REPLACED",
+        `Topic "${name}" is not the one with id ${topicId}`,
+        {
+          metadata: { topic: name, topicId: `${found.info.id}` },
+        },
+      );
+    }
+    return found;
+  }
+
+  async create(name: string, settings: TopicSettings): Promise<TopicInfo> {
+    checkTopicName(name);
+    const checked = checkSettings(settings);
+    if (this.#topics.has(name)) {
+      throw new ProglogError("TOPIC_EXISTS", `Topic "${name}" exists`, {
+        metadata: { topic: name },
+      });
+    }
+    return this.#make(name, checked).info;
+  }
+
+  async update(
+    name: string,
+    changes: TopicSettings,
+    cleared: readonly TopicSettingName[],
+  ): Promise<TopicInfo> {
+    const topic = this.topic(name);
+    topic.change(changeSettings(topic.info.settings, checkSettings(changes), cleared));
+    return topic.info;
+  }
+
+  async delete(name: string, topicId?: number): Promise<void> {
+    const topic = this.topic(name, topicId);
+    if (name === "default") {
+      throw new ProglogError("TOPIC_RESERVED", "Cannot delete the topic default", {
+        metadata: { topic: name },
+      });
+    }
+    this.#topics.delete(name);
+    topic.end();
+  }
+
+  list(options: { prefix?: string; after?: string; limit: number }): TopicPage {
+    const { prefix = "", after = "", limit } = options;
+    const names = [...this.#topics.keys()].filter((name) => name.startsWith(prefix)).toSorted();
+    const rest = names.filter((name) => name > after);
+    return {
+      topics: rest.slice(0, limit).map((name) => this.topic(name).info),
+      more: rest.length > limit,
+    };
+  }
+
+  #make(name: string, settings: TopicSettings): FakeTopic {
+    this.#lastId += 1;
+    const topic = new FakeTopic(name, this.#lastId, settings);
+    this.#topics.set(name, topic);
+    return topic;
+  }
+}
+
+function notFound(topic: string): ProglogError {
+  return new ProglogError("TOPIC_NOT_FOUND", `There is no topic "${topic}"`, {
+    metadata: { topic },
+  });
+}
+
+export class FakeTopic implements Topic {
+  info: TopicInfo;
+  /** How often `read` and `waitBeyond` were called: for tests of back-pressure and of polling. */
+  readCount = 0;
+  waitCount = 0;
+  /** Waits that have not ended. */
+  get openWaits(): number {
+    return this.#waiters.size;
+  }
+  /** When set, batches are journalled but not acknowledged until it resolves. */
+  hold: Promise<void> | undefined;
+  /** Batches that were taken, in order. */
+  readonly batches: ProduceBatch[] = [];
+  /** When set, the next batch is refused with it. */
+  refuseNext: unknown;
+  readonly damaged = new Set<number>();
+  readonly #records: (StoredRecord | undefined)[] = [];
+  #firstOffset = 0;
+  #isDeleted = false;
+  #fencingToken = 0;
+  #epoch = 0;
+  readonly #waiters = new Set<() => void>();
+
+  constructor(name: string, id: number, settings: TopicSettings) {
+    this.info = {
+      name,
+      id,
+      createTimeUs: START_US,
+      settings,
+      effectiveSettings: effectiveSettings(settings, DEFAULT_TOPIC_SETTINGS),
+    };
+  }
+
+  get nextOffset(): number {
+    return this.#records.length;
+  }
+
+  status(): TopicStatus {
+    this.#checkThere();
+    return {
+      firstOffset: this.#firstOffset,
+      nextOffset: this.nextOffset,
+      diskBytes: 0,
+      lastAppendTimeUs: this.#records.at(-1)?.appendTimeUs,
+    };
+  }
+
+  async produce(batch: ProduceBatch, { signal }: Waiting = {}): Promise<Acknowledgement> {
+    this.#checkThere();
+    if (signal?.aborted === true) throw abortError(signal, {});
+    this.#checkConditions(batch);
+    this.batches.push(batch);
+    const firstOffset = this.nextOffset;
+    if (this.hold !== undefined) await this.#wait(this.hold, signal);
+    this.append(...batch.records);
+    return {
+      firstOffset,
+      lastOffset: this.nextOffset - 1,
+      appendTimeUs: this.#records.at(-1)?.appendTimeUs ?? 0,
+      durability: "synced-one",
+      duplicate: false,
+    };
+  }
+
+  /** Appends without conditions. */
+  append(...bodies: readonly Uint8Array[]): void {
+    for (const body of bodies) {
+      const offset = this.nextOffset;
+      this.#records.push({ offset, appendTimeUs: START_US + offset * 1_000_000, body });
+    }
+    this.#wakeAll();
+  }
+
+  /** As compaction does: the offset stays, the record is gone. */
+  remove(offset: number): void {
+    this.#records[offset] = undefined;
+  }
+
+  async openProducer(producerId: string): Promise<{ epoch: number; maxInFlight: number }> {
+    this.#checkThere();
+    checkProducerId(producerId);
+    this.#epoch += 1;
+    return { epoch: this.#epoch, maxInFlight: 5 };
+  }
+
+  async trim(beforeOffset: number): Promise<{ firstOffset: number }> {
+    if (beforeOffset > this.nextOffset) throw this.#outOfRange(beforeOffset);
+    this.#firstOffset = Math.max(this.#firstOffset, beforeOffset);
+    return { firstOffset: this.#firstOffset };
+  }
+
+  async resolve(start: StartPlace): Promise<number> {
+    this.#checkThere();
+    if (start.at === "first") return this.#firstOffset;
+    if (start.at === "last") return Math.max(this.#firstOffset, this.nextOffset - start.count);
+    if (start.at === "offset") {
+      this.#checkRange(start.offset);
+      return start.offset;
+    }
+    const found = this.#records.find(
+      (record) =>
+        record !== undefined &&
+        record.offset >= this.#firstOffset &&
+        record.appendTimeUs >= start.timeUs,
+    );
+    return found?.offset ?? this.nextOffset;
+  }
+
+  async read(offset: number, limits: ReadLimits): Promise<ReadResult> {
+    this.#checkThere();
+    this.#checkRange(offset);
+    this.readCount += 1;
+    const end = Math.min(this.nextOffset, limits.endOffset ?? this.nextOffset);
+    const records: StoredRecord[] = [];
+    let bytes = 0;
+    let next = offset;
+    for (; next < end && records.length < limits.recordsMax; next += 1) {
+      const record = this.#records[next];
+      if (this.damaged.has(next)) {
+        if (records.length > 0) break;
+        throw new ProglogError("STORE_CORRUPT", `Record ${next} is damaged`, {
+          metadata: { topic: this.info.name, offset: `${next}` },
+        });
+      }
+      bytes += record?.body.length ?? 0;
+      if (bytes > limits.bytesMax && records.length > 0) break;
+      if (record !== undefined) records.push(record);
+    }
+    return { records, resumeOffset: next, highWatermark: this.nextOffset };
+  }
+
+  async waitBeyond(offset: number, { signal }: { signal: AbortSignal }): Promise<void> {
+    this.waitCount += 1;
+    while (!this.#isDeleted && this.nextOffset <= offset) {
+      if (signal.aborted) throw abortError(signal, {});
+      await new Promise<void>((resolve) => {
+        const wake = () => {
+          this.#waiters.delete(wake);
+          signal.removeEventListener("abort", wake);
+          resolve();
+        };
+        this.#waiters.add(wake);
+        signal.addEventListener("abort", wake);
+      });
+    }
+    this.#checkThere();
+  }
+
+  change(settings: TopicSettings): void {
+    const effective = effectiveSettings(settings, DEFAULT_TOPIC_SETTINGS);
+    this.info = { ...this.info, settings, effectiveSettings: effective };
+  }
+
+  /** The topic was deleted. */
+  end(): void {
+    this.#isDeleted = true;
+    this.#wakeAll();
+  }
+
+  #checkConditions(batch: ProduceBatch): void {
+    const { expectedNextOffset, fencingToken, producer } = batch;
+    const refusal = this.refuseNext;
+    this.refuseNext = undefined;
+    if (refusal !== undefined) throw refusal;
+    if (fencingToken !== undefined) {
+      if (fencingToken < this.#fencingToken) {
+        throw new ProglogError("FENCED", "A higher fencing token was used", {
+          metadata: {
+            fencingToken: `${fencingToken}`,
+            currentFencingToken: `${this.#fencingToken}`,
+          },
+        });
+      }
+      this.#fencingToken = fencingToken;
+    }
+    if (producer !== undefined && producer.epoch !== this.#epoch) {
+      throw new ProglogError("PRODUCER_UNKNOWN", `Producer "${producer.id}" was never opened`, {
+        metadata: { producerId: producer.id },
+      });
+    }
+    if (expectedNextOffset !== undefined && expectedNextOffset !== this.nextOffset) {
+      throw new ProglogError("OFFSET_MISMATCH", "The next offset is another", {
+        metadata: {
+          expectedNextOffset: `${expectedNextOffset}`,
+          nextOffset: `${this.nextOffset}`,
+        },
+      });
+    }
+  }
+
+  /** After the journal has a batch, an abort only stops waiting for it. */
+  #wait(held: Promise<void>, signal: AbortSignal | undefined): Promise<void> {
+    if (signal === undefined) return held;
+    return new Promise((resolve, reject) => {
+      held.then(resolve, reject);
+      signal.addEventListener("abort", () => reject(abortError(signal, { outcome: "unknown" })));
+    });
+  }
+
+  #wakeAll(): void {
+    for (const wake of [...this.#waiters]) wake();
+  }
+
+  #checkThere(): void {
+    if (this.#isDeleted) throw notFound(this.info.name);
+  }
+
+  #checkRange(offset: number): void {
+    if (offset < this.#firstOffset || offset > this.nextOffset) throw this.#outOfRange(offset);
+  }
+
+  #outOfRange(offset: number): ProglogError {
+    return new ProglogError("OFFSET_OUT_OF_RANGE", `Offset ${offset} is out of range`, {
+      metadata: {
+        offset: `${offset}`,
+        firstOffset: `${this.#firstOffset}`,
+        nextOffset: `${this.nextOffset}`,
+      },
+    });
+  }
+}
+
+function abortError(signal: AbortSignal, metadata: Record<string, string>): ProglogError {
+  const { reason } = signal;
+  if (!(reason instanceof ProglogError))
+    return new ProglogError("CANCELED", "Gave up", { metadata });
+  return new ProglogError(reason.reason, reason.message, {
+    metadata: { ...reason.metadata, ...metadata },
+  });
+}
