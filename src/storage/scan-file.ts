@@ -1,9 +1,8 @@
-import { viewOf } from "../base/bytes.ts";
+import { EMPTY_BYTES, viewOf } from "../base/bytes.ts";
 import { type Offset, toOffset } from "../base/units.ts";
 import type { FrameCheck } from "./frame.ts";
 import { frameBytesAt, type ScanResult, scanFrames } from "./scan.ts";
 
-/** Bytes held at a time, unless a checked frame is larger. */
 const WINDOW_BYTES = 1024 * 1024;
 
 export interface FileScanOptions {
@@ -17,6 +16,8 @@ export interface FileScanOptions {
   readonly recordEnd?: number | undefined;
   /** The owner's check; a frame that is not checked need not be read. */
   readonly check?: ((data: Uint8Array, offset: Offset) => FrameCheck) | undefined;
+  /** Bytes held at a time, unless a checked frame is larger; default 1 MiB, at least a header. */
+  readonly windowBytes?: number | undefined;
 }
 
 /** Frames that follow each other. */
@@ -42,11 +43,12 @@ export async function* scanFile(
   options: FileScanOptions,
 ): FileScan {
   const { base, check, recordEnd = Number.POSITIVE_INFINITY } = options;
+  const { windowBytes = WINDOW_BYTES } = options;
   let size = options.size;
   let record = options.from?.record ?? 0;
   let position = options.from?.position ?? 0;
-  let wanted = WINDOW_BYTES;
-  let buffer = new Uint8Array(0);
+  let wanted = windowBytes;
+  let buffer: Uint8Array = EMPTY_BYTES;
   while (position < size && record < recordEnd) {
     const count = Math.min(wanted, size - position);
     if (buffer.length < count) buffer = new Uint8Array(count);
@@ -69,8 +71,8 @@ export async function* scanFile(
     if (found.stopped !== undefined) {
       return { validBytes: position, recordCount: record, stopped: found.stopped };
     }
-    wanted = Math.max(WINDOW_BYTES, found.frameBytes);
-    if (wanted === WINDOW_BYTES && buffer.length > WINDOW_BYTES) buffer = new Uint8Array(0);
+    wanted = Math.max(windowBytes, found.frameBytes);
+    if (wanted === windowBytes && buffer.length > windowBytes) buffer = EMPTY_BYTES;
   }
   return { validBytes: position, recordCount: record, stopped: undefined };
 }
