@@ -2,6 +2,9 @@ import type { Command } from "./command.ts";
 import { makeCompletionCommand } from "./commands/completion.ts";
 import { configShowCommand } from "./commands/config-show.ts";
 import { consumeCommand } from "./commands/consume.ts";
+import { logImportCommand } from "./commands/log-import.ts";
+import { logInspectCommand } from "./commands/log-inspect.ts";
+import { logRepairCommand, logVerifyCommand } from "./commands/log-verify.ts";
 import { produceCommand } from "./commands/produce.ts";
 import { topicGetCommand, topicListCommand } from "./commands/topic-read.ts";
 import { topicDeleteCommand, topicTrimCommand } from "./commands/topic-remove.ts";
@@ -18,6 +21,10 @@ export const COMMANDS: readonly Command[] = [
   topicUpdateCommand,
   topicDeleteCommand,
   topicTrimCommand,
+  logInspectCommand,
+  logVerifyCommand,
+  logRepairCommand,
+  logImportCommand,
   configShowCommand,
   versionCommand,
   makeCompletionCommand(() => COMMANDS),
