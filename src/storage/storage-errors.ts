@@ -44,17 +44,18 @@ export function offsetOutOfRange(
   offset: number,
   range: { readonly firstOffset: Offset; readonly nextOffset: Offset },
 ): ProglogError {
-  return new ProglogError(
-    "OFFSET_OUT_OF_RANGE",
-    `Cannot read at offset ${offset}: the log holds ${range.firstOffset} to ${range.nextOffset - 1}`,
-    {
-      metadata: {
-        offset: `${offset}`,
-        firstOffset: `${range.firstOffset}`,
-        nextOffset: `${range.nextOffset}`,
-      },
+  const { firstOffset, nextOffset } = range;
+  const state =
+    firstOffset === nextOffset
+      ? `the log is empty and the next offset is ${nextOffset}`
+      : `the log holds ${firstOffset} to ${nextOffset - 1}`;
+  return new ProglogError("OFFSET_OUT_OF_RANGE", `Cannot read at offset ${offset}: ${state}`, {
+    metadata: {
+      offset: `${offset}`,
+      firstOffset: `${firstOffset}`,
+      nextOffset: `${nextOffset}`,
     },
-  );
+  });
 }
 
 /** A write or sync failed for another reason than lack of space. */
