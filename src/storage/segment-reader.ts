@@ -73,7 +73,7 @@ export class SegmentReader {
     }
     let fitting = recordsThatFit(positions, limits.bytesMax);
     let stopped: Found["stopped"] =
-      fitting === positions.length - 1 && fitting < count ? { cause: undefined } : undefined;
+      fitting >= positions.length - 1 && fitting < count ? { cause: undefined } : undefined;
     while (fitting > 0) {
       try {
         const start = positions[0] ?? 0;
