@@ -218,17 +218,22 @@ onDisks("an index says nothing about which records there are", async (fs) => {
   assert.deepEqual(await fs.list(DIR), []);
 });
 
-onDisks(
-  "what happens to an index while the log is open is mended by the read that meets it",
-  async (fs) => {
-    const { index } = await makeRaw(fs);
+onDisks("an index that changes while the log is open is mended by the next read", async (fs) => {
+  const { index } = await makeRaw(fs);
+  const damages: readonly (() => Promise<void>)[] = [
+    ...[0, 8, 16, 40, 64, 79].map((byte) => () => flipBit(fs, INDEX_0, byte, 1)),
+    () => writeFile(fs, INDEX_0, new Uint8Array(0)),
+    () => writeFile(fs, INDEX_0, index.subarray(0, 17)),
+    () => fs.remove(INDEX_0),
+  ];
+  for (const damage of damages) {
     const log = await Log.open(logOptions(fs));
-    await flipBit(fs, INDEX_0, 40, 1);
+    await damage();
     assert.deepEqual(await allTexts(log), TEXTS);
-    assert.deepEqual(await readFile(fs, INDEX_0), index);
     await log.close();
-  },
-);
+    assert.deepEqual(await readFile(fs, INDEX_0), index);
+  }
+});
 
 onDisks("opening to read only reports what is torn, and writes nothing", async (fs) => {
   const { store } = await makeChecked(fs);
