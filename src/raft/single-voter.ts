@@ -230,6 +230,7 @@ export class SingleVoter<O> {
       if (this.#calls.delete(call)) call.resolve(outcome);
     }
     this.#watchWrites();
+    this.#options.onApplied?.();
     this.#settleDrain();
   }
 

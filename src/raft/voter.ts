@@ -63,6 +63,8 @@ export interface SingleVoterOptions<O> {
   /** Last entry that the host's state includes. */
   readonly appliedIndex: number;
   readonly appliedTerm: number;
+  /** Called after each run of entries that were applied together; must not throw. */
+  readonly onApplied?: () => void;
   /** The host threw, or the journal is not what it must be. */
   readonly onFailure: (error: unknown) => void;
 }

@@ -46,6 +46,7 @@ export type CatalogueOutcome =
  */
 export class CatalogueState {
   readonly #topics = new Map<string, CatalogueEntry>();
+  readonly #namesById = new Map<number, string>();
   readonly #departing = new Map<number, DepartingTopic>();
   /** Of `#topics`, in order: a page is a slice. */
   #names: string[] = [];
@@ -61,6 +62,11 @@ export class CatalogueState {
     return this.#topics.get(name);
   }
 
+  byId(topicId: number): CatalogueEntry | undefined {
+    const name = this.#namesById.get(topicId);
+    return name === undefined ? undefined : this.#topics.get(name);
+  }
+
   /** In name order (by UTF-16 units, which for names is byte order). */
   entries(): readonly CatalogueEntry[] {
     return this.list({ limit: this.#names.length });
@@ -68,6 +74,11 @@ export class CatalogueState {
 
   departing(): readonly DepartingTopic[] {
     return [...this.#departing.values()];
+  }
+
+  /** Undefined when there is no such topic, or nothing is left of it. */
+  departingById(topicId: number): DepartingTopic | undefined {
+    return this.#departing.get(topicId);
   }
 
   /** Topics whose names begin with `prefix` and come after `after`, at most `limit`. */
@@ -130,6 +141,7 @@ export class CatalogueState {
     }
     const departing = { id: entry.id, replicaId: entry.replicaId };
     this.#topics.delete(name);
+    this.#namesById.delete(entry.id);
     this.#names.splice(this.#placeOf(name), 1);
     this.#departing.set(departing.id, departing);
     return { kind: "deleted", departing };
@@ -138,6 +150,7 @@ export class CatalogueState {
   #insert(entry: CatalogueEntry): void {
     this.#names.splice(this.#placeOf(entry.name), 0, entry.name);
     this.#topics.set(entry.name, entry);
+    this.#namesById.set(entry.id, entry.name);
   }
 
   /** Place of the first name that is not before `name`. */

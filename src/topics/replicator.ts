@@ -20,6 +20,8 @@ export interface ProposeOptions {
  * needs conditions.
  */
 export interface Replicator<O> {
+  /** True while the state is older than what was acknowledged, because the disk has no room for it. */
+  readonly isRecovering: boolean;
   /**
    * Proposes what `encode` gives; it is called when the proposal's turn has come,
    * so that the leader's clock in it is right, and not at all when it never comes.

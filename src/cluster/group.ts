@@ -1,0 +1,156 @@
+import { hasReason, type ProglogError } from "../base/errors.ts";
+import type { Logger } from "../base/log.ts";
+import type { Journal } from "../journal/journal.ts";
+import type { FileSystem } from "../platform/file-system.ts";
+import type { Admission } from "../raft/admission.ts";
+import { SingleVoter } from "../raft/single-voter.ts";
+import { writeCheckpoint } from "../storage/checkpoint.ts";
+import { Serial } from "../storage/serial.ts";
+import type { Machine } from "../topics/machine.ts";
+
+/** What all groups of a node share. */
+export interface GroupContext {
+  readonly fs: FileSystem;
+  readonly journal: Journal;
+  /** As the journal was opened. */
+  readonly sync: "always" | "none";
+  readonly admission: Admission;
+  readonly logger: Logger;
+  /** Entries were applied. Called often: must be cheap. */
+  readonly onApplied: () => void;
+  /** The node cannot go on. */
+  readonly onFailure: (error: unknown) => void;
+}
+
+export interface GroupOptions<M> {
+  readonly context: GroupContext;
+  readonly topicId: number;
+  readonly replicaId: number;
+  readonly dir: string;
+  readonly machine: M;
+  /** Last entry that the machine's state includes. */
+  readonly appliedIndex: number;
+  readonly appliedTerm: number;
+  /** True when no durable checkpoint holds that state. */
+  readonly isUnsaved: boolean;
+}
+
+/** Raft's membership of a group that has one voter and no Raft yet. */
+const NO_CONF_STATE = new Uint8Array(0);
+
+/** One replica on this node: its machine, its voter, and its checkpoints. */
+export class Group<O, M extends Machine<O>> {
+  readonly topicId: number;
+  readonly replicaId: number;
+  readonly machine: M;
+  readonly voter: SingleVoter<O>;
+  readonly #context: GroupContext;
+  readonly #dir: string;
+  readonly #checkpoints = new Serial();
+  #savedIndex: number;
+  #isUnsaved: boolean;
+  #isStopped = false;
+  #freeing: Promise<void> = Promise.resolve();
+
+  constructor(options: GroupOptions<M>) {
+    const { context, machine, replicaId, appliedIndex, appliedTerm } = options;
+    const { journal, admission } = context;
+    this.topicId = options.topicId;
+    this.replicaId = replicaId;
+    this.machine = machine;
+    this.#context = context;
+    this.#dir = options.dir;
+    this.#savedIndex = appliedIndex;
+    this.#isUnsaved = options.isUnsaved;
+    this.voter = new SingleVoter<O>({
+      journal,
+      host: machine,
+      lane: admission.lane(),
+      replicaId,
+      term: journal.replica(replicaId)?.term ?? appliedTerm,
+      lastIndex: journal.lastIndex(replicaId),
+      appliedIndex,
+      appliedTerm,
+      onApplied: context.onApplied,
+      onFailure: context.onFailure,
+    });
+    // A crash may have come between the checkpoint and its mark.
+    if (!options.isUnsaved) journal.setCheckpoint(replicaId, appliedIndex, appliedTerm);
+  }
+
+  /** True until what recovery found without a checkpoint is in one. */
+  get isUnsaved(): boolean {
+    return this.#isUnsaved;
+  }
+
+  /** True when a start would have entries to apply. */
+  get isDirty(): boolean {
+    return this.#isUnsaved || this.voter.appliedIndex > this.#savedIndex;
+  }
+
+  /**
+   * Writes a checkpoint of what is applied now, if that is new, after which journal
+   * entries and trimmed files may go. One at a time. While the disk is full it waits
+   * for what it captured to be written.
+   *
+   * @returns false when there was no room for the checkpoint: the one before stays valid
+   */
+  checkpoint(): Promise<boolean> {
+    return this.#checkpoints.run(() => this.#checkpoint());
+  }
+
+  async #checkpoint(): Promise<boolean> {
+    if (this.#isStopped || !this.isDirty) return true;
+    const { fs, journal } = this.#context;
+    const { machine, topicId, replicaId } = this;
+    const { appliedIndex, appliedTerm } = this.voter;
+    const captured = machine.capture();
+    try {
+      await machine.sync();
+      await this.#syncJournal(appliedIndex, appliedTerm);
+      const place = { topicId, replicaId, appliedIndex, appliedTerm, confState: NO_CONF_STATE };
+      await writeCheckpoint(fs, this.#dir, { ...place, ...captured });
+    } catch (error) {
+      if (this.#isStopped || hasReason(error, "DISK_FULL")) return false;
+      this.#context.onFailure(error);
+      throw error;
+    }
+    this.#savedIndex = appliedIndex;
+    this.#isUnsaved = false;
+    if (this.#isStopped) return true;
+    journal.setCheckpoint(replicaId, appliedIndex, appliedTerm);
+    // Not waited for: readers may hold on to those files.
+    this.#freeing = machine.checkpointed(captured).catch((error) => this.#freeingFailed(error));
+    return true;
+  }
+
+  /** A checkpoint must not be ahead of what a power cut leaves of the journal. */
+  async #syncJournal(commit: number, term: number): Promise<void> {
+    const { journal, sync } = this.#context;
+    if (sync === "always") return;
+    await journal.setHardState(this.replicaId, { term, vote: this.replicaId, commit });
+  }
+
+  /** Ends the group at once; who waits is told `reason`. See `SingleVoter.stop`. */
+  stop(reason: ProglogError): void {
+    this.#isStopped = true;
+    this.voter.stop(reason);
+  }
+
+  /** Closes the files, after what is under way. With `discard` what is not written stays unwritten. */
+  async close(options: { readonly discard?: boolean } = {}): Promise<void> {
+    this.#isStopped = true;
+    try {
+      await this.machine.close(options);
+    } finally {
+      await this.#checkpoints.idle();
+      await this.#freeing;
+    }
+  }
+
+  #freeingFailed(error: unknown): void {
+    // A failed disk has been reported by the log; closing ends the wait for readers.
+    if (this.#isStopped) return;
+    this.#context.logger.warn("Trimmed files were not deleted", { dir: this.#dir }, error);
+  }
+}

@@ -1,0 +1,219 @@
+import type { Clock } from "../base/clock.ts";
+import { hasReason, ProglogError } from "../base/errors.ts";
+import type { Logger } from "../base/log.ts";
+import type { Random } from "../base/random.ts";
+import { Journal } from "../journal/journal.ts";
+import type { FileSystem } from "../platform/file-system.ts";
+import type { ProcessIdentity } from "../platform/process-identity.ts";
+import { Admission } from "../raft/admission.ts";
+import { type FolderLock, lockFolder } from "../storage/folder-lock.ts";
+import type { NodeIdentity } from "../storage/node-file.ts";
+import { DEFAULT_TOPIC_NAME } from "../topics/names.ts";
+import { TopicRegistry } from "../topics/registry.ts";
+import type { Topics } from "../topics/topics.ts";
+import { createCatalogue, openCatalogue } from "./catalogue-group.ts";
+import { Checkpoints } from "./checkpoints.ts";
+import { NodeFailure } from "./node-failure.ts";
+import { DEFAULT_NODE_SETTINGS, type NodeSettings } from "./node-settings.ts";
+import { Reconciler } from "./reconciler.ts";
+import { RetentionTimer } from "./retention-timer.ts";
+import { type NodeParts, release, shutDown } from "./shut-down.ts";
+import { identify, inspectFolders, isFounding, makeTopicsDir } from "./start.ts";
+import { openTopic, type TopicContext } from "./topic-group.ts";
+import { forEachOf, orDiskFull } from "./wait.ts";
+
+/** Topics that are opened side by side at start. */
+const OPENING_MAX = 16;
+
+export interface NodeOptions {
+  /** Its root is the data folder. */
+  readonly fs: FileSystem;
+  readonly clock: Clock;
+  readonly random: Random;
+  readonly logger: Logger;
+  /** What is not given has its default. */
+  readonly settings?: Partial<NodeSettings>;
+  /** This process, as others see it in the folder's lock. */
+  readonly identity: ProcessIdentity;
+  readonly isAlive: (holder: ProcessIdentity) => boolean | Promise<boolean>;
+  /**
+   * Called once when the node cannot go on: the disk failed, or an entry is not understood.
+   * The process must end; nothing is acknowledged any more.
+   */
+  readonly onFailure: (error: unknown) => void;
+}
+
+/**
+ * One server's data: the journal, the catalogue and the topics in one folder, from
+ * recovery to a clean stop.
+ */
+export class Node {
+  readonly topics: Topics;
+  readonly identity: NodeIdentity;
+  readonly #parts: NodeParts;
+  readonly #retention: RetentionTimer;
+  #closing: Promise<void> | undefined;
+
+  private constructor(parts: NodeParts, identity: NodeIdentity, settings: NodeSettings) {
+    const { context, catalogue, reconciler } = parts;
+    const { clock, logger, defaults } = context;
+    this.#parts = parts;
+    this.identity = identity;
+    this.topics = new TopicRegistry({
+      catalogue: catalogue.machine.state,
+      replicator: catalogue.voter,
+      host: reconciler,
+      clock,
+      defaults,
+      topicCountMax: settings.topicCountMax,
+    });
+    this.#retention = new RetentionTimer({
+      clock,
+      logger,
+      intervalMs: settings.retentionIntervalMs,
+      topics: () => reconciler.topics(),
+    });
+  }
+
+  /**
+   * Opens the data folder, or makes it: locks it, recovers the journal, opens every topic
+   * at its checkpoint and applies what the journal has beyond it. While the disk is full
+   * that goes on in the background, and what is there can be read.
+   *
+   * @throws DATA_DIR_LOCKED, DATA_DIR_INVALID, JOURNAL_CORRUPT, STORE_CORRUPT, DISK_FULL, DISK_FAILED
+   */
+  static async open(options: NodeOptions): Promise<Node> {
+    const { fs, random, clock } = options;
+    const settings = { ...DEFAULT_NODE_SETTINGS, ...options.settings };
+    const lock = await lockFolder(fs, options.identity, options.isAlive);
+    let parts: NodeParts;
+    let identity: NodeIdentity;
+    try {
+      identity = await identify(fs, random, clock.wallUs());
+      parts = await openParts(options, settings, lock);
+    } catch (error) {
+      await lock.release().catch(() => {});
+      throw error;
+    }
+    const node = new Node(parts, identity, settings);
+    try {
+      await recoverTopics(parts);
+      if (parts.catalogue.machine.state.get(DEFAULT_TOPIC_NAME) === undefined) {
+        await node.topics.create(DEFAULT_TOPIC_NAME, {});
+      }
+    } catch (error) {
+      await node.#retention.close();
+      await release(parts, new ProglogError("DRAINING", "The server did not start"));
+      throw error;
+    }
+    parts.checkpoints.poke();
+    return node;
+  }
+
+  /** True while the disk has no room: appends are refused, reads go on. */
+  get isDiskFull(): boolean {
+    const { context, reconciler } = this.#parts;
+    if (context.journal.isDiskFull) return true;
+    return reconciler.topics().some(({ group }) => group.machine.isDiskFull);
+  }
+
+  /** True while some topic is older than what was acknowledged before the start, for want of room. */
+  get isRecovering(): boolean {
+    return this.#parts.reconciler.topics().some(({ group }) => group.voter.isRecovering);
+  }
+
+  /**
+   * Stops cleanly: refuses new writes, finishes those under way, checkpoints what is
+   * not, so that the next start has nothing to do, and gives the folder free.
+   */
+  close(): Promise<void> {
+    this.#closing ??= this.#retention.close().then(() => shutDown(this.#parts));
+    return this.#closing;
+  }
+}
+
+async function openParts(
+  options: NodeOptions,
+  settings: NodeSettings,
+  lock: FolderLock,
+): Promise<NodeParts> {
+  const { fs, clock, random, logger } = options;
+  const failure = new NodeFailure(logger, options.onFailure);
+  const onFailure = (error: unknown) => failure.report(error);
+  const { sync, journalFileBytes: fileBytes } = settings;
+  const journal = await Journal.open({ fs, clock, random, logger, fileBytes, sync, onFailure });
+  let checkpoints: Checkpoints | undefined;
+  const context: TopicContext = {
+    fs,
+    journal,
+    sync,
+    clock,
+    logger,
+    admission: new Admission({
+      bytesMax: settings.inFlightBytesMax,
+      laneBytesMax: settings.topicInFlightBytesMax,
+      waitingBytesMax: settings.waitingBytesMax,
+      waitingCountMax: settings.waitingCountMax,
+    }),
+    defaults: settings.topicDefaults,
+    onApplied: () => checkpoints?.poke(),
+    onTrimmedFiles: (replicaId) => checkpoints?.want(replicaId),
+    onFailure,
+  };
+  try {
+    const isNew = await isFounding(fs, journal);
+    if (isNew) await makeTopicsDir(fs);
+    const catalogue = await (isNew ? createCatalogue(context) : openCatalogue(context));
+    await catalogue.voter.recover();
+    await inspectFolders(fs, { journal, catalogue: catalogue.machine.state, logger });
+    const reconciler = new Reconciler(context, catalogue);
+    checkpoints = new Checkpoints({
+      journal,
+      clock,
+      groups: () => [catalogue, ...reconciler.topics().map(({ group }) => group)],
+      journalBytes: settings.checkpointBytes,
+      journalBytesMax: settings.journalBytesMax,
+      onFailure,
+    });
+    const parts = { lock, failure, context, catalogue, reconciler, checkpoints };
+    failure.listen((reason) => stopAll(parts, reason));
+    return parts;
+  } catch (error) {
+    await journal.close();
+    throw error;
+  }
+}
+
+/** The disk failed: nobody is told that something was appended any more. */
+function stopAll({ catalogue, reconciler }: NodeParts, reason: ProglogError): void {
+  catalogue.stop(reason);
+  for (const { group, handle } of reconciler.topics()) {
+    group.stop(reason);
+    handle.end(reason);
+  }
+}
+
+/** Brings the topics to what the catalogue says, and each to where the journal ends. */
+async function recoverTopics({ context, catalogue, reconciler, checkpoints }: NodeParts) {
+  const { journal, clock } = context;
+  const { state } = catalogue.machine;
+  for (const { id } of state.departing()) await reconciler.settled(id);
+  await forEachOf(state.entries(), OPENING_MAX, async (entry) => {
+    if (journal.replica(entry.replicaId) === undefined) {
+      await reconciler.settled(entry.id).catch(unlessDiskFull);
+      return;
+    }
+    const group = await openTopic(context, entry);
+    reconciler.adopt(entry, group);
+    const recovering = group.voter.recover();
+    await orDiskFull(recovering, () => group.machine.isDiskFull, clock);
+    if (group.voter.isRecovering) recovering.catch(context.onFailure);
+    // Not at its checkpoint, or with files that a trim has freed.
+    if (group.isUnsaved) checkpoints.want(group.replicaId);
+  });
+}
+
+/** It is tried again; until then the topic is not there. */
+function unlessDiskFull(error: unknown): void {
+  if (!hasReason(error, "DISK_FULL")) throw error;
+}

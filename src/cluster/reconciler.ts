@@ -1,0 +1,160 @@
+import { hasReason, ProglogError } from "../base/errors.ts";
+import { Serial } from "../storage/serial.ts";
+import type { Catalogue } from "../topics/catalogue.ts";
+import { encodeCatalogueCommand } from "../topics/catalogue-commands.ts";
+import type { CatalogueEntry, DepartingTopic } from "../topics/catalogue-state.ts";
+import type { TopicHost } from "../topics/registry.ts";
+import { TopicHandle } from "../topics/topic.ts";
+import { topicNotFound } from "../topics/topic-errors.ts";
+import type { CatalogueGroup } from "./catalogue-group.ts";
+import { removeReplica } from "./replica-files.ts";
+import { createTopic, type TopicContext, type TopicGroup } from "./topic-group.ts";
+
+const RETRY_MS = 1_000;
+const PROPOSAL_BYTES = 256;
+
+export interface OpenTopic {
+  readonly entry: CatalogueEntry;
+  readonly group: TopicGroup;
+  readonly handle: TopicHandle;
+}
+
+/**
+ * Makes this node's replicas what the catalogue says: applying a command to the
+ * catalogue changes only the catalogue, this changes files. Each step may be
+ * repeated, so a crash anywhere is made good by looking again.
+ */
+export class Reconciler implements TopicHost {
+  readonly #context: TopicContext;
+  readonly #catalogue: CatalogueGroup;
+  readonly #topics = new Map<number, OpenTopic>();
+  /** Work on one topic happens one after the other, on different topics side by side. */
+  readonly #turns = new Map<number, Serial>();
+  readonly #background = new Set<Promise<unknown>>();
+  readonly #retries = new Set<() => void>();
+  #isClosing = false;
+
+  constructor(context: TopicContext, catalogue: CatalogueGroup) {
+    this.#context = context;
+    this.#catalogue = catalogue;
+  }
+
+  open(topicId: number): TopicHandle | undefined {
+    return this.#topics.get(topicId)?.handle;
+  }
+
+  /** Topics whose replicas are open here. */
+  topics(): OpenTopic[] {
+    return [...this.#topics.values()];
+  }
+
+  group(replicaId: number): TopicGroup | undefined {
+    for (const { group } of this.#topics.values()) if (group.replicaId === replicaId) return group;
+    return undefined;
+  }
+
+  settled(topicId: number): Promise<void> {
+    let turns = this.#turns.get(topicId);
+    if (turns === undefined) {
+      turns = new Serial();
+      this.#turns.set(topicId, turns);
+    }
+    return turns.run(() => this.#reconcile(topicId));
+  }
+
+  /** Takes over a group that was opened from disk. */
+  adopt(entry: CatalogueEntry, group: TopicGroup): void {
+    const { clock, sync } = this.#context;
+    const handle = new TopicHandle({
+      entry,
+      replica: group.machine,
+      replicator: group.voter,
+      clock,
+      durability: sync === "always" ? "synced-one" : "not-synced",
+    });
+    this.#topics.set(entry.id, { entry, group, handle });
+  }
+
+  /** Begins nothing new; resolves when what was begun has ended. */
+  async close(): Promise<void> {
+    this.#isClosing = true;
+    for (const cancel of this.#retries) cancel();
+    for (const turns of this.#turns.values()) await turns.idle();
+    await Promise.allSettled(this.#background);
+  }
+
+  async #reconcile(topicId: number): Promise<void> {
+    const { state }: Catalogue = this.#catalogue.machine;
+    const departing = state.departingById(topicId);
+    const entry = state.byId(topicId);
+    try {
+      if (departing !== undefined) await this.#remove(departing);
+      else if (entry !== undefined && !this.#topics.has(topicId)) await this.#create(entry);
+      else if (entry === undefined) this.#turns.delete(topicId);
+    } catch (error) {
+      if (!hasReason(error, "DISK_FULL")) {
+        this.#context.onFailure(error);
+        throw error;
+      }
+      this.#retry(topicId);
+      // The catalogue has it, so it will be there when there is room.
+      throw new ProglogError(error.reason, error.message, {
+        metadata: { ...error.metadata, outcome: "unknown" },
+        cause: error,
+      });
+    }
+  }
+
+  async #create(entry: CatalogueEntry): Promise<void> {
+    if (this.#isClosing) {
+      throw new ProglogError("DRAINING", "Cannot create the topic: the server is stopping", {
+        metadata: { outcome: "unknown" },
+      });
+    }
+    const group = await createTopic(this.#context, entry);
+    await group.voter.recover();
+    this.adopt(entry, group);
+  }
+
+  async #remove(departing: DepartingTopic): Promise<void> {
+    const open = this.#topics.get(departing.id);
+    if (open !== undefined) {
+      const reason = topicNotFound(open.entry.name);
+      open.handle.end(reason);
+      open.group.stop(reason);
+      this.#topics.delete(departing.id);
+      await open.group.close({ discard: true });
+    }
+    await removeReplica(this.#context, { topicId: departing.id, replicaId: departing.replicaId });
+    this.#forget(departing);
+  }
+
+  /** Nobody waits for this: were it lost, the next start would find nothing left to delete, and say it again. */
+  #forget({ id: topicId }: DepartingTopic): void {
+    const { clock, logger } = this.#context;
+    const clockUs = clock.wallUs();
+    const told = this.#catalogue.voter
+      .propose(() => encodeCatalogueCommand({ kind: "removed", clockUs, topicId }), {
+        bytes: PROPOSAL_BYTES,
+        makesRoom: true,
+      })
+      .then(() => this.#turns.delete(topicId))
+      .catch((error) =>
+        logger.debug("A deleted topic is not forgotten yet", { topicId, why: `${error}` }),
+      );
+    this.#track(told);
+  }
+
+  #retry(topicId: number): void {
+    const cancel = this.#context.clock.schedule(RETRY_MS, () => {
+      this.#retries.delete(cancel);
+      this.#track(this.settled(topicId).catch(() => {}));
+    });
+    this.#retries.add(cancel);
+  }
+
+  #track(work: Promise<unknown>): void {
+    this.#background.add(work);
+    void work.finally(() => this.#background.delete(work));
+  }
+}

@@ -1,0 +1,78 @@
+import type { FileSystem } from "../platform/file-system.ts";
+import { writeCheckpoint } from "../storage/checkpoint.ts";
+import { deletedTopicDir, TOPICS_DIR, topicDir } from "../storage/layout.ts";
+import { namingPlatformErrors } from "../storage/storage-errors.ts";
+import type { GroupContext } from "./group.ts";
+
+/** Every group begins at a virtual entry, so that every replica begins at a checkpoint. */
+export const FIRST_INDEX = 1;
+export const FIRST_TERM = 1;
+
+/**
+ * Makes a replica durable: its folder with a first checkpoint, then its place in the
+ * journal. In this order, so that one that the journal knows always had a checkpoint.
+ *
+ * @param state of the machine before its first entry
+ * @throws DISK_FULL: it may be tried again; DISK_FAILED
+ */
+export async function addReplica(
+  context: Pick<GroupContext, "fs" | "journal">,
+  place: { readonly topicId: number; readonly replicaId: number },
+  state: Uint8Array,
+): Promise<void> {
+  const { fs, journal } = context;
+  const { topicId, replicaId } = place;
+  const dir = topicDir(topicId);
+  await namingPlatformErrors(`make the folder "${dir}"`, () => fs.makeDir(dir));
+  await writeCheckpoint(fs, dir, {
+    ...place,
+    appliedIndex: FIRST_INDEX,
+    appliedTerm: FIRST_TERM,
+    confState: new Uint8Array(0),
+    startOffset: 0,
+    nextOffset: 0,
+    extent: { segments: [] },
+    state,
+  });
+  await namingPlatformErrors(`sync the folder "${TOPICS_DIR}"`, () => fs.syncDir(TOPICS_DIR));
+  await journal.addReplica({
+    replicaId,
+    topicId,
+    term: FIRST_TERM,
+    vote: replicaId,
+    commit: FIRST_INDEX,
+    snapshotIndex: FIRST_INDEX,
+    snapshotTerm: FIRST_TERM,
+  });
+}
+
+/**
+ * Removes a replica that is closed, or finishes doing so: its place in the journal, then its folder.
+ * The folder is renamed first, so that a half deleted one is never taken for a whole one.
+ */
+export async function removeReplica(
+  context: Pick<GroupContext, "fs" | "journal">,
+  place: { readonly topicId: number; readonly replicaId: number },
+): Promise<void> {
+  const { fs, journal } = context;
+  const { topicId, replicaId } = place;
+  if (journal.replica(replicaId) !== undefined) await journal.removeReplica(replicaId);
+  const dir = topicDir(topicId);
+  await namingPlatformErrors(`delete the folder "${dir}"`, async () => {
+    if (await fs.exists(dir)) {
+      await fs.removeDir(deletedTopicDir(topicId));
+      await fs.rename(dir, deletedTopicDir(topicId));
+    }
+    // Also when it had been renamed before: that may not have been durable.
+    await fs.syncDir(TOPICS_DIR);
+  });
+  await deleteFolder(fs, deletedTopicDir(topicId));
+}
+
+/** Deletes a folder that was renamed. */
+export async function deleteFolder(fs: FileSystem, dir: string): Promise<void> {
+  await namingPlatformErrors(`delete the folder "${dir}"`, async () => {
+    await fs.removeDir(dir);
+    await fs.syncDir(TOPICS_DIR);
+  });
+}

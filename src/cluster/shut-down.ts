@@ -1,0 +1,77 @@
+import { hasReason, ProglogError } from "../base/errors.ts";
+import type { FolderLock } from "../storage/folder-lock.ts";
+import type { CatalogueGroup } from "./catalogue-group.ts";
+import type { Checkpoints } from "./checkpoints.ts";
+import type { NodeFailure } from "./node-failure.ts";
+import type { Reconciler } from "./reconciler.ts";
+import type { TopicContext, TopicGroup } from "./topic-group.ts";
+import { forEachOf, orDiskFull } from "./wait.ts";
+
+/** Topics that are checkpointed side by side at a stop. */
+const SIDE_BY_SIDE_MAX = 8;
+
+/** What a running node is made of. */
+export interface NodeParts {
+  readonly lock: FolderLock;
+  readonly failure: NodeFailure;
+  readonly context: TopicContext;
+  readonly catalogue: CatalogueGroup;
+  readonly reconciler: Reconciler;
+  readonly checkpoints: Checkpoints;
+}
+
+/**
+ * Stops a node. When it is well: finishes what was begun, checkpoints what a start would
+ * have to apply again, and says in the journal that this was a clean stop. When the disk
+ * is full, or the node has failed, it leaves things as they are: the journal has them.
+ */
+export async function shutDown(parts: NodeParts): Promise<void> {
+  const { context, reconciler, checkpoints, failure } = parts;
+  const { clock, journal } = context;
+  const groups = groupsOf(parts);
+  const isStuck = () =>
+    failure.reason !== undefined ||
+    journal.isDiskFull ||
+    groups.some((group) => group.machine.isDiskFull);
+  const draining = new ProglogError("DRAINING", "The server is stopping");
+  const finish = async () => {
+    const draining = groups.map((group) => group.voter.drain());
+    await reconciler.close();
+    // With those that were made meanwhile.
+    const all = groupsOf(parts);
+    await Promise.all([...draining, ...all.map((group) => group.voter.drain())]);
+    await checkpoints.close();
+    await forEachOf(all, SIDE_BY_SIDE_MAX, (group) => group.checkpoint());
+  };
+  const finished = isStuck() ? Promise.resolve() : finish();
+  await orDiskFull(finished, isStuck, clock).catch((error) => failure.report(error));
+  for (const { handle } of reconciler.topics()) handle.end(failure.reason ?? draining);
+  await release(parts, draining);
+}
+
+/** Ends everything at once, as it is. */
+export async function release(
+  { context, lock, reconciler, checkpoints, ...parts }: NodeParts,
+  reason: ProglogError,
+): Promise<void> {
+  const { journal, logger } = context;
+  const groups = groupsOf({ reconciler, ...parts });
+  for (const group of groups) group.stop(reason);
+  const closing = [reconciler.close(), checkpoints.close()];
+  await journal.close();
+  for (const group of groups) {
+    await group.close().catch((error) => {
+      if (hasReason(error, "DISK_FAILED")) return;
+      logger.warn("A log was closed before all was written; the journal has it", {}, error);
+    });
+  }
+  await Promise.allSettled(closing);
+  await lock.release();
+}
+
+function groupsOf({
+  catalogue,
+  reconciler,
+}: Pick<NodeParts, "catalogue" | "reconciler">): (CatalogueGroup | TopicGroup)[] {
+  return [catalogue, ...reconciler.topics().map(({ group }) => group)];
+}

@@ -1,0 +1,118 @@
+import { ProglogError } from "../base/errors.ts";
+import type { Logger } from "../base/log.ts";
+import type { Random } from "../base/random.ts";
+import type { Journal } from "../journal/journal.ts";
+import type { FileSystem } from "../platform/file-system.ts";
+import { readCheckpoint } from "../storage/checkpoint.ts";
+import {
+  JOURNAL_DIR,
+  joinPath,
+  parseTopicDirName,
+  TOPICS_DIR,
+  type TopicDirName,
+  topicDir,
+} from "../storage/layout.ts";
+import { type NodeIdentity, readNodeFile, writeNodeFile } from "../storage/node-file.ts";
+import { namingPlatformErrors } from "../storage/storage-errors.ts";
+import {
+  CATALOGUE_REPLICA_ID,
+  CATALOGUE_TOPIC_ID,
+  type CatalogueState,
+} from "../topics/catalogue-state.ts";
+import { deleteFolder, FIRST_INDEX } from "./replica-files.ts";
+
+/**
+ * Says which node the data folder is of, and makes it one when it is new.
+ * @throws DATA_DIR_INVALID when there is data that no node file belongs to
+ */
+export async function identify(
+  fs: FileSystem,
+  random: Random,
+  createTimeUs: number,
+): Promise<NodeIdentity> {
+  const known = await readNodeFile(fs);
+  if (known !== undefined) return known;
+  for (const name of [JOURNAL_DIR, TOPICS_DIR]) {
+    if (!(await fs.exists(name))) continue;
+    throw new ProglogError(
+      "DATA_DIR_INVALID",
+      `Cannot use the data folder: it has "${name}" but no "node.json", wanted both or neither`,
+      { metadata: { file: "node.json" } },
+    );
+  }
+  const identity = { nodeId: hex(random, 8), clusterId: hex(random, 16), createTimeUs };
+  await writeNodeFile(fs, identity);
+  return identity;
+}
+
+/**
+ * True when the journal knows no replica because there never was one.
+ * @throws JOURNAL_CORRUPT when there are topics, so that the journal must have been lost
+ */
+export async function isFounding(fs: FileSystem, journal: Journal): Promise<boolean> {
+  if (journal.replica(CATALOGUE_REPLICA_ID) !== undefined) return false;
+  const catalogue = await readCheckpoint(fs, topicDir(CATALOGUE_TOPIC_ID));
+  const hasTopics = (await topicDirs(fs)).some((dir) => dir.topicId !== CATALOGUE_TOPIC_ID);
+  const isUsed = typeof catalogue === "object" && catalogue.appliedIndex > FIRST_INDEX;
+  if (!hasTopics && !isUsed && journal.replicas().length === 0) return true;
+  throw new ProglogError(
+    "JOURNAL_CORRUPT",
+    `Cannot start: the journal does not know the catalogue, but "${TOPICS_DIR}" has topics. ` +
+      "What was acknowledged last was in the journal; restore it with the topics",
+    { metadata: { file: JOURNAL_DIR, position: "0" } },
+  );
+}
+
+/** Makes the folder of all topics. */
+export async function makeTopicsDir(fs: FileSystem): Promise<void> {
+  await namingPlatformErrors(`make the folder "${TOPICS_DIR}"`, async () => {
+    await fs.makeDir(TOPICS_DIR);
+    await fs.syncDir("");
+  });
+}
+
+/**
+ * Compares the folders and the journal with the catalogue: finishes deletions, keeps and
+ * reports what nobody knows.
+ *
+ * @throws JOURNAL_CORRUPT when the journal has a replica that the catalogue never made
+ */
+export async function inspectFolders(
+  fs: FileSystem,
+  parts: { readonly journal: Journal; readonly catalogue: CatalogueState; readonly logger: Logger },
+): Promise<void> {
+  const { journal, catalogue, logger } = parts;
+  const isKnown = (topicId: number) =>
+    topicId === CATALOGUE_TOPIC_ID ||
+    catalogue.byId(topicId) !== undefined ||
+    catalogue.departingById(topicId) !== undefined;
+  for (const { replicaId, topicId } of journal.replicas()) {
+    if (isKnown(topicId)) continue;
+    throw new ProglogError(
+      "JOURNAL_CORRUPT",
+      `Cannot start: the journal has replica ${replicaId} of topic ${topicId}, which the catalogue does not know`,
+      { metadata: { replicaId: `${replicaId}`, topicId: `${topicId}` } },
+    );
+  }
+  for (const { topicId, isDeleted, name } of await topicDirs(fs)) {
+    const dir = joinPath(TOPICS_DIR, name);
+    if (isDeleted) await deleteFolder(fs, dir);
+    else if (!isKnown(topicId)) {
+      logger.warn("A folder is of no topic that the catalogue knows; it is kept", { dir });
+    }
+  }
+}
+
+async function topicDirs(fs: FileSystem): Promise<(TopicDirName & { readonly name: string })[]> {
+  const result: (TopicDirName & { readonly name: string })[] = [];
+  if (!(await fs.exists(TOPICS_DIR))) return result;
+  for (const name of await fs.list(TOPICS_DIR)) {
+    const parsed = parseTopicDirName(name);
+    if (parsed !== undefined) result.push({ ...parsed, name });
+  }
+  return result;
+}
+
+function hex(random: Random, count: number): string {
+  return Array.from(random.bytes(count), (byte) => byte.toString(16).padStart(2, "0")).join("");
+}

@@ -1,0 +1,194 @@
+import { MalformedBytesError } from "../base/bytes.ts";
+import type { Clock } from "../base/clock.ts";
+import { ProglogError } from "../base/errors.ts";
+import { type Checkpoint, readCheckpoint } from "../storage/checkpoint.ts";
+import { checkFrame } from "../storage/frame.ts";
+import { CHECKPOINT_NAME, joinPath, topicDir } from "../storage/layout.ts";
+import { Log } from "../storage/log.ts";
+import type { LogExtent } from "../storage/log-types.ts";
+import type { CatalogueEntry } from "../topics/catalogue-state.ts";
+import { rebuildExtent } from "../topics/rebuild.ts";
+import { TopicReplica } from "../topics/replica.ts";
+import { effectiveSettings } from "../topics/settings.ts";
+import { type TopicOutcome, TopicState } from "../topics/topic-state.ts";
+import type { EffectiveSettings } from "../topics/topics.ts";
+import { Group, type GroupContext } from "./group.ts";
+import { addReplica, FIRST_INDEX, FIRST_TERM } from "./replica-files.ts";
+
+export type TopicGroup = Group<TopicOutcome, TopicReplica>;
+
+/** What the groups of topics need beside what all need. */
+export interface TopicContext extends GroupContext {
+  readonly clock: Clock;
+  readonly defaults: EffectiveSettings;
+  /** A trim left files that may go after a checkpoint of this replica. */
+  readonly onTrimmedFiles: (replicaId: number) => void;
+}
+
+/** What a topic's replica is when it is opened, before the journal's entries beyond it. */
+interface Found {
+  readonly state: TopicState;
+  readonly extent: LogExtent;
+  readonly appliedIndex: number;
+  readonly appliedTerm: number;
+  /** False when it is exactly what the checkpoint on disk says. */
+  readonly isUnsaved: boolean;
+}
+
+/**
+ * Makes the replica of a new topic.
+ * @throws STORE_CORRUPT when there are records in its folder: ids are never used twice
+ */
+export async function createTopic(
+  context: TopicContext,
+  entry: CatalogueEntry,
+): Promise<TopicGroup> {
+  // An attempt before this one may have come so far.
+  if (context.journal.replica(entry.replicaId) !== undefined)
+    return await openTopic(context, entry);
+  await refuseUsedFolder(context, entry);
+  const state = TopicState.empty(entry.settings);
+  await addReplica(context, { topicId: entry.id, replicaId: entry.replicaId }, state.encode());
+  return await openFound(context, entry, { ...nothingApplied(entry), isUnsaved: false });
+}
+
+/**
+ * Opens a topic's replica at its checkpoint, or without one. What the journal has beyond
+ * it is not applied yet.
+ *
+ * @throws STORE_CORRUPT when the folder or something in it is missing or damaged and cannot be
+ *   made good from the journal; nothing is cut then
+ */
+export async function openTopic(context: TopicContext, entry: CatalogueEntry): Promise<TopicGroup> {
+  const { fs, journal } = context;
+  const dir = topicDir(entry.id);
+  if (!(await fs.exists(dir))) throw damaged(entry, `its folder "${dir}" is missing`);
+  const checkpoint = await readCheckpoint(fs, dir);
+  if (checkpoint === undefined || checkpoint === "damaged") {
+    return await openFound(context, entry, await withoutCheckpoint(context, entry));
+  }
+  if (checkpoint.topicId !== entry.id || checkpoint.replicaId !== entry.replicaId) {
+    const { topicId, replicaId } = checkpoint;
+    throw damaged(entry, `"${dir}" holds replica ${replicaId} of topic ${topicId}`);
+  }
+  if (journal.firstIndex(entry.replicaId) > checkpoint.appliedIndex + 1) {
+    context.logger.warn("A topic's checkpoint is older than the journal allows", { dir });
+    return await openFound(context, entry, await withoutCheckpoint(context, entry));
+  }
+  return await openFound(context, entry, atCheckpoint(entry, checkpoint));
+}
+
+async function openFound(
+  context: TopicContext,
+  entry: CatalogueEntry,
+  found: Found,
+): Promise<TopicGroup> {
+  const { fs, logger, clock, defaults, onFailure } = context;
+  const { state, extent, appliedIndex, appliedTerm, isUnsaved } = found;
+  const dir = topicDir(entry.id);
+  const { maxSegmentBytes, maxSegmentRecords } = effectiveSettings(state.settings, defaults);
+  const limits = { segmentBytesMax: maxSegmentBytes, segmentRecordsMax: maxSegmentRecords };
+  const log = await Log.openAt(
+    { fs, dir, logger, clock, ...limits, check: checkFrame, onFailure, syncOnRoll: false },
+    extent,
+  );
+  if (log.recovery.rebuiltIndexes > 0) logger.warn("A lost index was made anew", { dir });
+  if (log.nextOffset !== state.nextOffset) {
+    await log.close();
+    throw damaged(entry, `its files end at offset ${log.nextOffset}, not ${state.nextOffset}`);
+  }
+  const { id: topicId, replicaId, name } = entry;
+  const onTrimmedFiles = () => context.onTrimmedFiles(replicaId);
+  const machine = new TopicReplica({ name, log, state, defaults, onTrimmedFiles });
+  return new Group<TopicOutcome, TopicReplica>({
+    context,
+    topicId,
+    replicaId,
+    dir,
+    machine,
+    appliedIndex,
+    appliedTerm,
+    isUnsaved,
+  });
+}
+
+function atCheckpoint(entry: CatalogueEntry, checkpoint: Checkpoint): Found {
+  const { extent, appliedIndex, appliedTerm } = checkpoint;
+  try {
+    const state = TopicState.decode(checkpoint.state);
+    return { state, extent, appliedIndex, appliedTerm, isUnsaved: false };
+  } catch (cause) {
+    if (!(cause instanceof MalformedBytesError)) throw cause;
+    // Its checksum is right, so this is what was written: by another program.
+    throw new ProglogError(
+      "DATA_DIR_INVALID",
+      `Cannot open topic "${entry.name}": ${cause.message}, wanted a state that this program knows`,
+      { metadata: { topic: entry.name }, cause },
+    );
+  }
+}
+
+function nothingApplied(entry: CatalogueEntry): Found {
+  return {
+    state: TopicState.empty(entry.settings),
+    extent: { segments: [] },
+    appliedIndex: FIRST_INDEX,
+    appliedTerm: FIRST_TERM,
+    isUnsaved: true,
+  };
+}
+
+/**
+ * The checkpoint is lost. If the journal has every entry, nothing is. Else the frames say
+ * what was applied, and what only the checkpoint knew is lost.
+ */
+async function withoutCheckpoint(context: TopicContext, entry: CatalogueEntry): Promise<Found> {
+  const { fs, journal, logger } = context;
+  const dir = topicDir(entry.id);
+  const fields = { topic: entry.name, dir };
+  const savedIndex = journal.firstIndex(entry.replicaId) - 1;
+  if (savedIndex === FIRST_INDEX) {
+    logger.warn("A topic's checkpoint is lost; the journal has all of the topic", fields);
+    return nothingApplied(entry);
+  }
+  const rebuilt = await rebuildExtent({ fs, dir, lastIndex: savedIndex });
+  const { extent, startOffset, nextOffset, lastAppendTimeUs, damage } = rebuilt;
+  const appliedIndex = rebuilt.reachesBeyond ? savedIndex : rebuilt.appliedIndex;
+  if (appliedIndex !== savedIndex) {
+    throw damaged(
+      entry,
+      `"${joinPath(dir, CHECKPOINT_NAME)}" is lost, the records reach to entry ${appliedIndex ?? "none"}, ` +
+        `and the journal begins after entry ${savedIndex}`,
+      damage,
+    );
+  }
+  logger.error(
+    "A topic's checkpoint is lost: its records are whole, but its producers, fencing token, changed settings and trims since then are forgotten",
+    { ...fields, startOffset, nextOffset, appliedIndex },
+  );
+  const settings = entry.settings;
+  const state = new TopicState({ settings, startOffset, nextOffset, lastAppendTimeUs });
+  const appliedTerm = journal.replica(entry.replicaId)?.snapshotTerm ?? FIRST_TERM;
+  return { state, extent, appliedIndex, appliedTerm, isUnsaved: true };
+}
+
+/** A crash may have left the beginnings of this very topic, never more. */
+async function refuseUsedFolder(context: TopicContext, entry: CatalogueEntry): Promise<void> {
+  const { fs } = context;
+  const dir = topicDir(entry.id);
+  if (!(await fs.exists(dir))) return;
+  const checkpoint = await readCheckpoint(fs, dir);
+  const names = await fs.list(dir);
+  const isUsed =
+    (typeof checkpoint === "object" && checkpoint.appliedIndex > FIRST_INDEX) ||
+    names.some((name) => name.endsWith(".log"));
+  if (isUsed) throw damaged(entry, `"${dir}" holds records, and the journal does not know it`);
+}
+
+function damaged(entry: CatalogueEntry, state: string, cause?: unknown): ProglogError {
+  return new ProglogError(
+    "STORE_CORRUPT",
+    `Cannot open topic "${entry.name}" (id ${entry.id}): ${state}. Nothing was changed`,
+    { metadata: { topic: entry.name, offset: "" }, cause },
+  );
+}

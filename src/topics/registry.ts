@@ -1,0 +1,140 @@
+import type { Clock } from "../base/clock.ts";
+import { ProglogError } from "../base/errors.ts";
+import { type CatalogueCommand, encodeCatalogueCommand } from "./catalogue-commands.ts";
+import type { CatalogueEntry, CatalogueOutcome, CatalogueState } from "./catalogue-state.ts";
+import { checkKnownTopicName, checkTopicName } from "./names.ts";
+import type { Replicator } from "./replicator.ts";
+import { checkSettings, effectiveSettings } from "./settings.ts";
+import type { TopicHandle } from "./topic.ts";
+import { refusalError, topicNotFound, topicReplaced } from "./topic-errors.ts";
+import type {
+  EffectiveSettings,
+  Topic,
+  TopicInfo,
+  TopicPage,
+  TopicSettingName,
+  TopicSettings,
+  Topics,
+} from "./topics.ts";
+
+/** Memory that a proposal to the catalogue takes. */
+const PROPOSAL_BYTES = 1_024;
+
+/** Who makes and removes replicas as the catalogue says; `cluster/reconciler.ts`. */
+export interface TopicHost {
+  /** Undefined while the topic's replica is being made. */
+  open(topicId: number): TopicHandle | undefined;
+  /**
+   * Resolves when the topic's replica is there, or gone, as the catalogue says.
+   * Rejects with DISK_FULL when there is no room to make it; that is tried again.
+   */
+  settled(topicId: number): Promise<void>;
+}
+
+export interface TopicRegistryOptions {
+  readonly catalogue: CatalogueState;
+  readonly replicator: Replicator<CatalogueOutcome>;
+  readonly host: TopicHost;
+  readonly clock: Clock;
+  readonly defaults: EffectiveSettings;
+  readonly topicCountMax: number;
+}
+
+/** All topics of this server, by name. */
+export class TopicRegistry implements Topics {
+  readonly #options: TopicRegistryOptions;
+
+  constructor(options: TopicRegistryOptions) {
+    this.#options = options;
+  }
+
+  topic(name: string, topicId?: number): Topic {
+    return this.#handle(name, topicId);
+  }
+
+  async create(name: string, settings: TopicSettings): Promise<TopicInfo> {
+    checkTopicName(name);
+    const checked = checkSettings(settings);
+    const { host, topicCountMax } = this.#options;
+    const outcome = await this.#propose((clockUs) => {
+      return { kind: "create", clockUs, name, topicCountMax, settings: checked };
+    });
+    if (outcome.kind !== "created") throw refused(outcome, name);
+    await host.settled(outcome.entry.id);
+    return this.#infoOf(outcome.entry);
+  }
+
+  async update(
+    name: string,
+    changes: TopicSettings,
+    cleared: readonly TopicSettingName[],
+  ): Promise<TopicInfo> {
+    const handle = this.#handle(name);
+    return await handle.update(checkSettings(changes), cleared);
+  }
+
+  async delete(name: string, topicId = 0): Promise<void> {
+    checkKnownTopicName(name);
+    const { host, catalogue } = this.#options;
+    const entry = catalogue.get(name);
+    const outcome = await this.#propose(
+      (clockUs) => ({ kind: "delete", clockUs, name, topicId }),
+      true,
+    );
+    if (outcome.kind !== "deleted") throw refused(outcome, name);
+    const { id } = outcome.departing;
+    host.open(id)?.end(topicNotFound(entry?.name ?? name));
+    await host.settled(id);
+  }
+
+  list(options: {
+    readonly prefix?: string;
+    readonly after?: string;
+    readonly limit: number;
+  }): TopicPage {
+    const { limit } = options;
+    const found = this.#options.catalogue.list({ ...options, limit: limit + 1 });
+    const topics = found.slice(0, limit).map((entry) => this.#infoOf(entry));
+    return { topics, more: found.length > limit };
+  }
+
+  #handle(name: string, topicId?: number): TopicHandle {
+    checkKnownTopicName(name);
+    const entry = this.#options.catalogue.get(name);
+    if (entry === undefined) throw topicNotFound(name);
+    if (topicId !== undefined && topicId !== 0 && topicId !== entry.id) {
+      throw topicReplaced(name, entry.id, topicId);
+    }
+    // In the catalogue, but its replica is still being made: its creation has not been answered.
+    return this.#options.host.open(entry.id) ?? notThereYet(name);
+  }
+
+  #infoOf(entry: CatalogueEntry): TopicInfo {
+    const { host, defaults } = this.#options;
+    const handle = host.open(entry.id);
+    if (handle !== undefined) return handle.info;
+    const { name, id, createTimeUs, settings } = entry;
+    const effective = effectiveSettings(settings, defaults);
+    return { name, id, createTimeUs, settings, effectiveSettings: effective };
+  }
+
+  #propose(
+    command: (clockUs: number) => CatalogueCommand,
+    makesRoom = false,
+  ): Promise<CatalogueOutcome> {
+    const { replicator, clock } = this.#options;
+    return replicator.propose(() => encodeCatalogueCommand(command(clock.wallUs())), {
+      bytes: PROPOSAL_BYTES,
+      makesRoom,
+    });
+  }
+}
+
+function notThereYet(name: string): never {
+  throw topicNotFound(name);
+}
+
+function refused(outcome: CatalogueOutcome, name: string): ProglogError {
+  if (outcome.kind === "refused") return refusalError(outcome, name);
+  return new ProglogError("INTERNAL", `A command about topic "${name}" had a foreign outcome`);
+}

@@ -1,0 +1,268 @@
+import { type Offset, toOffset } from "../base/units.ts";
+import { extentFrom } from "../storage/extent.ts";
+import { decodeRecord, encodeBatch } from "../storage/frame.ts";
+import type { Log } from "../storage/log.ts";
+import { HEADER_BYTES } from "../storage/scan.ts";
+import { decodeCommand } from "./commands.ts";
+import { findTime } from "./find-time.ts";
+import { Followers } from "./follow.ts";
+import type { Captured, Machine, MachineEntry } from "./machine.ts";
+import type { RetainedSegment } from "./retention.ts";
+import { effectiveSettings } from "./settings.ts";
+import { inTopic, outOfRange } from "./topic-errors.ts";
+import type { TopicOutcome, TopicState } from "./topic-state.ts";
+import type {
+  EffectiveSettings,
+  ReadLimits,
+  ReadResult,
+  StartPlace,
+  StoredRecord,
+  TopicStatus,
+} from "./topics.ts";
+
+export interface ReplicaOptions {
+  /** Topic's name, for errors. */
+  readonly name: string;
+  readonly log: Log;
+  readonly state: TopicState;
+  /** What applies where the topic's own settings say nothing. */
+  readonly defaults: EffectiveSettings;
+  /** Called when a trim was applied after which files may go, once a checkpoint says so. */
+  readonly onTrimmedFiles: () => void;
+}
+
+/** One topic on this node: its state, its log, and those who read it. */
+export class TopicReplica implements Machine<TopicOutcome> {
+  readonly followers: Followers;
+  readonly #name: string;
+  readonly #log: Log;
+  readonly #state: TopicState;
+  readonly #defaults: EffectiveSettings;
+  readonly #onTrimmedFiles: () => void;
+  /** Append time of a closed segment's last record, by base: it never changes. */
+  readonly #lastTimes = new Map<number, number>();
+  #effective: EffectiveSettings;
+
+  constructor({ name, log, state, defaults, onTrimmedFiles }: ReplicaOptions) {
+    this.#name = name;
+    this.#log = log;
+    this.#state = state;
+    this.#defaults = defaults;
+    this.#onTrimmedFiles = onTrimmedFiles;
+    this.#effective = effectiveSettings(state.settings, defaults);
+    this.followers = new Followers(state.nextOffset);
+    this.#configure();
+  }
+
+  get state(): TopicState {
+    return this.#state;
+  }
+
+  get effectiveSettings(): EffectiveSettings {
+    return this.#effective;
+  }
+
+  get status(): TopicStatus {
+    const { startOffset, nextOffset, lastAppendTimeUs } = this.#state;
+    const { diskBytes } = this.#log;
+    return { firstOffset: startOffset, nextOffset, diskBytes, lastAppendTimeUs };
+  }
+
+  get isDiskFull(): boolean {
+    return this.#log.isDiskFull;
+  }
+
+  apply({ index, payload }: MachineEntry): TopicOutcome {
+    const command = decodeCommand(payload);
+    const outcome = this.#state.apply(command, index);
+    if (outcome.kind === "appended" && command.kind === "append" && !outcome.duplicate) {
+      const { appendTimeUs } = outcome;
+      const firstOffset = toOffset(outcome.firstOffset);
+      const batch = { firstOffset, raftIndex: index, appendTimeUs, bodies: command.records };
+      this.#log.append(encodeBatch(batch));
+      this.followers.advance(this.#state.nextOffset);
+    } else if (outcome.kind === "trimmed") {
+      const [oldest] = this.#log.segments();
+      const isTrimmed = oldest !== undefined && oldest.nextOffset <= outcome.firstOffset;
+      if (isTrimmed && oldest.nextOffset > oldest.base) this.#onTrimmedFiles();
+    } else if (outcome.kind === "settings") {
+      this.#effective = effectiveSettings(outcome.settings, this.#defaults);
+      this.#configure();
+    }
+    return outcome;
+  }
+
+  canApply(): boolean {
+    return this.#log.hasRoom();
+  }
+
+  whenCanApply(): Promise<void> {
+    return this.#log.whenRoom();
+  }
+
+  written(): Promise<void> {
+    return this.#log.written();
+  }
+
+  capture(): Captured {
+    const { startOffset, nextOffset } = this.#state;
+    // So that a topic of which everything was trimmed keeps no file for it.
+    if (startOffset === nextOffset) this.#log.roll();
+    const extent = extentFrom(this.#log.extent(), toOffset(startOffset));
+    return { startOffset, nextOffset, extent, state: this.#state.encode() };
+  }
+
+  async sync(): Promise<void> {
+    await this.#log.sync();
+  }
+
+  async checkpointed({ startOffset }: Captured): Promise<void> {
+    for (const base of this.#lastTimes.keys()) {
+      if (base < startOffset) this.#lastTimes.delete(base);
+    }
+    await this.#log.trimBefore(toOffset(startOffset));
+  }
+
+  async close({ discard = false }: { readonly discard?: boolean } = {}): Promise<void> {
+    await this.#log.close({ discardPending: discard });
+  }
+
+  /** See `Topic.resolve`. */
+  async resolve(start: StartPlace): Promise<number> {
+    const { startOffset: first, nextOffset: next } = this.#state;
+    switch (start.at) {
+      case "first":
+        return first;
+      case "offset":
+        if (start.offset < first || start.offset > next) throw this.#outOfRange(start.offset);
+        return start.offset;
+      case "last":
+        return Math.max(first, next - start.count);
+      case "time": {
+        const found = await findTime({ first, next, timeUs: start.timeUs }, (offset) =>
+          this.#appendTimeAt(toOffset(offset)),
+        );
+        // What was trimmed meanwhile is not the first record any more.
+        return Math.max(found, this.#state.startOffset);
+      }
+    }
+  }
+
+  /** See `Topic.read`. */
+  async read(offset: number, limits: ReadLimits): Promise<ReadResult> {
+    const { startOffset, nextOffset } = this.#state;
+    if (offset < startOffset || offset > nextOffset) throw this.#outOfRange(offset);
+    const end = Math.min(limits.endOffset ?? nextOffset, nextOffset);
+    const records: StoredRecord[] = [];
+    const read = new Budget(limits);
+    let at = offset;
+    while (at < end && read.isWorthwhile(records.length)) {
+      const before = at;
+      at = await this.#readRun(at, toOffset(end), { records, read });
+      if (at === before) break;
+    }
+    return { records, resumeOffset: at, highWatermark: this.#state.nextOffset };
+  }
+
+  /** Reads what lies together from `from` on. @returns where to go on; `from` when nothing more fits */
+  async #readRun(
+    from: number,
+    end: Offset,
+    into: { readonly records: StoredRecord[]; readonly read: Budget },
+  ): Promise<number> {
+    const { records, read } = into;
+    let at = from;
+    try {
+      const { bytes, ends } = await this.#log.readFrames(toOffset(from), {
+        bytesMax: read.bytesLeft,
+        recordsMax: read.recordsLeft(records.length),
+        end,
+      });
+      let start = 0;
+      for (const frameEnd of ends) {
+        if (!read.take(frameEnd - start)) return at;
+        const data = bytes.subarray(start + HEADER_BYTES, frameEnd);
+        const { kind, appendTimeUs, body } = decodeRecord(data, at as Offset);
+        if (kind === "record") records.push({ offset: at, appendTimeUs, body });
+        start = frameEnd;
+        at += 1;
+      }
+      return at;
+    } catch (error) {
+      if (from < this.#state.startOffset) throw this.#outOfRange(from);
+      // What lies before the damage is to be had; the next read begins at it and says so.
+      if (at > from || records.length > 0) return at;
+      throw inTopic(error, this.#name);
+    }
+  }
+
+  /** Oldest first, as retention judges them. */
+  segments(): RetainedSegment[] {
+    return this.#log.segments().map(({ base, nextOffset, storeBytes, indexBytes, isOpen }) => {
+      return { base, nextOffset, diskBytes: storeBytes + indexBytes, isOpen };
+    });
+  }
+
+  /** Append time of the last record of a closed segment. */
+  async lastTimeOf(segment: RetainedSegment): Promise<number> {
+    const known = this.#lastTimes.get(segment.base);
+    if (known !== undefined) return known;
+    const timeUs = await this.#appendTimeAt(toOffset(segment.nextOffset - 1));
+    this.#lastTimes.set(segment.base, timeUs);
+    return timeUs;
+  }
+
+  async #appendTimeAt(offset: Offset): Promise<number> {
+    try {
+      return decodeRecord(await this.#log.read(offset), offset).appendTimeUs;
+    } catch (error) {
+      // Trimmed while its time was looked for: as good as older than anything.
+      if (offset < this.#state.startOffset) return 0;
+      throw inTopic(error, this.#name);
+    }
+  }
+
+  #outOfRange(offset: number) {
+    const { startOffset: firstOffset, nextOffset } = this.#state;
+    return outOfRange(this.#name, offset, { firstOffset, nextOffset });
+  }
+
+  #configure(): void {
+    this.#log.configure({
+      segmentBytesMax: this.#effective.maxSegmentBytes,
+      segmentRecordsMax: this.#effective.maxSegmentRecords,
+    });
+  }
+}
+
+/** What a read may still return. The first frame always fits. */
+class Budget {
+  readonly #limits: ReadLimits;
+  #takenBytes = 0;
+  #takenFrames = 0;
+
+  constructor(limits: ReadLimits) {
+    this.#limits = limits;
+  }
+
+  get bytesLeft(): number {
+    return Math.max(1, this.#limits.bytesMax - this.#takenBytes);
+  }
+
+  recordsLeft(recordCount: number): number {
+    return this.#limits.recordsMax - recordCount;
+  }
+
+  /** Another look is worth it while a good part of the limits is left: a frame that does not fit is read in vain. */
+  isWorthwhile(recordCount: number): boolean {
+    if (this.recordsLeft(recordCount) <= 0) return false;
+    return this.#takenFrames === 0 || this.bytesLeft > this.#limits.bytesMax / 4;
+  }
+
+  take(frameBytes: number): boolean {
+    if (this.#takenFrames > 0 && frameBytes > this.bytesLeft) return false;
+    this.#takenBytes += frameBytes;
+    this.#takenFrames += 1;
+    return true;
+  }
+}

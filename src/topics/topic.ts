@@ -1,0 +1,247 @@
+import type { Clock } from "../base/clock.ts";
+import { ProglogError } from "../base/errors.ts";
+import { MIB } from "../base/units.ts";
+import { ENVELOPE_BYTES_MAX } from "../storage/frame.ts";
+import type { CatalogueEntry } from "./catalogue-state.ts";
+import { encodeCommand, type TopicCommand } from "./commands.ts";
+import { checkProducerId } from "./names.ts";
+import { IN_FLIGHT_MAX } from "./producers.ts";
+import type { TopicReplica } from "./replica.ts";
+import type { Replicator } from "./replicator.ts";
+import { refusalError, topicNotFound } from "./topic-errors.ts";
+import type { TopicOutcome } from "./topic-state.ts";
+import type {
+  Acknowledgement,
+  Durability,
+  ProduceBatch,
+  ReadLimits,
+  ReadResult,
+  StartPlace,
+  Topic,
+  TopicInfo,
+  TopicSettingName,
+  TopicSettings,
+  TopicStatus,
+  Waiting,
+} from "./topics.ts";
+
+/** Above what any server may be configured to take: a batch beyond it is a mistake of the caller. */
+const BATCH_BYTES_MAX = 1024 * MIB;
+const BATCH_RECORDS_MAX = 1_000_000;
+
+/** Memory that a proposal takes beside its records. */
+const PROPOSAL_BYTES = 256;
+const RECORD_OVERHEAD_BYTES = 64;
+
+export interface TopicHandleOptions {
+  readonly entry: CatalogueEntry;
+  readonly replica: TopicReplica;
+  readonly replicator: Replicator<TopicOutcome>;
+  readonly clock: Clock;
+  /** What an acknowledged batch survives. */
+  readonly durability: Durability;
+}
+
+/** A topic as the API sees it: turns calls into commands and outcomes into answers. */
+export class TopicHandle implements Topic {
+  readonly #options: TopicHandleOptions;
+  #gone: ProglogError | undefined;
+
+  constructor(options: TopicHandleOptions) {
+    this.#options = options;
+  }
+
+  get info(): TopicInfo {
+    const { entry, replica } = this.#options;
+    return {
+      name: entry.name,
+      id: entry.id,
+      createTimeUs: entry.createTimeUs,
+      settings: replica.state.settings,
+      effectiveSettings: replica.effectiveSettings,
+    };
+  }
+
+  status(): TopicStatus {
+    if (this.#gone !== undefined) throw this.#gone;
+    return this.#options.replica.status;
+  }
+
+  produce(batch: ProduceBatch, options: Waiting = {}): Promise<Acknowledgement> {
+    let recordBytes: number;
+    try {
+      recordBytes = this.#check(batch);
+    } catch (error) {
+      return Promise.reject(error);
+    }
+    const { records, expectedNextOffset, producer, fencingToken } = batch;
+    const bytes = recordBytes + records.length * RECORD_OVERHEAD_BYTES + PROPOSAL_BYTES;
+    const command = (clockUs: number): TopicCommand => {
+      return { kind: "append", clockUs, expectedNextOffset, producer, fencingToken, records };
+    };
+    return this.#propose(command, { bytes, signal: options.signal }).then((outcome) => {
+      if (outcome.kind !== "appended") throw this.#refused(outcome);
+      const { firstOffset, recordCount, appendTimeUs, duplicate } = outcome;
+      const { durability } = this.#options;
+      const lastOffset = firstOffset + recordCount - 1;
+      return { firstOffset, lastOffset, appendTimeUs, durability, duplicate };
+    });
+  }
+
+  async openProducer(producerId: string, options: Waiting = {}) {
+    checkProducerId(producerId);
+    const outcome = await this.#propose((clockUs) => ({ kind: "open", clockUs, producerId }), {
+      bytes: PROPOSAL_BYTES,
+      signal: options.signal,
+    });
+    if (outcome.kind !== "opened") throw this.#refused(outcome);
+    return { epoch: outcome.epoch, maxInFlight: IN_FLIGHT_MAX };
+  }
+
+  async trim(beforeOffset: number, options: Waiting = {}) {
+    const outcome = await this.#propose((clockUs) => ({ kind: "trim", clockUs, beforeOffset }), {
+      bytes: PROPOSAL_BYTES,
+      signal: options.signal,
+      makesRoom: true,
+    });
+    if (outcome.kind !== "trimmed") throw this.#refused(outcome);
+    return { firstOffset: outcome.firstOffset };
+  }
+
+  /** Changes settings that were checked; see `Topics.update`. */
+  async update(changes: TopicSettings, cleared: readonly TopicSettingName[]): Promise<TopicInfo> {
+    const outcome = await this.#propose(
+      (clockUs) => ({ kind: "settings", clockUs, changes, cleared }),
+      { bytes: PROPOSAL_BYTES },
+    );
+    if (outcome.kind !== "settings") throw this.#refused(outcome);
+    return this.info;
+  }
+
+  async resolve(start: StartPlace): Promise<number> {
+    return await this.#reading(start.at === "offset" ? start.offset : undefined, (replica) =>
+      replica.resolve(start),
+    );
+  }
+
+  async read(offset: number, limits: ReadLimits): Promise<ReadResult> {
+    return await this.#reading(offset, (replica) => replica.read(offset, limits));
+  }
+
+  async waitBeyond(offset: number, options: { readonly signal: AbortSignal }): Promise<void> {
+    try {
+      await this.#options.replica.followers.waitBeyond(offset, options.signal);
+    } catch (error) {
+      if (error instanceof ProglogError) throw error;
+      throw new ProglogError("CANCELED", "The caller gave up waiting for records", {
+        cause: error,
+      });
+    }
+  }
+
+  /** The topic was deleted, or the server stops: everybody who waits or comes is told `reason`. */
+  end(reason: ProglogError): void {
+    this.#gone ??= reason;
+    this.#options.replica.followers.close(this.#gone);
+  }
+
+  /** @returns bytes of the records */
+  #check({ records }: ProduceBatch): number {
+    if (this.#gone !== undefined) throw this.#gone;
+    if (records.length === 0) {
+      throw new ProglogError("BATCH_EMPTY", "Cannot append: the batch has no records");
+    }
+    const { maxRecordBytes } = this.#options.replica.effectiveSettings;
+    const bodyBytesMax = maxRecordBytes - ENVELOPE_BYTES_MAX;
+    let bytes = 0;
+    let largest = 0;
+    for (const record of records) {
+      bytes += record.length;
+      if (record.length > largest) largest = record.length;
+    }
+    if (largest > bodyBytesMax) throw recordTooLarge(records, maxRecordBytes);
+    if (records.length > BATCH_RECORDS_MAX || bytes > BATCH_BYTES_MAX) {
+      throw batchTooLarge(records.length, bytes);
+    }
+    return bytes;
+  }
+
+  #propose(
+    command: (clockUs: number) => TopicCommand,
+    options: {
+      readonly bytes: number;
+      readonly signal?: AbortSignal | undefined;
+      readonly makesRoom?: boolean;
+    },
+  ): Promise<TopicOutcome> {
+    const { replicator, clock } = this.#options;
+    return replicator.propose(() => encodeCommand(command(clock.wallUs())), options);
+  }
+
+  async #reading<T>(
+    offset: number | undefined,
+    read: (replica: TopicReplica) => Promise<T>,
+  ): Promise<T> {
+    if (this.#gone !== undefined) throw this.#gone;
+    const { replica, replicator } = this.#options;
+    // Acknowledged before a restart and not applied again yet: not out of range, but not here.
+    if (replicator.isRecovering && (offset ?? 0) > replica.state.nextOffset) throw this.#behind();
+    try {
+      return await read(replica);
+    } catch (error) {
+      throw this.#gone ?? error;
+    }
+  }
+
+  #behind(): ProglogError {
+    const { name } = this.#options.entry;
+    return new ProglogError(
+      "DISK_FULL",
+      `Cannot read topic "${name}" there: the disk has no room for records that are in the journal`,
+      { metadata: { topic: name } },
+    );
+  }
+
+  #refused(outcome: TopicOutcome): ProglogError {
+    const { name } = this.#options.entry;
+    if (outcome.kind === "refused") return refusalError(outcome, name);
+    return new ProglogError("INTERNAL", `A command of topic "${name}" had a foreign outcome`);
+  }
+}
+
+/** What the handle of a deleted topic answers. */
+export function deleted(name: string): ProglogError {
+  return topicNotFound(name);
+}
+
+function recordTooLarge(records: readonly Uint8Array[], maxRecordBytes: number): ProglogError {
+  const bodyBytesMax = maxRecordBytes - ENVELOPE_BYTES_MAX;
+  const number = records.findIndex((record) => record.length > bodyBytesMax);
+  const bytes = (records[number]?.length ?? 0) + ENVELOPE_BYTES_MAX;
+  return new ProglogError(
+    "RECORD_TOO_LARGE",
+    `Cannot append record ${number}: it takes ${bytes} bytes with the server's ${ENVELOPE_BYTES_MAX}, at most ${maxRecordBytes} are allowed`,
+    {
+      metadata: {
+        recordNumber: `${number}`,
+        recordBytes: `${bytes}`,
+        recordBytesMax: `${maxRecordBytes}`,
+      },
+    },
+  );
+}
+
+function batchTooLarge(recordCount: number, batchBytes: number): ProglogError {
+  return new ProglogError(
+    "BATCH_TOO_LARGE",
+    `Cannot append ${recordCount} records of ${batchBytes} bytes: at most ${BATCH_RECORDS_MAX} records of ${BATCH_BYTES_MAX} bytes are allowed`,
+    {
+      metadata: {
+        recordCount: `${recordCount}`,
+        recordCountMax: `${BATCH_RECORDS_MAX}`,
+        batchBytes: `${batchBytes}`,
+        batchBytesMax: `${BATCH_BYTES_MAX}`,
+      },
+    },
+  );
+}

@@ -1,0 +1,72 @@
+import { SILENT_LOGGER } from "../../src/base/log.ts";
+import { Node } from "../../src/cluster/node.ts";
+import type { NodeSettings } from "../../src/cluster/node-settings.ts";
+import { DEFAULT_TOPIC_SETTINGS } from "../../src/topics/settings.ts";
+import { makeRandom, SeededRandom } from "../support/prng.ts";
+import { SimClock } from "../support/sim-clock.ts";
+import { SimFileSystem } from "../support/sim-file-system.ts";
+
+/** Small, so that a short test rolls segments, recycles journal files and writes checkpoints. */
+export const SMALL: Partial<NodeSettings> = {
+  journalFileBytes: 64 * 1024,
+  checkpointBytes: 64 * 1024,
+  journalBytesMax: 256 * 1024,
+  topicDefaults: { ...DEFAULT_TOPIC_SETTINGS, maxSegmentBytes: 1024, maxSegmentRecords: 16 },
+};
+
+export interface Life {
+  readonly node: Node;
+  readonly fs: SimFileSystem;
+  readonly clock: SimClock;
+  readonly failures: unknown[];
+}
+
+export interface LifeOptions {
+  readonly fs?: SimFileSystem;
+  readonly seed?: number;
+  readonly settings?: Partial<NodeSettings>;
+  readonly clock?: SimClock;
+}
+
+let lives = 0;
+
+/** Starts a node on a simulated disk; nothing of an earlier life is alive. */
+export async function startNode(options: LifeOptions = {}): Promise<Life> {
+  const { seed = 1, clock = new SimClock() } = options;
+  const fs = options.fs ?? new SimFileSystem(makeRandom(seed));
+  const failures: unknown[] = [];
+  lives += 1;
+  const node = await Node.open({
+    fs,
+    clock,
+    random: new SeededRandom(seed),
+    logger: SILENT_LOGGER,
+    settings: { ...SMALL, ...options.settings },
+    identity: { bootId: "boot", pid: lives, startTime: `${lives}` },
+    isAlive: () => false,
+    onFailure: (error) => failures.push(error),
+  });
+  return { node, fs, clock, failures };
+}
+
+export function texts(...values: string[]): Uint8Array[] {
+  return values.map((value) => new TextEncoder().encode(value));
+}
+
+export function textOf(bytes: Uint8Array): string {
+  return new TextDecoder().decode(bytes);
+}
+
+/** All records of a topic, read in small steps. */
+export async function readAll(node: Node, name: string): Promise<string[]> {
+  const topic = node.topics.topic(name);
+  const { firstOffset, nextOffset } = topic.status();
+  const found: string[] = [];
+  for (let at = firstOffset; at < nextOffset; ) {
+    const { records, resumeOffset } = await topic.read(at, { recordsMax: 7, bytesMax: 600 });
+    for (const { body } of records) found.push(textOf(body));
+    if (resumeOffset === at) throw new Error(`Reading stands still at ${at}`);
+    at = resumeOffset;
+  }
+  return found;
+}
