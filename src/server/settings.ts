@@ -98,7 +98,7 @@ export const SETTINGS = {
   "batch-bytes-max": setting("Limits", size({ min: KIB, max: GIB }), 8 * MIB, [
     "Most bytes of records in a batch.",
   ]),
-  "connections-max": setting("Limits", integer({ min: 1, max: 1_000_000 }), 10_000, [
+  "connections-max": setting("Limits", integer({ min: 1, max: 1_000_000 }), 4_096, [
     "Most connections at once.",
   ]),
   "streams-max": setting("Limits", integer({ min: 1, max: 1_000_000 }), 10_000, [
@@ -123,7 +123,7 @@ export const SETTINGS = {
     "Size above which a topic's oldest records may be removed, in topics that do not say.",
     KEPT_FOR_EVER,
   ]),
-  "retention-interval": setting("Topics", duration({ min: 1_000, max: DAY_MS }), 30_000, [
+  "retention-interval": setting("Topics", duration({ min: 1_000, max: DAY_MS }), 10_000, [
     "Time between two looks for records to remove.",
   ]),
 
@@ -134,6 +134,10 @@ export const SETTINGS = {
   "checkpoint-bytes": setting("Storage", size({ min: MIB, max: 4 * GIB }), 64 * MIB, [
     "Bytes of journal after which topics are synced and a checkpoint is written.",
     "A start after a crash applies about so much again.",
+  ]),
+  mmap: setting("Storage", onOff(), false, [
+    "Whether closed segments are read through memory maps.",
+    "Faster for random reads; but a disk that cannot read ends the process instead of one call. Bun only.",
   ]),
 } as const satisfies Record<string, Setting<unknown>>;
 
