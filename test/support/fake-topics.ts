@@ -157,10 +157,10 @@ export class FakeTopic implements Topic {
   async produce(batch: ProduceBatch, { signal }: Waiting = {}): Promise<Acknowledgement> {
     this.#checkThere();
     if (signal?.aborted === true) throw abortError(signal, {});
-    this.#checkConditions(batch);
     this.batches.push(batch);
-    const firstOffset = this.nextOffset;
     if (this.hold !== undefined) await this.#wait(this.hold, signal);
+    this.#checkConditions(batch); // as the true ones: when its turn has come
+    const firstOffset = this.nextOffset;
     this.append(...batch.records);
     return {
       firstOffset,

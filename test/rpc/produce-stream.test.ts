@@ -1,0 +1,266 @@
+import assert from "node:assert/strict";
+import { test } from "node:test";
+import { ProglogError } from "../../src/base/errors.ts";
+import { ProducePipeline, type Submitted } from "../../src/rpc/produce-pipeline.ts";
+import type { Acknowledgement } from "../../src/topics/topics.ts";
+import { settle } from "../support/sim-clock.ts";
+import { clientsOf, collect, failsWith, startApi, text, until } from "./api.ts";
+
+const TOPIC = { topic: "default" };
+
+/** Batches are numbers; each is answered, or refused, when the test says so. */
+class Bench {
+  readonly submitted: number[] = [];
+  readonly draining = new AbortController();
+  readonly pipeline: ProducePipeline<number>;
+  readonly #settle = new Map<number, PromiseWithResolvers<Acknowledgement>>();
+
+  constructor({ batchesMax = 100, bytesMax = 1000 } = {}) {
+    this.pipeline = new ProducePipeline<number>({
+      batchesMax,
+      bytesMax,
+      draining: this.draining.signal,
+      submit: (batch) => this.#submit(batch),
+    });
+  }
+
+  answer(...batches: number[]): Promise<void> {
+    for (const batch of batches) this.#settle.get(batch)?.resolve(acknowledgementOf(batch));
+    return settle();
+  }
+
+  refuse(batch: number, error: unknown): Promise<void> {
+    this.#settle.get(batch)?.reject(error);
+    return settle();
+  }
+
+  #submit(batch: number): Submitted {
+    if (batch < 0) throw new ProglogError("BATCH_EMPTY", "Nothing to append");
+    this.submitted.push(batch);
+    const settled = Promise.withResolvers<Acknowledgement>();
+    this.#settle.set(batch, settled);
+    return { answer: settled.promise, byteCount: 10 };
+  }
+}
+
+function acknowledgementOf(batch: number): Acknowledgement {
+  return {
+    firstOffset: batch,
+    lastOffset: batch,
+    appendTimeUs: 0,
+    durability: "synced-one",
+    duplicate: false,
+  };
+}
+
+/** Messages that the test sends one by one. */
+function source() {
+  const messages: (readonly number[])[] = [];
+  let isEnded = false;
+  let wake = () => {};
+  let taken = 0;
+  async function* read() {
+    for (;;) {
+      const message = messages.shift();
+      if (message !== undefined) {
+        taken += 1;
+        yield message;
+      } else if (isEnded) return;
+      else await new Promise<void>((resolve) => (wake = resolve));
+    }
+  }
+  return {
+    read: read(),
+    get taken() {
+      return taken;
+    },
+    send(...batches: number[]) {
+      messages.push(batches);
+      wake();
+      return settle();
+    },
+    end() {
+      isEnded = true;
+      wake();
+      return settle();
+    },
+  };
+}
+
+const offsets = (found: IteratorResult<Acknowledgement[]>) =>
+  found.done === true ? "end" : found.value.map(({ firstOffset }) => firstOffset);
+
+test("batches are in flight together, and answered in order, as many as are due", async () => {
+  const bench = new Bench();
+  const input = source();
+  const output = bench.pipeline.run(input.read);
+  const first = output.next();
+  await input.send(0, 1);
+  await input.send(2);
+  assert.deepEqual(bench.submitted, [0, 1, 2]);
+  await bench.answer(1);
+  await bench.answer(0);
+  assert.deepEqual(offsets(await first), [0, 1]);
+  const second = output.next();
+  await bench.answer(2);
+  assert.deepEqual(offsets(await second), [2]);
+  const last = output.next();
+  await input.end();
+  assert.equal(offsets(await last), "end");
+});
+
+test("what does not fit waits with the client, not with the server", async () => {
+  const bench = new Bench({ batchesMax: 2 });
+  const input = source();
+  const output = bench.pipeline.run(input.read);
+  const first = output.next();
+  for (let batch = 0; batch < 6; batch += 1) await input.send(batch);
+  assert.deepEqual(bench.submitted, [0, 1]);
+  assert.equal(input.taken, 3);
+  await bench.answer(0, 1);
+  assert.deepEqual(offsets(await first), [0, 1]);
+  await settle();
+  assert.deepEqual(bench.submitted, [0, 1, 2, 3]);
+  const large = new Bench({ bytesMax: 15 });
+  const more = source();
+  void large.pipeline.run(more.read).next();
+  for (let batch = 0; batch < 6; batch += 1) await more.send(batch);
+  assert.deepEqual(large.submitted, [0, 1]);
+});
+
+test("answers that nobody reads hold up the batches behind them", async () => {
+  const bench = new Bench({ batchesMax: 2 });
+  const input = source();
+  const output = bench.pipeline.run(input.read);
+  const first = output.next();
+  await input.send(0);
+  await bench.answer(0);
+  await first; // and then the client stops reading
+  for (let batch = 1; batch < 9; batch += 1) await input.send(batch);
+  await bench.answer(1, 2, 3, 4, 5, 6, 7, 8);
+  assert.deepEqual(bench.submitted, [0, 1, 2]);
+});
+
+test("a refused batch ends the stream after the answers before it", async () => {
+  const bench = new Bench();
+  const input = source();
+  const output = bench.pipeline.run(input.read);
+  const first = output.next();
+  await input.send(0, 1, 2);
+  await bench.refuse(1, new ProglogError("OFFSET_MISMATCH", "Not now", { metadata: { a: "b" } }));
+  await input.send(3);
+  assert.deepEqual(bench.submitted, [0, 1, 2], "nothing is begun after a refusal");
+  await bench.answer(0);
+  assert.deepEqual(offsets(await first), [0]);
+  await assert.rejects(output.next(), (thrown) => {
+    assert.ok(thrown instanceof ProglogError);
+    assert.deepEqual(thrown.metadata, { a: "b", batchNumber: "1" });
+    return thrown.reason === "OFFSET_MISMATCH";
+  });
+});
+
+test("a batch that is wrong in itself ends the stream in the same way", async () => {
+  const bench = new Bench();
+  const input = source();
+  const output = bench.pipeline.run(input.read);
+  const first = output.next();
+  await input.send(0, -1, 2);
+  assert.deepEqual(bench.submitted, [0]);
+  await bench.answer(0);
+  assert.deepEqual(offsets(await first), [0]);
+  await assert.rejects(output.next(), { reason: "BATCH_EMPTY", metadata: { batchNumber: "1" } });
+});
+
+test("an error of the client's side comes after the answers", async () => {
+  const bench = new Bench();
+  const broken = new Error("cut off");
+  async function* input() {
+    yield [0, 1];
+    throw broken;
+  }
+  const output = bench.pipeline.run(input());
+  const first = output.next();
+  await settle();
+  await bench.answer(0, 1);
+  assert.deepEqual(offsets(await first), [0, 1]);
+  await assert.rejects(output.next(), broken);
+});
+
+test("a drain answers what is under way, then ends the stream", async () => {
+  const bench = new Bench();
+  const input = source();
+  const output = bench.pipeline.run(input.read);
+  const first = output.next();
+  await input.send(0, 1);
+  bench.draining.abort();
+  await input.send(2);
+  assert.deepEqual(bench.submitted, [0, 1]);
+  await bench.answer(0, 1);
+  assert.deepEqual(offsets(await first), [0, 1]);
+  await assert.rejects(output.next(), { reason: "DRAINING", metadata: { batchNumber: "2" } });
+});
+
+test("a refusal that is no operating error passes as it is", async () => {
+  const bench = new Bench();
+  const input = source();
+  const output = bench.pipeline.run(input.read);
+  const first = output.next();
+  await input.send(0);
+  const defect = new Error("a defect");
+  const failed = assert.rejects(first, defect);
+  await bench.refuse(0, defect);
+  await failed;
+});
+
+test("a stream names its topic once, and stays with it", async (t) => {
+  const { port, topics } = await startApi(t);
+  await topics.create("other", {});
+  const { log } = clientsOf(port);
+  async function* requests() {
+    yield { batches: [{ ...TOPIC, records: [{}] }, { records: [{}] }] };
+    yield { batches: [{ topic: "other", records: [{}] }] };
+  }
+  const metadata = await failsWith(collect(log.produceStream(requests())), "FIELD_INVALID");
+  assert.deepEqual(metadata, { field: "batches.topic", batchNumber: "2" });
+  assert.equal(topics.topic("default").nextOffset, 2);
+  async function* nameless() {
+    yield { batches: [{ records: [{}] }] };
+  }
+  await failsWith(collect(log.produceStream(nameless())), "TOPIC_NAME_INVALID");
+});
+
+test("answers come before the error of a later batch, over the wire too", async (t) => {
+  const { port } = await startApi(t);
+  const { log } = clientsOf(port);
+  async function* requests() {
+    yield { batches: [{ ...TOPIC, records: [{}] }, { records: [{ value: text("x") }] }] };
+    yield { batches: [{ records: [{}], expectedNextOffset: 9n }] };
+    await new Promise(() => {}); // the client would go on for ever
+  }
+  const answers: bigint[] = [];
+  const read = async () => {
+    for await (const { acknowledgements } of log.produceStream(requests())) {
+      answers.push(...acknowledgements.map(({ firstOffset }) => firstOffset));
+    }
+  };
+  const metadata = await failsWith(read(), "OFFSET_MISMATCH");
+  assert.equal(metadata["batchNumber"], "2");
+  assert.deepEqual(answers, [0n, 1n]);
+});
+
+test("a client that vanishes stops its stream", async (t) => {
+  const { port, topics } = await startApi(t);
+  const { log } = clientsOf(port);
+  const topic = topics.topic("default");
+  topic.hold = new Promise(() => {});
+  const leaving = new AbortController();
+  async function* requests() {
+    yield { batches: [{ ...TOPIC, records: [{}] }] };
+    await new Promise(() => {});
+  }
+  const ended = assert.rejects(collect(log.produceStream(requests(), { signal: leaving.signal })));
+  await until(() => topic.batches.length === 1);
+  leaving.abort();
+  await ended;
+  assert.equal(topic.nextOffset, 0);
+});
