@@ -7,8 +7,8 @@ import type { ReplicaSet } from "./replica-set.ts";
 /** One thing that waits to be journalled. */
 export interface Waiting {
   readonly entries: readonly EntryInput[];
-  /** Adds its frames: at once, see {@link FrameBuffer}. */
-  readonly encode: (frames: FrameBuffer) => void;
+  /** Adds its other frames: at once, see {@link FrameBuffer}. */
+  readonly encode?: (frames: FrameBuffer) => void;
   readonly done: AppendDone;
   /** May use the reserve, and is not refused while the disk is full. */
   readonly isUrgent: boolean;
@@ -32,17 +32,20 @@ export class Batch {
   #ordinaryCount = 0;
   #isSynced = false;
   #copyBytes = 0;
+  #toldCount = 0;
 
   constructor(frames: FrameBuffer) {
     this.frames = frames;
   }
 
   add(item: Waiting): void {
-    item.encode(this.frames);
+    for (const entry of item.entries) this.frames.addEntry(entry);
+    item.encode?.(this.frames);
     this.items.push(item);
     if (!item.isUrgent) this.#ordinaryCount += 1;
     if (item.isSynced) this.#isSynced = true;
-    for (const { entry } of item.copies ?? []) this.#copyBytes += copyBytes(entry);
+    if (item.copies === undefined) return;
+    for (const { entry } of item.copies) this.#copyBytes += copyBytes(entry);
   }
 
   /** True when all of it may use the reserve. */
@@ -72,9 +75,19 @@ export class Batch {
     return live;
   }
 
-  /** Tells everybody how it went, in order. */
-  tell(error?: ProglogError): void {
-    for (const item of this.items) item.done(error);
+  /**
+   * Tells those who wait how it went, in order, `countMax` of them at most.
+   * @returns true when all are told
+   */
+  tell(error?: ProglogError, countMax = Number.POSITIVE_INFINITY): boolean {
+    const end = Math.min(this.items.length, this.#toldCount + countMax);
+    while (this.#toldCount < end) {
+      const item = this.items[this.#toldCount];
+      // Counted first: what is called may come back here.
+      this.#toldCount += 1;
+      item?.done(error);
+    }
+    return this.#toldCount === this.items.length;
   }
 }
 

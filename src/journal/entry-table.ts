@@ -12,19 +12,34 @@ export interface EntryPlace {
   readonly payloadBytes: number;
 }
 
+/** A file number that no file has: nothing is known of that index. */
+const HOLE = 0;
+
 /** How many live entries each file holds: a file without any can go. */
 export class LiveCounts {
-  readonly #counts = new Map<number, number>();
+  readonly #counts = new Map<number, { count: number }>();
+  /** The file that was asked for last, since it is nearly always the same one. */
+  #file = HOLE;
+  #found = { count: 0 };
 
   of(file: number): number {
-    return this.#counts.get(file) ?? 0;
+    return this.#counts.get(file)?.count ?? 0;
   }
 
   add(file: number, change: number): void {
-    const count = this.of(file) + change;
-    assert(count >= 0, `File ${file} would hold ${count} live entries`);
-    if (count === 0) this.#counts.delete(file);
-    else this.#counts.set(file, count);
+    if (file !== this.#file) {
+      this.#file = file;
+      this.#found = this.#counts.get(file) ?? { count: 0 };
+      this.#counts.set(file, this.#found);
+    }
+    this.#found.count += change;
+    assert(this.#found.count >= 0, "A file holds less than no entries");
+  }
+
+  /** The file is gone. */
+  forget(file: number): void {
+    this.#counts.delete(file);
+    this.#file = HOLE;
   }
 }
 
@@ -32,9 +47,6 @@ const CAPACITY_MIN = 4;
 
 /** Slots that an empty table keeps; more is what a burst has needed. */
 const EMPTY_CAPACITY_MAX = 1024;
-
-/** A file number that no file has: nothing is known of that index. */
-const HOLE = 0;
 
 /**
  * Most indexes without an entry between two that have one. During recovery there are such holes

@@ -281,6 +281,7 @@ export class FileSet {
       const name = freeName(file.sequence);
       await fs.rename(journalPath(walName(file.sequence)), journalPath(name));
       this.#files.shift();
+      this.#options.counts.forget(file.sequence);
       await synced(fs.syncDir(JOURNAL_DIR));
       await file.close();
       const isUsual = file.allocatedBytes <= fileBytes + this.#reserveBytes;

@@ -6,6 +6,7 @@ import type { Waiting } from "./batch.ts";
 import { readCopies } from "./copy-forward.ts";
 import { readEntries } from "./entry-reader.ts";
 import type { FileSet } from "./file-set.ts";
+import type { FrameBuffer } from "./frame-buffer.ts";
 import { FrameType } from "./frames.ts";
 import type {
   AppendDone,
@@ -33,8 +34,6 @@ export class Journal {
   readonly #files: FileSet;
   readonly #replicas: ReplicaSet;
   readonly #writer: Writer;
-  /** Replicas whose removal is on its way. */
-  readonly #leaving = new Set<number>();
   #closing: Promise<void> | undefined;
 
   private constructor(parts: JournalParts) {
@@ -111,9 +110,6 @@ export class Journal {
     if (isUrgent || !this.isDiskFull) this.#check(entries);
     this.#add({
       entries,
-      encode: (frames) => {
-        for (const entry of entries) frames.addEntry(entry);
-      },
       done,
       isUrgent,
       isSynced: false,
@@ -145,11 +141,9 @@ export class Journal {
 
   /** As {@link setHardState}. From this call on nothing may be appended for it. */
   async removeReplica(replicaId: number): Promise<void> {
-    this.#known(replicaId);
-    this.#leaving.add(replicaId);
+    this.#known(replicaId).isLeaving = true;
     this.#writer.forget(replicaId);
     await this.#synced((frames) => frames.addMark(FrameType.replicaRemoved, replicaId));
-    this.#leaving.delete(replicaId);
   }
 
   /**
@@ -158,7 +152,7 @@ export class Journal {
    * An index below the last one given is ignored.
    */
   setCheckpoint(replicaId: number, index: number, term: number): void {
-    if (this.#leaving.has(replicaId) || index < this.firstIndex(replicaId)) return;
+    if (this.#known(replicaId).isLeaving || index < this.firstIndex(replicaId)) return;
     assert(index <= this.lastIndex(replicaId), `Checkpoint ${index} is above the last entry`);
     this.#writer.mark(replicaId, { index, term });
   }
@@ -202,7 +196,7 @@ export class Journal {
     for await (const copies of readCopies(this.#files, replica, oldest.sequence)) {
       const { promise, resolve, reject } = Promise.withResolvers<void>();
       const done: AppendDone = (error) => (error === undefined ? resolve() : reject(error));
-      this.#add({ entries: [], encode: () => {}, done, isUrgent: false, isSynced: false, copies });
+      this.#add({ entries: [], done, isUrgent: false, isSynced: false, copies });
       await promise;
     }
   }
@@ -257,7 +251,7 @@ export class Journal {
     this.#writer.add(item);
   }
 
-  #synced(encode: Waiting["encode"]): Promise<void> {
+  #synced(encode: (frames: FrameBuffer) => void): Promise<void> {
     const { promise, resolve, reject } = Promise.withResolvers<void>();
     const done: AppendDone = (error) => (error === undefined ? resolve() : reject(error));
     this.#add({ entries: [], encode, done, isUrgent: true, isSynced: true });
@@ -271,20 +265,17 @@ export class Journal {
   }
 
   #check(entries: readonly EntryInput[]): void {
-    let before: EntryInput | undefined;
-    for (const entry of entries) {
-      const { replicaId, index } = entry;
-      assert(!this.#leaving.has(replicaId), `Replica ${replicaId} is being removed`);
-      const last =
-        before?.replicaId === replicaId
-          ? before.index
-          : (this.#writer.lastQueued(replicaId) ?? this.lastIndex(replicaId));
-      assert(
-        index <= last + 1,
-        `Entry ${index} of replica ${replicaId} leaves a gap after ${last}`,
-      );
-      assert(index >= this.firstIndex(replicaId), `Entry ${index} is below the checkpoint`);
-      before = entry;
+    let replica: Replica | undefined;
+    let last = 0;
+    for (const { replicaId, index } of entries) {
+      if (replica?.record.replicaId !== replicaId) {
+        replica = this.#known(replicaId);
+        assert(!replica.isLeaving, "Entries for a replica that is being removed");
+        last = replica.lastQueued ?? this.lastIndex(replicaId);
+      }
+      assert(index <= last + 1, "An entry leaves a gap after the last one of its replica");
+      assert(index >= this.firstIndex(replicaId), "An entry is at or below the checkpoint");
+      last = index;
     }
   }
 }

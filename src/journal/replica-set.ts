@@ -16,6 +16,10 @@ import type { ReplicaRecord } from "./journal-types.ts";
 export interface Replica {
   record: ReplicaRecord;
   readonly entries: EntryTable;
+  /** Last index that was handed to the journal, durable or not. Undefined: none since it was opened. */
+  lastQueued: number | undefined;
+  /** Its removal is on the way. */
+  isLeaving: boolean;
 }
 
 /** Where a frame stands. */
@@ -40,6 +44,11 @@ export class ReplicaSet {
 
   get(replicaId: number): Replica | undefined {
     return this.#replicas.get(replicaId);
+  }
+
+  /** In no particular order. */
+  values(): Iterable<Replica> {
+    return this.#replicas.values();
   }
 
   /** In the order of their ids. */
@@ -109,7 +118,9 @@ export class ReplicaSet {
   #put(type: FrameType, record: ReplicaRecord): string | undefined {
     const known = this.#replicas.get(record.replicaId);
     if (known === undefined) {
-      this.#replicas.set(record.replicaId, { record, entries: new EntryTable(this.counts) });
+      const entries = new EntryTable(this.counts);
+      const replica = { record, entries, lastQueued: undefined, isLeaving: false };
+      this.#replicas.set(record.replicaId, replica);
       return undefined;
     }
     if (type === FrameType.replicaAdded) return `replica ${record.replicaId} is added again`;
@@ -118,6 +129,9 @@ export class ReplicaSet {
     return undefined;
   }
 }
+
+/** Used again and again: this runs for every entry. */
+const place = { index: 0, term: 0, kind: 0, file: 0, position: 0, payloadBytes: 0 };
 
 function putEntry(
   replica: Replica,
@@ -130,13 +144,13 @@ function putEntry(
   if (index <= replica.record.snapshotIndex) return undefined;
   const isCopy = view.getUint8(at + TYPE_AT) === FrameType.copiedEntry;
   if (!isCopy) replica.entries.dropFrom(index);
-  const isNear = replica.entries.set({
-    index,
-    term: readU64(view, at + BODY_AT + 8),
-    kind: view.getUint8(at + KIND_AT),
-    file,
-    position,
-    payloadBytes: frameBytesAt(view, at) - ENTRY_HEAD_BYTES,
-  });
-  return isNear ? undefined : `entry ${index} is far from the others of its replica`;
+  place.index = index;
+  place.term = readU64(view, at + BODY_AT + 8);
+  place.kind = view.getUint8(at + KIND_AT);
+  place.file = file;
+  place.position = position;
+  place.payloadBytes = frameBytesAt(view, at) - ENTRY_HEAD_BYTES;
+  return replica.entries.set(place)
+    ? undefined
+    : `entry ${index} is far from the others of its replica`;
 }

@@ -15,6 +15,12 @@ import { appendFailed } from "./journal-errors.ts";
 import type { EntryInput } from "./journal-types.ts";
 import type { ReplicaSet } from "./replica-set.ts";
 
+/**
+ * Most callbacks that the disk waits for. They may bring what the next flush is made of, so it is
+ * worth while to wait for some; but their work and the disk's should overlap when there are many.
+ */
+const CALLBACKS_BEFORE_FLUSH = 32;
+
 const RETRY_MS_MIN = 100;
 const RETRY_MS_MAX = 1000;
 
@@ -37,8 +43,6 @@ export class Writer {
   readonly #queue: BatchQueue;
   /** By replica. Kept until they are durable. */
   readonly #marks = new Map<number, PendingMark>();
-  /** Last index of each replica that was given to `add`, durable or not. */
-  readonly #lastQueued = new Map<number, number>();
   #chain: FlushChain;
   /** Durable, but its callers do not know yet. */
   #untold: Batch | undefined;
@@ -74,11 +78,6 @@ export class Writer {
     return this.#flushCount;
   }
 
-  /** Last index of that replica that is durable or waits to be; undefined when nothing was added. */
-  lastQueued(replicaId: number): number | undefined {
-    return this.#lastQueued.get(replicaId);
-  }
-
   add(item: Waiting): void {
     if (this.#failure !== undefined) {
       const error = appendFailed(this.#failure, "none");
@@ -111,7 +110,6 @@ export class Writer {
   /** Nothing more will be added for that replica. */
   forget(replicaId: number): void {
     this.#marks.delete(replicaId);
-    this.#lastQueued.delete(replicaId);
   }
 
   /** There is room again. */
@@ -164,7 +162,7 @@ export class Writer {
     while (this.#failure === undefined) {
       if (!this.#hasWork()) {
         if (this.#untold === undefined) return;
-        this.#tell();
+        this.#tell(CALLBACKS_BEFORE_FLUSH);
         await undefined;
         continue;
       }
@@ -236,16 +234,14 @@ export class Writer {
     this.#writtenBytes += flush.bytes;
     this.#flushCount += 1;
     this.#untold = flush.batch;
+    this.#queue.recycle(flush.batch.frames);
     this.#options.files.lookAhead();
   }
 
   /** Tells the callers of the last flush that it is durable. */
-  #tell(): void {
+  #tell(countMax?: number): void {
     const batch = this.#untold;
-    if (batch === undefined) return;
-    this.#untold = undefined;
-    this.#queue.recycle(batch.frames);
-    batch.tell();
+    if (batch?.tell(undefined, countMax) === true) this.#untold = undefined;
   }
 
   /** Writes a flush; while the disk is full, again and again at the same place. */
@@ -283,7 +279,7 @@ export class Writer {
   #refuse(): void {
     this.#isDiskFull = true;
     const refused = this.#queue.filter((item) => item.isUrgent);
-    this.#lastQueued.clear();
+    for (const replica of this.#options.replicas.values()) replica.lastQueued = undefined;
     for (const item of this.#inFlight?.batch.items ?? []) this.#note(item);
     for (const item of this.#queue.items()) this.#note(item);
     for (const item of refused) item.done(diskFull("append to the journal"));
@@ -306,6 +302,9 @@ export class Writer {
   }
 
   #note({ entries }: { readonly entries: readonly EntryInput[] }): void {
-    for (const { replicaId, index } of entries) this.#lastQueued.set(replicaId, index);
+    for (const { replicaId, index } of entries) {
+      const replica = this.#options.replicas.get(replicaId);
+      if (replica !== undefined) replica.lastQueued = index;
+    }
   }
 }
