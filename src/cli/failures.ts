@@ -8,6 +8,7 @@ import {
   type Reason,
 } from "../base/errors.ts";
 import { type Failure, failureOf } from "../client/failure.ts";
+import { ListenError } from "../server/listen-error.ts";
 import { SettingError } from "../server/load-settings.ts";
 import { CommandError, UsageError } from "./command.ts";
 import { EXIT } from "./exit-codes.ts";
@@ -36,6 +37,7 @@ export function endingOf(thrown: unknown): Ending {
     return { exitCode: EXIT.usage, lines: [thrown.message, "Try: proglog --help"] };
   }
   if (thrown instanceof SettingError) return { exitCode: EXIT.usage, lines: [thrown.message] };
+  if (thrown instanceof ListenError) return { exitCode: EXIT.failed, lines: [thrown.message] };
   if (thrown instanceof CommandError) {
     return { exitCode: thrown.exitCode, lines: [thrown.message] };
   }

@@ -1,0 +1,184 @@
+import { mkdir } from "node:fs/promises";
+import { resolve } from "node:path";
+import type { Clock } from "../base/clock.ts";
+import type { Logger } from "../base/log.ts";
+import { Node } from "../cluster/node.ts";
+import { listen } from "../platform/http-listener.ts";
+import type { Listener, TlsMaterial } from "../platform/http-options.ts";
+import { openFileSystem } from "../platform/open-file-system.ts";
+import { isAlive, processIdentity } from "../platform/process-identity.ts";
+import { SystemClock } from "../platform/system-clock.ts";
+import { SystemRandom } from "../platform/system-random.ts";
+import { createHandler } from "../rpc/routes.ts";
+import { ServingState } from "../rpc/serving-state.ts";
+import type { Topics } from "../topics/topics.ts";
+import { listenError } from "./listen-error.ts";
+import { toNodeSettings } from "./node-settings.ts";
+import { printHostPort } from "./setting-types.ts";
+import type { Settings } from "./settings.ts";
+import { readTlsFiles } from "./tls-files.ts";
+import { versionInfo } from "./version.ts";
+
+/** How long answers under way may take to get out after the disk failed. */
+const FAILED_CLOSE_MS = 250;
+
+const DATA_DIR_MODE = 0o700;
+
+export interface ServerOptions {
+  readonly settings: Settings;
+  readonly logger: Logger;
+  /**
+   * Called once when the server cannot go on: the disk failed, or a defect was met. Nothing
+   * is acknowledged any more; the process must end.
+   */
+  readonly onFailure: (error: unknown) => void;
+}
+
+/** A server that takes calls. */
+export interface RunningServer {
+  /** Where it listens, `HOST:PORT`, with the port that was bound. */
+  readonly address: string;
+  /** Reads the TLS files again; new connections use them. @throws {SettingError} and keeps the old ones */
+  reloadTls(): Promise<void>;
+  /**
+   * Stops cleanly: health says NOT_SERVING, streams end with DRAINING, calls in flight
+   * finish within the drain time-out, everything is checkpointed.
+   */
+  stop(): Promise<void>;
+  /** After a failure: lets answers under way out, and saves nothing. */
+  abandon(): Promise<void>;
+}
+
+/**
+ * Composes a server out of its parts and opens it.
+ *
+ * The port is open before recovery has ended: probes are answered, health says
+ * NOT_SERVING, and calls wait a while.
+ *
+ * @throws {SettingError} for TLS files; {@link ListenError}; what `Node.open` throws
+ */
+export async function startServer(options: ServerOptions): Promise<RunningServer> {
+  const tls = await readTlsFiles(options.settings);
+  await mkdir(options.settings["data-dir"], { recursive: true, mode: DATA_DIR_MODE });
+  const server = new Server(options);
+  await server.open(tls);
+  return server;
+}
+
+class Server implements RunningServer {
+  readonly #settings: Settings;
+  readonly #logger: Logger;
+  readonly #onFailure: (error: unknown) => void;
+  readonly #clock: Clock = new SystemClock();
+  readonly #state = new ServingState();
+  readonly #topics = Promise.withResolvers<Topics>();
+  #node: Node | undefined;
+  #listener: Listener | undefined;
+
+  constructor({ settings, logger, onFailure }: ServerOptions) {
+    this.#settings = settings;
+    this.#logger = logger;
+    this.#onFailure = onFailure;
+  }
+
+  get address(): string {
+    const { host, port } = this.#settings.listen;
+    return printHostPort({ host, port: this.#listener?.port ?? port });
+  }
+
+  async open(tls: TlsMaterial | undefined): Promise<void> {
+    const ready = this.#state.waitFor("recovery");
+    this.#listener = await this.#listen(tls);
+    try {
+      this.#node = await this.#openNode();
+    } catch (error) {
+      // Nobody was promised anything yet.
+      await this.#listener.close(0);
+      throw error;
+    }
+    this.#topics.resolve(this.#node.topics);
+    ready();
+    const { version, runtime } = versionInfo();
+    this.#logger.info("The server is ready", {
+      address: this.address,
+      dataDir: resolve(this.#settings["data-dir"]),
+      nodeId: this.#node.identity.nodeId,
+      sync: this.#settings.sync,
+      tls: tls !== undefined,
+      version,
+      runtime,
+    });
+  }
+
+  async reloadTls(): Promise<void> {
+    const tls = await readTlsFiles(this.#settings);
+    if (tls !== undefined) this.#listener?.reloadTls(tls);
+  }
+
+  async stop(): Promise<void> {
+    this.#state.drain();
+    await this.#listener?.close(this.#settings["drain-timeout"]);
+    await this.#node?.close();
+  }
+
+  async abandon(): Promise<void> {
+    this.#state.drain();
+    await this.#listener?.close(FAILED_CLOSE_MS);
+  }
+
+  async #listen(tls: TlsMaterial | undefined): Promise<Listener> {
+    const settings = this.#settings;
+    // Rejected only when the start fails; then that is what is reported.
+    this.#topics.promise.catch(() => {});
+    const { onRequest } = createHandler({
+      topics: this.#topics.promise,
+      state: this.#state,
+      version: versionInfo().version,
+      self: () => this.#self(),
+      clock: this.#clock,
+      logger: this.#logger,
+      limits: {
+        requestBytesMax: settings["request-bytes-max"],
+        batchRecordsMax: settings["batch-records-max"],
+        batchBytesMax: settings["batch-bytes-max"],
+        streamsMax: settings["streams-max"],
+      },
+      corsOrigins: settings["cors-origins"],
+      reflection: settings.reflection,
+      onFatal: this.#onFailure,
+    });
+    try {
+      return await listen({
+        ...settings.listen,
+        onRequest,
+        ...(tls === undefined ? {} : { tls }),
+        limits: { connectionsMax: settings["connections-max"] },
+        clock: this.#clock,
+        logger: this.#logger,
+      });
+    } catch (cause) {
+      throw listenError(settings.listen, cause);
+    }
+  }
+
+  #openNode(): Promise<Node> {
+    const settings = this.#settings;
+    return Node.open({
+      fs: openFileSystem(resolve(settings["data-dir"]), { mmap: settings.mmap }),
+      clock: this.#clock,
+      random: new SystemRandom(),
+      logger: this.#logger,
+      settings: toNodeSettings(settings),
+      identity: processIdentity(),
+      isAlive,
+      onFailure: this.#onFailure,
+    });
+  }
+
+  #self() {
+    const node = this.#node;
+    return node === undefined
+      ? undefined
+      : { serverId: node.identity.nodeId, address: this.address };
+  }
+}
