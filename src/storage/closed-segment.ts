@@ -1,3 +1,4 @@
+import { hasReason } from "../base/errors.ts";
 import type { Offset } from "../base/units.ts";
 import type { Index, StoreSize } from "./index.ts";
 import type { ScanResult } from "./scan.ts";
@@ -61,12 +62,17 @@ export async function endByIndex(
   return frameBytes === undefined ? undefined : start + frameBytes;
 }
 
-/** True when the first `size.bytes` bytes of the store are `size.records` whole frames. */
+/** True when the first `size.bytes` bytes of the store can be read and are `size.records` whole frames. */
 export async function isStoreSound(segment: SegmentParts, size: StoreSize): Promise<boolean> {
   const { store, base } = segment;
   const scan = store.scan({ size: size.bytes, base, recordEnd: size.records });
-  const { validBytes, recordCount } = await endOfScan(scan);
-  return validBytes === size.bytes && recordCount === size.records;
+  try {
+    const { validBytes, recordCount } = await endOfScan(scan);
+    return validBytes === size.bytes && recordCount === size.records;
+  } catch (error) {
+    if (hasReason(error, "STORE_CORRUPT")) return false;
+    throw error;
+  }
 }
 
 /** Walks on to the end. */

@@ -38,11 +38,6 @@ export class LogSync {
     if (this.#options.unsynced !== undefined) this.#unsynced.add(segment);
   }
 
-  /** The segment's files are about to go. */
-  forget(segment: Segment): void {
-    this.#unsynced.delete(segment);
-  }
-
   /** Something in the folder was made or removed. */
   folderChanged(): void {
     this.#folder.mark();
@@ -67,6 +62,16 @@ export class LogSync {
         this.folderChanged();
       }
     });
+  }
+
+  /**
+   * Takes care that a power cut while a segment's files go leaves no gap: neither a torn
+   * segment before its successor, nor no segment at all. Afterwards nobody here uses it.
+   */
+  async prepareRemoval(segment: Segment, successor: Segment): Promise<void> {
+    await this.prepare(successor);
+    if (this.#unsynced.has(segment)) await this.segments([segment]);
+    await this.folder();
   }
 
   /**

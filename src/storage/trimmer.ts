@@ -29,9 +29,7 @@ export class Trimmer {
    */
   remove(gone: readonly Segment[], next: Segment): Promise<void> {
     return this.#turns.run(async () => {
-      for (const segment of gone) {
-        await this.#remove(segment, segment === gone.at(-1) ? next : undefined);
-      }
+      for (const [at, segment] of gone.entries()) await this.#remove(segment, gone[at + 1] ?? next);
     });
   }
 
@@ -40,17 +38,13 @@ export class Trimmer {
     await this.#turns.idle();
   }
 
-  /** @param next when it becomes the first one: without its files the log would begin at 0 again */
-  async #remove(segment: Segment, next: Segment | undefined): Promise<void> {
+  /** @param successor becomes the first one: without its files the log would begin at 0 again */
+  async #remove(segment: Segment, successor: Segment): Promise<void> {
     const { fs, writer, sync } = this.#options;
     const what = `delete "${segment.store.path}"`;
     await writer.writtenUpTo(segment.nextOffset);
-    if (next !== undefined) {
-      await writer.withSpace(what, () => sync.prepare(next));
-      await sync.folder();
-    }
+    await writer.withSpace(what, () => sync.prepareRemoval(segment, successor));
     await segment.idle();
-    sync.forget(segment);
     await segment.close();
     await writer.withSpace(what, async () => {
       await fs.remove(segment.store.path);
