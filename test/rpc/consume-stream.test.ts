@@ -1,0 +1,285 @@
+import assert from "node:assert/strict";
+import { test } from "node:test";
+import { create, toBinary } from "@bufbuild/protobuf";
+import { ConsumeStreamRequestSchema } from "../../src/gen/proglog/v1/log_service_pb.ts";
+import { follow } from "../../src/rpc/follow.ts";
+import { recordOfValue } from "../../src/rpc/record-wire.ts";
+import type { ReadResult } from "../../src/topics/topics.ts";
+import { type FakeTopic, FakeTopics } from "../support/fake-topics.ts";
+import { SimClock, settle } from "../support/sim-clock.ts";
+import { clientsOf, collect, failsWith, startApi, until, WAYS } from "./api.ts";
+import { connect2 } from "./ports.ts";
+import { envelope } from "./raw-calls.ts";
+
+const TOPIC = { topic: "default" };
+const HEARTBEAT_MS = 10_000;
+const bodies = (count: number, bytes = 1) =>
+  Array.from({ length: count }, () => recordOfValue(new Uint8Array(bytes)));
+
+/** A stream on a clock that the test moves. */
+class Following {
+  readonly clock = new SimClock();
+  readonly topic: FakeTopic = new FakeTopics().topic("default");
+  readonly call = new AbortController();
+  readonly draining = new AbortController();
+  stream: AsyncGenerator<ReadResult> = this.open(0);
+
+  open(offset: number, endOffset?: number): AsyncGenerator<ReadResult> {
+    this.stream = follow(this.topic, {
+      offset,
+      endOffset,
+      heartbeatMs: HEARTBEAT_MS,
+      clock: this.clock,
+      signal: this.call.signal,
+      draining: this.draining.signal,
+    });
+    return this.stream;
+  }
+
+  /** Asks for the next message; `due` is set when it has come. */
+  next(): { due: string | undefined } {
+    const state: { due: string | undefined } = { due: undefined };
+    this.stream.next().then(
+      (found) => {
+        const offsets = (found.value as ReadResult | undefined)?.records.map((r) => r.offset);
+        state.due = found.done === true ? "end" : `[${offsets?.join(" ")}]`;
+      },
+      (thrown: { reason?: string }) => {
+        state.due = thrown.reason ?? String(thrown);
+      },
+    );
+    return state;
+  }
+
+  assertNothingLeft(): void {
+    assert.equal(this.topic.openWaits, 0);
+    assert.equal(this.clock.timerCount, 0);
+  }
+}
+
+test("the first message comes at once, also when there is nothing", async () => {
+  const following = new Following();
+  const first = following.next();
+  await settle();
+  assert.equal(first.due, "[]");
+});
+
+test("a silence ends with a heartbeat, at its time and not before", async () => {
+  const following = new Following();
+  following.next();
+  await settle();
+  const second = following.next();
+  await following.clock.advance(HEARTBEAT_MS - 1);
+  assert.equal(second.due, undefined);
+  await following.clock.advance(1);
+  assert.equal(second.due, "[]");
+  const third = following.next();
+  await following.clock.advance(HEARTBEAT_MS / 2);
+  following.topic.append(...bodies(1));
+  await settle();
+  assert.equal(third.due, "[0]");
+  const fourth = following.next();
+  await following.clock.advance(HEARTBEAT_MS - 1);
+  assert.equal(fourth.due, undefined, "a record ends a silence as a heartbeat does");
+  await following.clock.advance(1);
+  assert.equal(fourth.due, "[]");
+});
+
+test("a tail waits without looking: one wait, however many heartbeats", async () => {
+  const following = new Following();
+  following.next();
+  await settle();
+  for (let count = 0; count < 20; count += 1) {
+    const heartbeat = following.next();
+    await following.clock.advance(HEARTBEAT_MS);
+    assert.equal(heartbeat.due, "[]");
+  }
+  assert.equal(following.topic.waitCount, 1);
+  assert.ok(following.topic.readCount <= 21, `${following.topic.readCount} reads`);
+});
+
+test("records that came while the client was busy come together", async () => {
+  const following = new Following();
+  following.next();
+  await settle();
+  for (let count = 0; count < 5; count += 1) following.topic.append(...bodies(2));
+  await settle();
+  const next = following.next();
+  await settle();
+  assert.equal(next.due, "[0 1 2 3 4 5 6 7 8 9]");
+});
+
+test("the end offset ends the stream: at once, in the middle, and when it comes", async () => {
+  const following = new Following();
+  following.topic.append(...bodies(5));
+  following.open(1, 3);
+  const first = following.next();
+  await settle();
+  const second = following.next();
+  await settle();
+  assert.deepEqual([first.due, second.due], ["[1 2]", "end"]);
+  following.open(4, 2);
+  const none = following.next();
+  await settle();
+  const over = following.next();
+  await settle();
+  assert.deepEqual([none.due, over.due], ["[]", "end"]);
+  following.open(4, 7);
+  following.next();
+  await settle();
+  const later = following.next();
+  await settle();
+  assert.equal(later.due, undefined);
+  following.topic.append(...bodies(9));
+  await settle();
+  assert.equal(later.due, "[5 6]");
+  const last = following.next();
+  await settle();
+  assert.equal(last.due, "end");
+  following.assertNothingLeft();
+});
+
+test("removed records are passed over, also at the end of the stream", async () => {
+  const following = new Following();
+  following.topic.append(...bodies(6));
+  for (const offset of [0, 1, 4, 5]) following.topic.remove(offset);
+  following.open(0, 6);
+  const first = following.next();
+  await settle();
+  assert.equal(first.due, "[2 3]");
+  const last = following.next();
+  await settle();
+  assert.equal(last.due, "end");
+});
+
+for (const [what, stop, reason] of [
+  ["a drain", (f: Following) => f.draining.abort(), "DRAINING"],
+  ["a deleted topic", (f: Following) => f.topic.end(), "TOPIC_NOT_FOUND"],
+] as const) {
+  test(`${what} ends the stream with ${reason}`, async () => {
+    const following = new Following();
+    following.next();
+    await settle();
+    const next = following.next();
+    await settle();
+    stop(following);
+    await settle();
+    assert.equal(next.due, reason);
+    following.assertNothingLeft();
+  });
+}
+
+test("a reader overtaken by a trim is told, nothing is skipped silently", async () => {
+  const following = new Following();
+  following.topic.append(...bodies(20_000));
+  following.next();
+  await settle();
+  await following.topic.trim(15_000);
+  const next = following.next();
+  await settle();
+  assert.equal(next.due, "OFFSET_OUT_OF_RANGE");
+});
+
+test("a stream that is left leaves nothing behind", async () => {
+  const following = new Following();
+  following.next();
+  await settle();
+  following.next();
+  await settle();
+  assert.equal(following.topic.openWaits, 1);
+  following.call.abort(new Error("the client is gone"));
+  await settle();
+  following.assertNothingLeft();
+});
+
+for (const way of WAYS) {
+  test(`the first message says what a reader must know (${way.name})`, async (t) => {
+    const { port, topics } = await startApi(t);
+    topics.topic("default").append(...bodies(3));
+    const { log } = clientsOf(port, way);
+    const request = { ...TOPIC, endOffset: 3n, heartbeatInterval: { seconds: 2n } };
+    const [first] = await collect(log.consumeStream(request));
+    assert.equal(first?.topicId, 1n);
+    assert.equal(first?.heartbeatInterval?.seconds, 2n);
+    assert.deepEqual([first?.resumeOffset, first?.highWatermark], [3n, 3n]);
+    for (const [seconds, used] of [
+      [0n, 1n],
+      [3600n, 60n],
+    ]) {
+      const heartbeatInterval = { seconds: seconds ?? 0n };
+      const other = log.consumeStream({ ...TOPIC, endOffset: 0n, heartbeatInterval });
+      assert.equal((await collect(other))[0]?.heartbeatInterval?.seconds, used);
+    }
+  });
+
+  test(`a drain ends streams with a reason (${way.name})`, async (t) => {
+    const { port, topics, state } = await startApi(t);
+    const { log } = clientsOf(port, way);
+    const stream = collect(log.consumeStream(TOPIC));
+    const ended = failsWith(stream, "DRAINING");
+    await until(() => topics.topic("default").openWaits === 1);
+    state.drain();
+    await ended;
+  });
+}
+
+// Goal: a reader who does not read costs bounded memory. Method: count what is
+// taken from the topic when it has much and the client takes nothing.
+test("a reader who does not read costs a few messages, not the topic", async (t) => {
+  const { port, topics } = await startApi(t);
+  const topic = topics.topic("default");
+  topic.append(...bodies(200, MESSAGE_BYTES));
+  const session = await connect2(t, port, { settings: { initialWindowSize: 65_535 } });
+  const stream = session.request({
+    ":method": "POST",
+    ":path": "/proglog.v1.LogService/ConsumeStream",
+    "content-type": "application/grpc",
+    te: "trailers",
+  });
+  stream.on("error", () => {});
+  const request = create(ConsumeStreamRequestSchema, TOPIC);
+  stream.end(envelope(toBinary(ConsumeStreamRequestSchema, request)));
+  await new Promise((resolve) => stream.once("response", resolve));
+  stream.pause();
+  let readCount = -1;
+  while (readCount !== topic.readCount) {
+    readCount = topic.readCount;
+    await new Promise((resolve) => setTimeout(resolve, 100));
+  }
+  assert.ok(readCount >= 1 && readCount <= 8, `${readCount} messages of 1 MB were read`);
+  stream.close();
+});
+
+const MESSAGE_BYTES = 900_000;
+
+test("streams are limited in number, and a closed one makes room", async (t) => {
+  const { port, topics } = await startApi(t, { limits: { streamsMax: 2 } });
+  const { log } = clientsOf(port);
+  const topic = topics.topic("default");
+  const leaving = new AbortController();
+  const open = [0, 1].map(() =>
+    assert.rejects(collect(log.consumeStream(TOPIC, { signal: leaving.signal }))),
+  );
+  await until(() => topic.openWaits === 2);
+  const third = collect(log.consumeStream(TOPIC));
+  const metadata = await failsWith(third, "RATE_LIMITED");
+  assert.equal(metadata["streamCountMax"], "2");
+  leaving.abort();
+  await Promise.all(open);
+  await until(() => topic.openWaits === 0);
+  await collect(log.consumeStream({ ...TOPIC, endOffset: 0n }));
+});
+
+test("many tails share a topic", async (t) => {
+  const { port, topics } = await startApi(t);
+  const { log } = clientsOf(port);
+  const topic = topics.topic("default");
+  const tails = Array.from({ length: 100 }, () =>
+    collect(log.consumeStream({ ...TOPIC, endOffset: 1n })),
+  );
+  await until(() => topic.openWaits === 100);
+  topic.append(...bodies(1));
+  for (const messages of await Promise.all(tails)) {
+    assert.equal(messages.flatMap(({ records }) => records).length, 1);
+  }
+});
