@@ -144,7 +144,7 @@ export class EntryTable {
     const from = this.#start + Math.max(0, index - this.#first);
     this.#forget(from, this.#end);
     this.#end = from;
-    this.#shrinkIfEmpty();
+    this.#trim();
   }
 
   /** Drops `index` and all below it. */
@@ -154,13 +154,13 @@ export class EntryTable {
     this.#forget(this.#start, to);
     this.#first += to - this.#start;
     this.#start = to;
-    this.#shrinkIfEmpty();
+    this.#trim();
   }
 
   clear(): void {
     this.#forget(this.#start, this.#end);
     this.#start = this.#end;
-    this.#shrinkIfEmpty();
+    this.#trim();
   }
 
   /** The lowest index above `after` and below the last one that has no entry; undefined when none. */
@@ -227,7 +227,14 @@ export class EntryTable {
     this.#end = before + count;
   }
 
-  #shrinkIfEmpty(): void {
+  /** Both ends have an entry, or it is empty. */
+  #trim(): void {
+    const { files } = this.#columns;
+    while (!this.isEmpty && files[this.#end - 1] === HOLE) this.#end -= 1;
+    while (!this.isEmpty && files[this.#start] === HOLE) {
+      this.#start += 1;
+      this.#first += 1;
+    }
     if (!this.isEmpty) return;
     if (this.#capacity > EMPTY_CAPACITY_MAX) this.#columns = makeColumns(0);
     this.#start = 0;

@@ -54,6 +54,8 @@ export class Recovery {
   readonly #unusedNames: string[] = [];
   #expected: ExpectedFlush | undefined;
   #stop: Stop | undefined;
+  /** The file after the end, in which the next flush is not the first thing either. */
+  #beyond: Stop | undefined;
   /** Flushes not yet known to be synced, oldest first. */
   readonly #unsynced: { sequence: number; position: number; number: number }[] = [];
   readonly #stalePositions: number[] = [];
@@ -140,7 +142,10 @@ export class Recovery {
       if (file.sequence === 1) this.#expected = { number: 1, previousCrc: 0 };
       const stop = await this.#readFile(scan, file);
       // A file in which the next flush is not the first thing was not begun: the journal ends before it.
-      if (stop.position === FIRST_FLUSH && at > 0) return;
+      if (stop.position === FIRST_FLUSH && at > 0) {
+        this.#beyond = stop;
+        return;
+      }
       this.#stop = stop;
       if (stop.position === FIRST_FLUSH) return;
     }
@@ -194,10 +199,10 @@ export class Recovery {
     const number = this.#expected?.number;
     // Every file's first flush is synced before a second one: any later header covers it.
     const isClaim = (syncedThrough: number) => number === undefined || syncedThrough >= number;
-    const damage = (claim: string) =>
+    const damage = (claim: string, { why, ...place }: Stop = stop) =>
       journalCorrupt(
-        `flush ${number ?? "(unknown)"} is damaged (${stop.why}), but was synced: ${claim}`,
-        stop,
+        `flush ${number ?? "(unknown)"} is damaged (${why}), but was synced: ${claim}`,
+        place,
       );
     for (const [at, scan] of this.#scans.entries()) {
       const file = this.#files[at];
@@ -208,7 +213,10 @@ export class Recovery {
       await scan.headers(from, file.salt, (header, position) => {
         if (isClaim(header.syncedThrough)) {
           const place = `${walName(file.sequence)} at byte ${position}`;
-          throw damage(`flush ${header.number} in ${place} says so`);
+          const claim = `flush ${header.number} in ${place} says so`;
+          // Nothing was begun at the end of one file, so it was the first of the next.
+          const isFirst = file.sequence === this.#beyond?.sequence && position > FIRST_FLUSH;
+          throw damage(claim, isFirst && !stop.isBegun ? this.#beyond : stop);
         }
         if (isEndFile) this.#stalePositions.push(position);
         return false;
