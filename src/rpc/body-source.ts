@@ -1,7 +1,14 @@
+import type { Clock } from "../base/clock.ts";
 import { ProglogError } from "../base/errors.ts";
 import type { HttpRequest } from "../platform/http-options.ts";
 import type { Call } from "./call.ts";
 import { encodeError } from "./error-map.ts";
+
+export interface BodySourceOptions {
+  readonly clock: Clock;
+  /** Longest silence; undefined: for ever, as a stream of messages may be silent. */
+  readonly timeoutMs: number | undefined;
+}
 
 /**
  * The body of a request, piece by piece as it is asked for: the connection is
@@ -13,14 +20,16 @@ import { encodeError } from "./error-map.ts";
 export class BodySource implements AsyncIterableIterator<Uint8Array> {
   readonly #request: HttpRequest;
   readonly #call: Call;
+  readonly #options: BodySourceOptions;
   readonly #chunks: Uint8Array[] = [];
   #state: "new" | "flowing" | "ended" | "left" = "new";
   #error: ProglogError | undefined;
   #wake: () => void = () => {};
 
-  constructor(request: HttpRequest, call: Call) {
+  constructor(request: HttpRequest, call: Call, options: BodySourceOptions) {
     this.#request = request;
     this.#call = call;
+    this.#options = options;
   }
 
   [Symbol.asyncIterator](): this {
@@ -40,11 +49,26 @@ export class BodySource implements AsyncIterableIterator<Uint8Array> {
         throw encodeError(this.#error); // Connect takes other errors for defects
       }
       if (this.#state !== "flowing") return { done: true, value: undefined };
-      this.#request.resume();
-      await new Promise<void>((resolve) => {
-        this.#wake = resolve;
-      });
+      await this.#more();
     }
+  }
+
+  async #more(): Promise<void> {
+    const { clock, timeoutMs } = this.#options;
+    const giveUp = () => {
+      this.#error ??= new ProglogError(
+        "DEADLINE_EXCEEDED",
+        `Nothing of the request came for ${timeoutMs} ms`,
+        { metadata: { bodyTimeoutMs: `${timeoutMs}` } },
+      );
+      this.#wake();
+    };
+    const cancel = timeoutMs === undefined ? () => {} : clock.schedule(timeoutMs, giveUp);
+    this.#request.resume();
+    await new Promise<void>((resolve) => {
+      this.#wake = resolve;
+    });
+    cancel();
   }
 
   async return(): Promise<IteratorResult<Uint8Array, undefined>> {

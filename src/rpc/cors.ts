@@ -25,12 +25,13 @@ export class Cors {
 
   /** Sets the headers, and answers a preflight. @returns true when the request has been answered */
   handle(request: HttpRequest, response: HttpResponse): boolean {
+    // Answers to GET may be kept by caches: they must know that the origin matters.
+    if (this.#origins.size > 0) response.setHeader("Vary", "Origin");
     const { origin } = request.headers;
     if (origin === undefined) return false;
     const isPreflight =
       request.method === "OPTIONS" &&
       request.headers["access-control-request-method"] !== undefined;
-    response.setHeader("Vary", "Origin");
     if (this.#allows(origin)) {
       response.setHeader("Access-Control-Allow-Origin", this.#origins.has("*") ? "*" : origin);
       if (isPreflight) {

@@ -9,6 +9,10 @@ export interface RpcLimits {
   readonly batchBytesMax: number;
   /** Streaming calls open at once, of all connections. */
   readonly streamsMax: number;
+  /** Calls open at once, streaming or not, of all connections. */
+  readonly callsMax: number;
+  /** Longest silence inside the request of a call that sends one message. */
+  readonly bodyTimeoutMs: number;
   /** Bytes of requests that were received and are not yet dealt with, of all calls. */
   readonly bodyBytesMax: number;
   /** How long a call without a deadline waits for a server that is starting. */
@@ -23,6 +27,8 @@ export const RPC_LIMITS: RpcLimits = {
   batchRecordsMax: 10_000,
   batchBytesMax: 8 * MIB,
   streamsMax: 10_000,
+  callsMax: 20_000,
+  bodyTimeoutMs: 60_000,
   bodyBytesMax: 256 * MIB,
   startWaitMs: 5_000,
   pipelineBatchesMax: 256,

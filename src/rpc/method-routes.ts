@@ -30,6 +30,8 @@ export interface Route {
   /** Such as `proglog.v1.LogService/Produce`. */
   readonly method: string;
   readonly isStreaming: boolean;
+  /** True when the client sends a stream of messages. */
+  readonly sendsMany: boolean;
   readonly endsWithDrain: boolean;
   readonly binary: UniversalHandler;
   readonly json: UniversalHandler;
@@ -57,9 +59,11 @@ export function makeRoutes(
     const twin = jsonHandlers.get(handler.requestPath);
     const service = services.find(({ desc }) => desc.typeName === handler.service.typeName);
     if (twin === undefined || service === undefined) continue;
+    const { methodKind } = handler.method;
     routes.set(handler.requestPath, {
       method: handler.requestPath.slice(1),
-      isStreaming: handler.method.methodKind !== "unary",
+      isStreaming: methodKind !== "unary",
+      sendsMany: methodKind === "client_streaming" || methodKind === "bidi_streaming",
       endsWithDrain: service.endsWithDrain,
       binary: handler,
       json: twin,

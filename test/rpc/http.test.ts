@@ -34,6 +34,7 @@ test("without origins no page of another origin gets in", async (t) => {
   const preflight = await request(port, CONSUME, { method: "OPTIONS", headers: PREFLIGHT });
   assert.equal(preflight.headers["access-control-allow-origin"], undefined);
   assert.equal(preflight.headers["access-control-allow-methods"], undefined);
+  assert.equal((await request(port, "/livez")).headers.vary, undefined);
 });
 
 test("pages of the origins named get in: preflight and call", async (t) => {
@@ -60,6 +61,7 @@ test("pages of the origins named get in: preflight and call", async (t) => {
   for (const header of ["grpc-status", "grpc-message", "grpc-status-details-bin"]) {
     assert.ok(exposed.includes(header), header);
   }
+  assert.equal((await request(port, "/livez")).headers.vary, "Origin");
   const stranger = { ...headers, origin: "https://evil.example.com" };
   const other = await request(port, CONSUME, { method: "POST", headers: stranger, body: "{}" });
   assert.equal(other.headers["access-control-allow-origin"], undefined);

@@ -1,0 +1,150 @@
+import { createContextValues } from "@connectrpc/connect";
+import type { UniversalServerRequest } from "@connectrpc/connect/protocol";
+import type { Clock } from "../base/clock.ts";
+import { ProglogError } from "../base/errors.ts";
+import type { Logger } from "../base/log.ts";
+import type { HttpRequest, HttpResponse } from "../platform/http-options.ts";
+import { BodySource } from "./body-source.ts";
+import { type BodyBudget, CALL_KEY, Call, type CallHook } from "./call.ts";
+import { DEADLINE_HEADERS, readDeadline } from "./deadline.ts";
+import type { ErrorMap } from "./error-map.ts";
+import { LibraryErrors } from "./library-errors.ts";
+import { JSON_GROWTH, REQUEST_SLACK_BYTES, type RpcLimits } from "./limits.ts";
+import { makeRoutes, type Route, type ServedService } from "./method-routes.ts";
+import { isJson, protocolOf } from "./protocols.ts";
+import { respond } from "./respond.ts";
+import type { ServingState } from "./serving-state.ts";
+
+export interface CallServerOptions {
+  readonly state: ServingState;
+  readonly clock: Clock;
+  readonly logger: Logger;
+  readonly limits: RpcLimits;
+  readonly errors: ErrorMap;
+  readonly hook?: CallHook | undefined;
+}
+
+/** Takes calls of all protocols to the services. */
+export class CallServer {
+  readonly #options: CallServerOptions;
+  readonly #routes: ReadonlyMap<string, Route>;
+  readonly #libraryErrors: LibraryErrors;
+  readonly #budget: BodyBudget;
+  #callCount = 0;
+  #streamCount = 0;
+
+  constructor(services: readonly ServedService[], options: CallServerOptions) {
+    const { errors, limits } = options;
+    this.#options = options;
+    this.#budget = { bytes: 0, bytesMax: limits.bodyBytesMax };
+    this.#libraryErrors = new LibraryErrors(errors, limits.requestBytesMax);
+    const binaryBytesMax = limits.requestBytesMax + REQUEST_SLACK_BYTES;
+    const jsonBytesMax = Math.ceil(binaryBytesMax * JSON_GROWTH);
+    this.#routes = makeRoutes(services, { binaryBytesMax, jsonBytesMax });
+  }
+
+  /** @returns false when no method has that path */
+  handle(request: HttpRequest, response: HttpResponse, path: string): boolean {
+    const route = this.#routes.get(path);
+    if (route === undefined) return false;
+    this.#call(route, request, response).catch((thrown: unknown) => {
+      this.#options.logger.warn("An answer could not be written", { method: route.method }, thrown);
+      if (!response.headersSent) response.statusCode = 500;
+      response.end();
+    });
+    return true;
+  }
+
+  async #call(route: Route, request: HttpRequest, response: HttpResponse): Promise<void> {
+    const call = this.#begin(route, request, response);
+    const handler = isJson(request) ? route.json : route.binary;
+    const answer = await handler(this.#toUniversal(call, route));
+    await respond(call, answer, response, this.#libraryErrors);
+  }
+
+  /** The one door of all calls: limits, deadline, drain, and whoever wants to know of them. */
+  #begin(route: Route, request: HttpRequest, response: HttpResponse): Call {
+    const { clock, errors } = this.#options;
+    const protocol = protocolOf(request);
+    const call = new Call(route.method, protocol, request, this.#budget);
+    let deadlineMs: number | undefined;
+    try {
+      deadlineMs = readDeadline(protocol, headerOf(request, DEADLINE_HEADERS[protocol]));
+      this.#tellHook(call);
+      this.#admit(route, call);
+    } catch (thrown) {
+      const refusal = errors.toProglogError(thrown, route.method);
+      call.failed(refusal);
+      call.refuse(refusal);
+    }
+    call.watch(response, clock, deadlineMs);
+    return call;
+  }
+
+  #tellHook(call: Call): void {
+    const { clock, hook } = this.#options;
+    const startMs = clock.monotonicMs();
+    const onEnd = hook?.(call);
+    if (onEnd === undefined) return;
+    call.whenOver(() =>
+      onEnd({ outcome: call.outcome, durationMs: clock.monotonicMs() - startMs }),
+    );
+  }
+
+  /** @throws DRAINING, RATE_LIMITED */
+  #admit(route: Route, call: Call): void {
+    const { limits, state } = this.#options;
+    if (route.endsWithDrain && state.isDraining) {
+      throw new ProglogError("DRAINING", "This server is stopping");
+    }
+    if (this.#callCount >= limits.callsMax) throw tooMany("call", limits.callsMax);
+    if (route.isStreaming && this.#streamCount >= limits.streamsMax) {
+      throw tooMany("stream", limits.streamsMax);
+    }
+    const streams = route.isStreaming ? 1 : 0;
+    this.#callCount += 1;
+    this.#streamCount += streams;
+    call.whenOver(() => {
+      this.#callCount -= 1;
+      this.#streamCount -= streams;
+    });
+  }
+
+  /** Deadlines are ours: Connect would only abort, without a reason of the table. */
+  #toUniversal(call: Call, route: Route): UniversalServerRequest {
+    const { request } = call;
+    const { clock, limits } = this.#options;
+    const timeoutMs = route.sendsMany ? undefined : limits.bodyTimeoutMs;
+    return {
+      httpVersion: request.httpVersion,
+      method: request.method ?? "",
+      url: new URL(request.url ?? "/", "http://localhost").toString(),
+      header: toHeaders(request, DEADLINE_HEADERS[call.protocol]),
+      body: new BodySource(request, call, { clock, timeoutMs }),
+      signal: call.signal,
+      contextValues: createContextValues().set(CALL_KEY, call),
+    };
+  }
+}
+
+function tooMany(what: "call" | "stream", max: number): ProglogError {
+  return new ProglogError(
+    "RATE_LIMITED",
+    `Cannot begin the call: ${max} ${what}s are open, the most there may be`,
+    { metadata: { [`${what}CountMax`]: `${max}` } },
+  );
+}
+
+function headerOf(request: HttpRequest, name: string): string | undefined {
+  const value = request.headers[name];
+  return Array.isArray(value) ? value[0] : value;
+}
+
+function toHeaders(request: HttpRequest, without: string): Headers {
+  const headers = new Headers();
+  for (const [name, value] of Object.entries(request.headers)) {
+    if (name === without || name.startsWith(":") || value === undefined) continue;
+    for (const one of Array.isArray(value) ? value : [value]) headers.append(name, one);
+  }
+  return headers;
+}
