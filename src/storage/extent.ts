@@ -14,13 +14,13 @@ export function extentEnd(extent: LogExtent): Offset {
 }
 
 /**
- * Leaves out the segments whose records all lie below `start`, so that `Log.openAt` deletes
- * their files instead of missing them. The last one always stays.
+ * Leaves out the segments whose records all lie below `start`: a trim that came after the
+ * extent may have deleted their files. `Log.openAt` deletes what is left of them. When that
+ * is all, the log begins, empty, where the extent ended.
  */
 export function extentFrom(extent: LogExtent, start: Offset): LogExtent {
-  const last = extent.segments.at(-1);
   const kept = extent.segments.filter((segment) => segment.base + segment.records > start);
-  return { segments: kept.length > 0 || last === undefined ? kept : [last] };
+  return kept.length > 0 ? { segments: kept } : emptyExtent(extentEnd(extent));
 }
 
 /** An extent comes out of a checked checkpoint: one that makes no sense is a bug. */

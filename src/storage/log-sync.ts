@@ -55,6 +55,8 @@ export class LogSync {
       if (older.length > 0) {
         await this.segments(older);
         await this.folder();
+        // Not at any sync: what is closed may have been written in part only.
+        for (const synced of older) this.#unsynced.delete(synced);
       }
       try {
         await segment.create();
@@ -71,20 +73,24 @@ export class LogSync {
   async prepareRemoval(segment: Segment, successor: Segment): Promise<void> {
     await this.prepare(successor);
     if (this.#unsynced.has(segment)) await this.segments([segment]);
+    this.#unsynced.delete(segment);
     await this.folder();
   }
 
   /**
-   * Makes all that is written to `segments` durable.
-   * @returns what that was: up to the first segment of which something is not written yet
+   * Makes all that is written durable.
+   *
+   * @param segments of the log; all before them is written
+   * @param leaving those before them whose files are not yet deleted
+   * @returns what of `segments` that was: up to the first of which something is not written yet
    * @throws DISK_FAILED
    */
-  async all(segments: readonly Segment[]): Promise<LogExtent> {
+  async all(segments: readonly Segment[], leaving: readonly Segment[]): Promise<LogExtent> {
     const isPartial = ({ written, appended }: Segment) => written.records < appended.records;
     const partial = segments.findIndex(isPartial);
     const whole = partial < 0 ? [...segments] : segments.slice(0, partial + 1);
     const extent = { segments: whole.map((segment) => segment.writtenExtent()) };
-    await this.segments(whole);
+    await this.segments([...leaving, ...whole]);
     await this.folder();
     return extent;
   }
@@ -95,7 +101,6 @@ export class LogSync {
     try {
       for (const segment of segments) {
         await this.#options.failure.guard(`sync "${segment.store.path}"`, () => segment.sync());
-        this.#unsynced.delete(segment);
       }
     } finally {
       for (const segment of segments) segment.release();

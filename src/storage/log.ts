@@ -279,8 +279,10 @@ export class Log {
     this.#refuseChange();
     const end = this.nextOffset;
     return await this.#syncs.run(async () => {
-      await this.#writer.writtenUpTo(end);
-      return await this.#sync.all(this.#segments);
+      // What was trimmed counts as appended: or its offsets could be given again after a crash.
+      do await this.#writer.writtenUpTo(toOffset(Math.max(end, this.firstOffset)));
+      while ((this.#writer.pending.firstOffset ?? this.nextOffset) < this.firstOffset);
+      return await this.#sync.all(this.#segments, this.#trimmer.leaving());
     });
   }
 

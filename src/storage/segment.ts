@@ -175,7 +175,11 @@ export class Segment {
     this.#idle = undefined;
   }
 
-  /** Resolves when there are no leases. */
+  get isLeased(): boolean {
+    return this.#leases > 0;
+  }
+
+  /** Resolves when there are no leases; by then there may be new ones. */
   async idle(): Promise<void> {
     if (this.#leases === 0) return;
     this.#idle ??= Promise.withResolvers();

@@ -17,6 +17,8 @@ export interface TrimmerOptions {
 export class Trimmer {
   readonly #options: TrimmerOptions;
   readonly #turns = new Serial();
+  readonly #leaving = new Set<Segment>();
+  #failed: { readonly error: unknown } | undefined;
 
   constructor(options: TrimmerOptions) {
     this.#options = options;
@@ -28,9 +30,24 @@ export class Trimmer {
    * @throws DISK_FAILED; DISK_FULL or DRAINING when the log was closed before
    */
   remove(gone: readonly Segment[], next: Segment): Promise<void> {
+    for (const segment of gone) this.#leaving.add(segment);
     return this.#turns.run(async () => {
-      for (const [at, segment] of gone.entries()) await this.#remove(segment, gone[at + 1] ?? next);
+      // What an earlier call did not delete is below this one's offset too.
+      if (this.#failed !== undefined) throw this.#failed.error;
+      try {
+        for (const [at, segment] of gone.entries()) {
+          await this.#remove(segment, gone[at + 1] ?? next);
+        }
+      } catch (error) {
+        this.#failed = { error };
+        throw error;
+      }
     });
+  }
+
+  /** Segments that are to go and whose files are still there, oldest first. */
+  leaving(): readonly Segment[] {
+    return [...this.#leaving];
   }
 
   /** Resolves when nothing is being removed. */
@@ -44,7 +61,9 @@ export class Trimmer {
     const what = `delete "${segment.store.path}"`;
     await writer.writtenUpTo(segment.nextOffset);
     await writer.withSpace(what, () => sync.prepareRemoval(segment, successor));
-    await segment.idle();
+    do await segment.idle();
+    while (segment.isLeased);
+    this.#leaving.delete(segment);
     await segment.close();
     await writer.withSpace(what, async () => {
       await fs.remove(segment.store.path);

@@ -209,7 +209,7 @@ test("a trim waits until what it deletes is written", async () => {
   await log.close();
 });
 
-test("extentFrom() leaves out what lies below, but for the last segment", () => {
+test("extentFrom() leaves out what lies below; when that is all, the log begins where it ended", () => {
   const extent: LogExtent = {
     segments: [
       { base: 0, records: 2, storeBytes: 20 },
@@ -223,10 +223,10 @@ test("extentFrom() leaves out what lies below, but for the last segment", () => 
   assert.deepEqual(bases(1), [0, 2, 4]);
   assert.deepEqual(bases(2), [2, 4]);
   assert.deepEqual(bases(4), [4]);
-  assert.deepEqual(bases(5), [4]);
+  assert.deepEqual(extentFrom(extent, toOffset(5)), emptyExtent(toOffset(5)));
   assert.equal(extentEnd(extent), 5);
   assert.equal(extentEnd({ segments: [] }), 0);
-  assert.deepEqual(extentFrom({ segments: [] }, toOffset(3)), { segments: [] });
+  assert.deepEqual(extentFrom({ segments: [] }, toOffset(3)), emptyExtent(toOffset(0)));
 });
 
 test("an extent that makes no sense is a bug of the caller", async () => {
