@@ -1,5 +1,6 @@
 import { type DescFile, type DescService, toBinary } from "@bufbuild/protobuf";
 import { FileDescriptorProtoSchema } from "@bufbuild/protobuf/wkt";
+import { file_google_rpc_error_details } from "../gen/google/rpc/error_details_pb.ts";
 
 /** A question of either version of the protocol; the versions differ in name only. */
 export interface ReflectionRequest {
@@ -44,6 +45,8 @@ export class ReflectionHandlers {
   constructor(services: readonly DescService[]) {
     this.#services = services.map(({ typeName }) => typeName).toSorted();
     for (const { file } of services) this.#add(file);
+    // No service refers to the details of errors: clients look them up to show them.
+    this.#add(file_google_rpc_error_details);
   }
 
   async *serverReflectionInfo<Request extends ReflectionRequest>(
