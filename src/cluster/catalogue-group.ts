@@ -1,6 +1,5 @@
 import { MalformedBytesError } from "../base/bytes.ts";
 import { ProglogError } from "../base/errors.ts";
-import { readCheckpoint } from "../storage/checkpoint.ts";
 import { topicDir } from "../storage/layout.ts";
 import { Catalogue } from "../topics/catalogue.ts";
 import {
@@ -10,7 +9,7 @@ import {
   CatalogueState,
 } from "../topics/catalogue-state.ts";
 import { Group, type GroupContext } from "./group.ts";
-import { addReplica, FIRST_INDEX, FIRST_TERM } from "./replica-files.ts";
+import { addReplica, FIRST_INDEX, FIRST_TERM, loadCheckpoint } from "./replica-files.ts";
 
 export type CatalogueGroup = Group<CatalogueOutcome, Catalogue>;
 
@@ -29,7 +28,7 @@ export async function createCatalogue(context: GroupContext): Promise<CatalogueG
  */
 export async function openCatalogue(context: GroupContext): Promise<CatalogueGroup> {
   const dir = topicDir(CATALOGUE_TOPIC_ID);
-  const checkpoint = await readCheckpoint(context.fs, dir);
+  const checkpoint = await loadCheckpoint(context, PLACE);
   if (checkpoint !== undefined && checkpoint !== "damaged") {
     const state = decode(checkpoint.state);
     return groupOf(context, state, checkpoint.appliedIndex, false);

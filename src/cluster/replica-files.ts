@@ -1,5 +1,5 @@
 import type { FileSystem } from "../platform/file-system.ts";
-import { writeCheckpoint } from "../storage/checkpoint.ts";
+import { type Checkpoint, readCheckpoint, writeCheckpoint } from "../storage/checkpoint.ts";
 import { deletedTopicDir, TOPICS_DIR, topicDir } from "../storage/layout.ts";
 import { namingPlatformErrors } from "../storage/storage-errors.ts";
 import type { GroupContext } from "./group.ts";
@@ -44,6 +44,24 @@ export async function addReplica(
     snapshotIndex: FIRST_INDEX,
     snapshotTerm: FIRST_TERM,
   });
+}
+
+/**
+ * Reads a replica's checkpoint, and sees to it that it is durable when the journal does
+ * not count on it yet: a process that was killed may have got no further than renaming it,
+ * and the journal must not let entries go for what a power cut could still take back.
+ */
+export async function loadCheckpoint(
+  { fs, journal }: Pick<GroupContext, "fs" | "journal">,
+  place: { readonly topicId: number; readonly replicaId: number },
+): Promise<Checkpoint | undefined | "damaged"> {
+  const dir = topicDir(place.topicId);
+  const checkpoint = await readCheckpoint(fs, dir);
+  if (typeof checkpoint !== "object") return checkpoint;
+  if (checkpoint.appliedIndex >= journal.firstIndex(place.replicaId)) {
+    await namingPlatformErrors(`sync the folder "${dir}"`, () => fs.syncDir(dir));
+  }
+  return checkpoint;
 }
 
 /**

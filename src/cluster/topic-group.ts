@@ -13,7 +13,7 @@ import { effectiveSettings } from "../topics/settings.ts";
 import { type TopicOutcome, TopicState } from "../topics/topic-state.ts";
 import type { EffectiveSettings } from "../topics/topics.ts";
 import { Group, type GroupContext } from "./group.ts";
-import { addReplica, FIRST_INDEX, FIRST_TERM } from "./replica-files.ts";
+import { addReplica, FIRST_INDEX, FIRST_TERM, loadCheckpoint } from "./replica-files.ts";
 
 export type TopicGroup = Group<TopicOutcome, TopicReplica>;
 
@@ -63,7 +63,10 @@ export async function openTopic(context: TopicContext, entry: CatalogueEntry): P
   const { fs, journal } = context;
   const dir = topicDir(entry.id);
   if (!(await fs.exists(dir))) throw damaged(entry, `its folder "${dir}" is missing`);
-  const checkpoint = await readCheckpoint(fs, dir);
+  const checkpoint = await loadCheckpoint(context, {
+    topicId: entry.id,
+    replicaId: entry.replicaId,
+  });
   if (checkpoint === undefined || checkpoint === "damaged") {
     return await openFound(context, entry, await withoutCheckpoint(context, entry));
   }

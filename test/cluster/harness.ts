@@ -19,6 +19,8 @@ export interface Life {
   readonly fs: SimFileSystem;
   readonly clock: SimClock;
   readonly failures: unknown[];
+  /** True while the disk may be full or broken, and calls may say so. */
+  isFaulty: boolean;
 }
 
 export interface LifeOptions {
@@ -28,25 +30,22 @@ export interface LifeOptions {
   readonly clock?: SimClock;
 }
 
-let lives = 0;
-
 /** Starts a node on a simulated disk; nothing of an earlier life is alive. */
 export async function startNode(options: LifeOptions = {}): Promise<Life> {
   const { seed = 1, clock = new SimClock() } = options;
   const fs = options.fs ?? new SimFileSystem(makeRandom(seed));
   const failures: unknown[] = [];
-  lives += 1;
   const node = await Node.open({
     fs,
     clock,
     random: new SeededRandom(seed),
     logger: SILENT_LOGGER,
     settings: { ...SMALL, ...options.settings },
-    identity: { bootId: "boot", pid: lives, startTime: `${lives}` },
+    identity: { bootId: "boot", pid: seed, startTime: `${seed}` },
     isAlive: () => false,
     onFailure: (error) => failures.push(error),
   });
-  return { node, fs, clock, failures };
+  return { node, fs, clock, failures, isFaulty: false };
 }
 
 export function texts(...values: string[]): Uint8Array[] {
