@@ -54,9 +54,12 @@ class Run {
   async lives(): Promise<ReadonlyMap<string, Uint8Array>> {
     for (let life = this.#integer(1, LIVES_MAX); life > 0; life -= 1) {
       await this.#life();
-      this.#fs.crash();
-      // What ended before the crash is told now; what did not is refused.
+      // Whatever is under way ends here, in part or not at all; what has ended is told.
+      this.#fs.onStep(() => {
+        throw new SimCrash();
+      });
       await settle();
+      this.#fs.crash();
       this.#fs = this.#fs.reopen();
     }
     const log = await this.#open();
