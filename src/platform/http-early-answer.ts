@@ -3,7 +3,6 @@ import type { ServerHttp2Stream } from "node:http2";
 import { constants } from "node:http2";
 import type { Clock } from "../base/clock.ts";
 import { MIB } from "../base/units.ts";
-import { IS_BUN } from "./http-runtime.ts";
 
 /** How long the rest of a request may take after its answer. */
 const REST_MS_MAX = 300;
@@ -15,36 +14,29 @@ const REST_BYTES_MAX = MIB;
 /**
  * An HTTP/1.1 request that is answered before its body is read leaves unread
  * bytes in the connection, and neither Node nor connect-node drains them: the
- * client hangs until keep-alive ends. So discard what still comes, and close
- * when it does not end soon.
- *
- * Node must say `Connection: close` in such an answer; Bun 1.4 resets the socket
- * when it does, and the answer is lost. Hence by runtime.
+ * client hangs until keep-alive ends. So what still comes is discarded, and when
+ * the end does not come soon the connection is closed, gently: the client must
+ * read the answer first. `Connection: close` would be harsh: both runtimes then
+ * reset the connection under a client that is still sending, and the answer is lost.
  */
 export function drainHttp1(request: IncomingMessage, response: ServerResponse, clock: Clock): void {
   if (!hasBody(request)) return;
   const socket = request.socket; // gone from the request by the time of "finish"
-  if (!IS_BUN) {
-    const writeHead = response.writeHead;
-    response.writeHead = function (this: ServerResponse, ...args: Parameters<typeof writeHead>) {
-      if (!request.complete) response.setHeader("Connection", "close");
-      return writeHead.apply(response, args);
-    } as typeof writeHead;
-  }
   response.once("finish", () => {
     if (request.complete || socket.destroyed) return;
     request.removeAllListeners("readable");
     request.on("data", () => {});
     request.resume();
-    clock.schedule(IS_BUN ? REST_MS_MAX : 0, () => {
-      if (request.complete && IS_BUN) return; // the client may go on with this connection
+    clock.schedule(REST_MS_MAX, () => {
+      if (request.complete || socket.destroyed) return;
       socket.end();
       clock.schedule(LINGER_MS, () => socket.destroy());
     });
   });
 }
 
-function hasBody(request: IncomingMessage): boolean {
+/** True when the header of a request announces a body. */
+export function hasBody(request: IncomingMessage): boolean {
   if (request.headers["transfer-encoding"] !== undefined) return true;
   return Number(request.headers["content-length"] ?? 0) > 0;
 }

@@ -1,6 +1,6 @@
 import { createServer, type IncomingMessage, type Server, type ServerResponse } from "node:http";
 import type { Socket } from "node:net";
-import { drainHttp1 } from "./http-early-answer.ts";
+import { drainHttp1, hasBody } from "./http-early-answer.ts";
 import type { ListenLimits, ListenOptions } from "./http-options.ts";
 import { IS_BUN } from "./http-runtime.ts";
 
@@ -91,10 +91,22 @@ export class Http1Connections {
       connection.active.add(request);
       response.once("close", () => this.#onAnswered(socket, connection, request));
     }
-    // On Bun 1.4 the header resets the socket before the answer is out.
-    if (this.#isClosing && !IS_BUN) response.setHeader("Connection", "close");
+    if (!IS_BUN) this.#sayClose(request, response);
     drainHttp1(request, response, this.#options.clock);
     this.#options.onRequest(request, response);
+  }
+
+  /**
+   * While the port closes, answers tell clients not to use the connection again.
+   * On Bun 1.4 that resets the socket before the answer is out; on Node it does so
+   * when the client is still sending. Then the end of the connection must do.
+   */
+  #sayClose(request: IncomingMessage, response: ServerResponse): void {
+    const { writeHead } = response;
+    response.writeHead = ((...args: Parameters<typeof writeHead>) => {
+      if (this.#isClosing && isComplete(request)) response.setHeader("Connection", "close");
+      return writeHead.apply(response, args);
+    }) as typeof writeHead;
   }
 
   #onAnswered(socket: Socket, connection: Connection, request: IncomingMessage): void {
@@ -104,6 +116,10 @@ export class Http1Connections {
     connection.bytesRead = socket.bytesRead;
     if (this.#isClosing && connection.active.size === 0) socket.end();
   }
+}
+
+function isComplete(request: IncomingMessage): boolean {
+  return request.complete || !hasBody(request);
 }
 
 /** True when bytes came since the last look; then the silence begins anew. */
