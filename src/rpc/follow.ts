@@ -1,12 +1,11 @@
 import type { ReadResult, Topic } from "../topics/topics.ts";
-import { STREAM_BYTES_MAX, STREAM_RECORDS_MAX } from "./limits.ts";
 import { MoreRecords, type WaitOptions } from "./more-records.ts";
-import { readRecords } from "./read-topic.ts";
+import { type AnswerLimits, readRecords } from "./read-topic.ts";
 
 export interface FollowOptions extends WaitOptions {
   readonly offset: number;
-  /** End before this offset; undefined: never end. */
-  readonly endOffset: number | undefined;
+  /** Of one message. With `endOffset` the stream ends before that offset. */
+  readonly limits: AnswerLimits;
   /** Longest silence. */
   readonly heartbeatMs: number;
 }
@@ -19,8 +18,8 @@ export interface FollowOptions extends WaitOptions {
  * @throws OFFSET_OUT_OF_RANGE, STORE_CORRUPT, TOPIC_NOT_FOUND, DRAINING, the signal's reason
  */
 export async function* follow(topic: Topic, options: FollowOptions): AsyncGenerator<ReadResult> {
-  const { endOffset, heartbeatMs, clock } = options;
-  const limits = { recordsMax: STREAM_RECORDS_MAX, bytesMax: STREAM_BYTES_MAX, endOffset };
+  const { limits, heartbeatMs, clock } = options;
+  const { endOffset } = limits;
   const more = new MoreRecords(topic, options);
   let { offset } = options;
   let heartbeatDueMs = clock.monotonicMs();

@@ -48,6 +48,12 @@ export const CONSUME_RECORDS_MAX = 100_000;
 /** Bytes of records in one answer: below the 4 MiB at which stock gRPC clients refuse a message. */
 export const CONSUME_BYTES_MAX = 4_000_000;
 
+/**
+ * The same in JSON, by the measure of `MESSAGE_CODEC`: base64 and names must stay
+ * below 4 MiB too, and writing them blocks everyone else (Node 24: 0.4 ms a KB).
+ */
+export const CONSUME_JSON_BYTES_MAX = 1_300_000;
+
 /** Longest wait of a Consume. */
 export const CONSUME_WAIT_MS_MAX = 60_000;
 

@@ -114,9 +114,10 @@ export class LogServiceHandlers<Sent, Returned> {
       }),
       bytesMax: toCount(maxBytes, {
         field: "max_bytes",
-        fallback: limit.CONSUME_BYTES_MAX,
-        max: limit.CONSUME_BYTES_MAX,
+        fallback: this.#codec.answerBytesMax,
+        max: this.#codec.answerBytesMax,
       }),
+      sizeOf: this.#codec.sizeOf,
     };
     const result = await longPoll(topic, await resolveStart(topic, request), {
       limits,
@@ -135,7 +136,12 @@ export class LogServiceHandlers<Sent, Returned> {
     const { endOffset } = request;
     const results = follow(topic, {
       offset: await resolveStart(topic, request),
-      endOffset: endOffset === undefined ? undefined : toSafeInteger(endOffset, "end_offset"),
+      limits: {
+        recordsMax: limit.STREAM_RECORDS_MAX,
+        bytesMax: limit.STREAM_BYTES_MAX,
+        sizeOf: this.#codec.sizeOf,
+        endOffset: endOffset === undefined ? undefined : toSafeInteger(endOffset, "end_offset"),
+      },
       heartbeatMs,
       ...this.#waiting(call),
     });

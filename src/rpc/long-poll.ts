@@ -1,10 +1,10 @@
 import { hasReason } from "../base/errors.ts";
-import type { ReadLimits, ReadResult, Topic } from "../topics/topics.ts";
+import type { ReadResult, Topic } from "../topics/topics.ts";
 import { MoreRecords, type WaitOptions } from "./more-records.ts";
-import { readRecords } from "./read-topic.ts";
+import { type AnswerLimits, readRecords } from "./read-topic.ts";
 
 export interface LongPollOptions extends WaitOptions {
-  readonly limits: ReadLimits;
+  readonly limits: AnswerLimits;
   /** How long to wait for a first record when there is none. */
   readonly waitMs: number;
 }

@@ -3,7 +3,6 @@ import type { ConsumeRequest } from "../gen/proglog/v1/log_service_pb.ts";
 import { ReadConsistency } from "../gen/proglog/v1/record_pb.ts";
 import type { ReadLimits, ReadResult, StartPlace, StoredRecord, Topic } from "../topics/topics.ts";
 import { checkEnum, toClampedInteger } from "./fields.ts";
-import { consumedSize } from "./record-wire.ts";
 
 /**
  * Where a request begins to read.
@@ -48,6 +47,11 @@ export function toOffset(topic: Topic, value: bigint): number {
   );
 }
 
+/** How much one answer may hold, and how that is measured. */
+export interface AnswerLimits extends ReadLimits {
+  readonly sizeOf: (record: StoredRecord) => number;
+}
+
 /**
  * Reads records that take at most `bytesMax` bytes in an answer, or one that is
  * larger. Goes on over places where records were removed, so there are none only
@@ -56,7 +60,7 @@ export function toOffset(topic: Topic, value: bigint): number {
 export async function readRecords(
   topic: Topic,
   offset: number,
-  limits: ReadLimits,
+  limits: AnswerLimits,
 ): Promise<ReadResult> {
   let result = await topic.read(offset, limits);
   const endOffset = limits.endOffset ?? Number.MAX_SAFE_INTEGER;
@@ -66,14 +70,14 @@ export async function readRecords(
   ) {
     result = await topic.read(result.resumeOffset, limits);
   }
-  return cut(result, limits.bytesMax);
+  return cut(result, limits);
 }
 
 /** The topic counts bytes as stored, a client as received: cut where that is more. */
-function cut(result: ReadResult, bytesMax: number): ReadResult {
+function cut(result: ReadResult, { bytesMax, sizeOf }: AnswerLimits): ReadResult {
   let size = 0;
   for (const [count, record] of result.records.entries()) {
-    size += consumedSize(record);
+    size += sizeOf(record);
     if (size > bytesMax && count > 0) return upTo(result, count, record);
   }
   return result;

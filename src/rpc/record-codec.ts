@@ -6,7 +6,8 @@ import {
   RecordSchema,
 } from "../gen/proglog/v1/record_pb.ts";
 import type { StoredRecord } from "../topics/topics.ts";
-import { assembleConsumed, validateRecord } from "./record-wire.ts";
+import { CONSUME_BYTES_MAX, CONSUME_JSON_BYTES_MAX } from "./limits.ts";
+import { assembleConsumed, consumedSize, headerCountOf, validateRecord } from "./record-wire.ts";
 
 /**
  * How records look in the messages of a call: bytes in binary calls, messages in
@@ -17,6 +18,10 @@ export interface RecordCodec<Sent, Returned> {
   toBytes(records: readonly Sent[]): readonly Uint8Array[];
   /** The records of an answer. */
   toAnswer(records: readonly StoredRecord[]): Returned[];
+  /** What a record takes in an answer. */
+  sizeOf(record: StoredRecord): number;
+  /** What all records of an answer may take by that measure, unless there is only one. */
+  readonly answerBytesMax: number;
 }
 
 /** Bytes stay as they are: see wire-twin.ts. */
@@ -28,7 +33,13 @@ export const WIRE_CODEC: RecordCodec<Uint8Array, Uint8Array> = {
     return records;
   },
   toAnswer: assembleConsumed,
+  sizeOf: consumedSize,
+  answerBytesMax: CONSUME_BYTES_MAX,
 };
+
+/** Field names and quotes in JSON, of a record and of a header, about. */
+const JSON_RECORD_BYTES = 160;
+const JSON_HEADER_BYTES = 24;
 
 export const MESSAGE_CODEC: RecordCodec<
   RecordMessage,
@@ -46,6 +57,10 @@ export const MESSAGE_CODEC: RecordCodec<
       appendTimeUnixUs: BigInt(appendTimeUs),
       record: decodeStored(offset, body),
     })),
+  // A guess on the safe side: the exact size would cost as much as the answer.
+  sizeOf: ({ body }) =>
+    JSON_RECORD_BYTES + JSON_HEADER_BYTES * headerCountOf(body) + 2 * body.length,
+  answerBytesMax: CONSUME_JSON_BYTES_MAX,
 };
 
 function decodeStored(offset: number, body: Uint8Array): RecordMessage {

@@ -49,16 +49,33 @@ export function validateRecord(bytes: Uint8Array, recordNumber: number): void {
 /** The `value` of a valid record: the last one, as every decoder takes it. */
 export function valueOfRecord(bytes: Uint8Array): Uint8Array {
   let value = bytes.subarray(0, 0);
-  for (let at = 0; at < bytes.length; ) {
-    const tag = readSmall(bytes, at, bytes.length);
-    const field = skipField(bytes, tag.next, bytes.length, tag.value & 7);
-    if (tag.value === VALUE_TAG) value = bytes.subarray(field.start, field.next);
-    at = field.next;
-  }
+  eachField(bytes, (tag, { start, next }) => {
+    if (tag === VALUE_TAG) value = bytes.subarray(start, next);
+  });
   return value;
 }
 
+/** How many headers a valid record has. */
+export function headerCountOf(bytes: Uint8Array): number {
+  let count = 0;
+  eachField(bytes, (tag) => {
+    if (tag === HEADER_TAG) count += 1;
+  });
+  return count;
+}
+
 const VALUE_TAG = (2 << 3) | LENGTH_DELIMITED;
+const HEADER_TAG = (3 << 3) | LENGTH_DELIMITED;
+
+function eachField(bytes: Uint8Array, visit: (tag: number, field: Field) => void): void {
+  for (let at = 0; at < bytes.length; ) {
+    const tag = readSmall(bytes, at, bytes.length);
+    const field = skipField(bytes, tag.next, bytes.length, tag.value & 7);
+    if (field.next < 0) return; // not a valid record: what reads it says so
+    visit(tag.value, field);
+    at = field.next;
+  }
+}
 
 /** A record that has nothing but a value. */
 export function recordOfValue(value: Uint8Array): Uint8Array {

@@ -12,11 +12,11 @@ import { ErrorInfoSchema } from "../../src/gen/google/rpc/error_details_pb.ts";
 import { LogService } from "../../src/gen/proglog/v1/log_service_pb.ts";
 import { TopicService } from "../../src/gen/proglog/v1/topic_service_pb.ts";
 import type { Listener, ListenOptions } from "../../src/platform/http-options.ts";
+import { SystemClock } from "../../src/platform/system-clock.ts";
 import { createHandler, type HandlerOptions } from "../../src/rpc/routes.ts";
 import { ServingState } from "../../src/rpc/serving-state.ts";
 import { FakeTopics } from "../support/fake-topics.ts";
 import { openPort } from "./ports.ts";
-import { RealClock } from "./real-clock.ts";
 
 /** The whole API on a port, over topics in memory. */
 export interface Api {
@@ -38,7 +38,7 @@ export async function startApi(
     state,
     version: "0.0.0-test",
     self: () => ({ serverId: "server-1", address: "127.0.0.1:8400" }),
-    clock: new RealClock(),
+    clock: new SystemClock(),
     logger: SILENT_LOGGER,
     onFatal: (error) => {
       throw error;

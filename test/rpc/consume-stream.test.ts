@@ -3,7 +3,7 @@ import { test } from "node:test";
 import { create, toBinary } from "@bufbuild/protobuf";
 import { ConsumeStreamRequestSchema } from "../../src/gen/proglog/v1/log_service_pb.ts";
 import { follow } from "../../src/rpc/follow.ts";
-import { recordOfValue } from "../../src/rpc/record-wire.ts";
+import { consumedSize, recordOfValue } from "../../src/rpc/record-wire.ts";
 import type { ReadResult } from "../../src/topics/topics.ts";
 import { type FakeTopic, FakeTopics } from "../support/fake-topics.ts";
 import { SimClock, settle } from "../support/sim-clock.ts";
@@ -27,7 +27,7 @@ class Following {
   open(offset: number, endOffset?: number): AsyncGenerator<ReadResult> {
     this.stream = follow(this.topic, {
       offset,
-      endOffset,
+      limits: { recordsMax: 10_000, bytesMax: 1_000_000, sizeOf: consumedSize, endOffset },
       heartbeatMs: HEARTBEAT_MS,
       clock: this.clock,
       signal: this.call.signal,

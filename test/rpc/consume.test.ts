@@ -1,13 +1,15 @@
 import assert from "node:assert/strict";
 import { test } from "node:test";
-import { toBinary } from "@bufbuild/protobuf";
+import { create, toBinary } from "@bufbuild/protobuf";
 import { ProglogError } from "../../src/base/errors.ts";
 import { ConsumeResponseSchema } from "../../src/gen/proglog/v1/log_service_pb.ts";
+import { RecordSchema } from "../../src/gen/proglog/v1/record_pb.ts";
 import { longPoll } from "../../src/rpc/long-poll.ts";
-import { recordOfValue } from "../../src/rpc/record-wire.ts";
+import { consumedSize, recordOfValue } from "../../src/rpc/record-wire.ts";
 import { FakeTopics } from "../support/fake-topics.ts";
 import { SimClock } from "../support/sim-clock.ts";
 import { clientsOf, failsWith, startApi, until } from "./api.ts";
+import { request } from "./ports.ts";
 
 const TOPIC = { topic: "default" };
 const bodies = (count: number, bytes = 1) =>
@@ -108,6 +110,25 @@ test("an answer stays below 4 MiB, unless one record alone is larger", async (t)
   assert.equal(large.records[0]?.record?.value.length, 5_000_000);
 });
 
+test("an answer in JSON stays below 4 MiB too, whatever is in the records", async (t) => {
+  const { port, topics } = await startApi(t);
+  const topic = topics.topic("default");
+  const headers = Array.from({ length: 200 }, () => ({}));
+  const odd = toBinary(RecordSchema, create(RecordSchema, { headers }));
+  topic.append(...bodies(30_000, 0), ...bodies(1000, 2000), ...Array(3000).fill(odd));
+  const path = "/proglog.v1.LogService/Consume";
+  const headersOfCall = { "content-type": "application/json" };
+  let resumeOffset = 0;
+  let sizeMax = 0;
+  while (resumeOffset < topic.nextOffset) {
+    const body = JSON.stringify({ ...TOPIC, offset: resumeOffset, maxRecords: 100_000 });
+    const answer = await request(port, path, { method: "POST", headers: headersOfCall, body });
+    resumeOffset = Number((JSON.parse(answer.body) as { resumeOffset: string }).resumeOffset);
+    sizeMax = Math.max(sizeMax, answer.body.length);
+  }
+  assert.ok(sizeMax > 500_000 && sizeMax < 4 * 2 ** 20, `${sizeMax} bytes`);
+});
+
 test("removed records are gaps, and a read goes on behind them", async (t) => {
   const { port, topics } = await startApi(t);
   const { log } = clientsOf(port);
@@ -173,7 +194,7 @@ test("a long poll waits as long as it was told, and looks only when something ca
   const topic = new FakeTopics().topic("default");
   const call = new AbortController();
   const poll = longPoll(topic, 0, {
-    limits: { recordsMax: 10, bytesMax: 1000 },
+    limits: { recordsMax: 10, bytesMax: 1000, sizeOf: consumedSize },
     waitMs: 5000,
     clock,
     signal: call.signal,

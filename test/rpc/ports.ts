@@ -5,7 +5,7 @@ import type { TestContext } from "node:test";
 import { SILENT_LOGGER } from "../../src/base/log.ts";
 import { listen } from "../../src/platform/http-listener.ts";
 import type { Listener, ListenOptions, RequestHandler } from "../../src/platform/http-options.ts";
-import { RealClock } from "./real-clock.ts";
+import { SystemClock } from "../../src/platform/system-clock.ts";
 
 /** Opens a port for one test and closes it afterwards. */
 export async function openPort(
@@ -17,7 +17,7 @@ export async function openPort(
     host: "127.0.0.1",
     port: 0,
     onRequest,
-    clock: new RealClock(),
+    clock: new SystemClock(),
     logger: SILENT_LOGGER,
     ...options,
   });
