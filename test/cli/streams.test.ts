@@ -1,6 +1,6 @@
 import assert from "node:assert/strict";
 import { afterEach, beforeEach, test } from "node:test";
-import { CliProcess, runCli } from "./support/run-cli.ts";
+import { CliProcess, killLeftovers, runCli } from "./support/run-cli.ts";
 import { refusal, StubServer } from "./support/stub-server.ts";
 
 // Goal: the client's own behaviour, faults first. Method: the real command line in a process
@@ -11,7 +11,10 @@ beforeEach(async () => {
   server = await new StubServer().start();
   env = { PROGLOG_SERVER: server.address };
 });
-afterEach(() => server.stop());
+afterEach(async () => {
+  killLeftovers();
+  await server.stop();
+});
 
 const values = () => server.records.map(({ value }) => Buffer.from(value).toString());
 

@@ -2,10 +2,19 @@ import { type ChildProcess, spawn } from "node:child_process";
 
 const MAIN = new URL("../../../src/main.ts", import.meta.url).pathname;
 
+const PATIENCE_MS = 30_000;
+
 export interface CliResult {
   readonly code: number;
   readonly stdout: Buffer;
   readonly stderr: string;
+}
+
+const alive = new Set<ChildProcess>();
+
+/** Ends what a failed test left running: it would keep the test file from ending. */
+export function killLeftovers(): void {
+  for (const child of alive) child.kill("SIGKILL");
 }
 
 /** The command line in a process of its own, on the runtime that runs the test. */
@@ -20,6 +29,8 @@ export class CliProcess {
       stdio: ["pipe", "pipe", "pipe"],
       env: { ...withoutSettings(process.env), ...env },
     });
+    alive.add(this.child);
+    this.child.once("close", () => alive.delete(this.child));
     this.child.stdout?.on("data", (chunk: Buffer) => this.#stdout.push(chunk));
     this.child.stderr?.on("data", (chunk: Buffer) => {
       this.#stderr += chunk.toString();
@@ -56,6 +67,9 @@ export class CliProcess {
   async until(isSo: () => boolean): Promise<void> {
     if (isSo()) return;
     await new Promise<void>((resolve, reject) => {
+      // No measure of speed: without it a test that waits in vain would say nothing.
+      const giveUp = () => reject(new Error(`Waited in vain: ${this.stdout}\n${this.stderr}`));
+      setTimeout(giveUp, PATIENCE_MS).unref();
       const look = () => {
         if (isSo()) resolve();
       };
