@@ -1,12 +1,15 @@
+import type { Clock } from "../base/clock.ts";
 import { hasReason, type ProglogError } from "../base/errors.ts";
 import type { Logger } from "../base/log.ts";
 import type { Journal } from "../journal/journal.ts";
 import type { FileSystem } from "../platform/file-system.ts";
 import type { Admission } from "../raft/admission.ts";
 import { SingleVoter } from "../raft/single-voter.ts";
-import { writeCheckpoint } from "../storage/checkpoint.ts";
+import { type Checkpoint, readCheckpoint, writeCheckpoint } from "../storage/checkpoint.ts";
 import { Serial } from "../storage/serial.ts";
-import type { Machine } from "../topics/machine.ts";
+import type { Captured, Machine } from "../topics/machine.ts";
+import type { Reserve } from "./reserve.ts";
+import { orDiskFull } from "./wait.ts";
 
 /** What all groups of a node share. */
 export interface GroupContext {
@@ -15,6 +18,8 @@ export interface GroupContext {
   /** As the journal was opened. */
   readonly sync: "always" | "none";
   readonly admission: Admission;
+  readonly reserve: Reserve;
+  readonly clock: Clock;
   readonly logger: Logger;
   /** Entries were applied. Called often: must be cheap. */
   readonly onApplied: () => void;
@@ -90,38 +95,88 @@ export class Group<O, M extends Machine<O>> {
 
   /**
    * Writes a checkpoint of what is applied now, if that is new, after which journal
-   * entries and trimmed files may go. One at a time. While the disk is full it waits
-   * for what it captured to be written.
+   * entries and trimmed files may go. One at a time.
    *
-   * @returns false when there was no room for the checkpoint: the one before stays valid
+   * @returns false when there was no room for it, or for what it would say: then at most
+   *   trimmed files went, and the state is saved some other time
    */
   checkpoint(): Promise<boolean> {
-    return this.#checkpoints.run(() => this.#checkpoint());
+    return this.#checkpoints.run(async () => {
+      if (this.#isStopped || !this.isDirty) return true;
+      try {
+        return (await this.#save()) || (await this.#saveTrim());
+      } catch (error) {
+        if (this.#isStopped || hasReason(error, "DISK_FULL")) return false;
+        this.#context.onFailure(error);
+        throw error;
+      }
+    });
   }
 
-  async #checkpoint(): Promise<boolean> {
-    if (this.#isStopped || !this.isDirty) return true;
-    const { fs, journal } = this.#context;
+  async #save(): Promise<boolean> {
+    const { journal, clock } = this.#context;
     const { machine, topicId, replicaId } = this;
     const { appliedIndex, appliedTerm } = this.voter;
+    if (machine.isDiskFull) return false;
     const captured = machine.capture();
-    try {
-      await machine.sync();
-      await this.#syncJournal(appliedIndex, appliedTerm);
-      const place = { topicId, replicaId, appliedIndex, appliedTerm, confState: NO_CONF_STATE };
-      await writeCheckpoint(fs, this.#dir, { ...place, ...captured });
-    } catch (error) {
-      if (this.#isStopped || hasReason(error, "DISK_FULL")) return false;
-      this.#context.onFailure(error);
-      throw error;
-    }
+    let isSynced = false;
+    const syncing = machine.sync().then(() => {
+      isSynced = true;
+    });
+    await orDiskFull(syncing, () => machine.isDiskFull, clock);
+    if (!isSynced) return false;
+    await this.#syncJournal(appliedIndex, appliedTerm);
+    const place = { topicId, replicaId, appliedIndex, appliedTerm, confState: NO_CONF_STATE };
+    await this.#write({ ...place, ...captured });
     this.#savedIndex = appliedIndex;
     this.#isUnsaved = false;
     if (this.#isStopped) return true;
     journal.setCheckpoint(replicaId, appliedIndex, appliedTerm);
-    // Not waited for: readers may hold on to those files.
-    this.#freeing = machine.checkpointed(captured).catch((error) => this.#freeingFailed(error));
+    this.#free(captured);
     return true;
+  }
+
+  /**
+   * The files cannot be brought to where the state is, but trimmed ones could make room:
+   * so the last checkpoint is written again with what was trimmed since left out. That is
+   * what applying its entries again comes to anyway.
+   *
+   * @returns false: the state itself is not saved
+   */
+  async #saveTrim(): Promise<false> {
+    const { fs } = this.#context;
+    const last = await readCheckpoint(fs, this.#dir);
+    if (this.#isUnsaved || typeof last !== "object") return false;
+    const captured = this.machine.captureTrim(last);
+    if (captured === undefined) return false;
+    await this.#write({ ...last, ...captured });
+    if (!this.#isStopped) this.#free(captured);
+    return false;
+  }
+
+  async #write(checkpoint: Checkpoint): Promise<void> {
+    const { fs, reserve } = this.#context;
+    try {
+      await writeCheckpoint(fs, this.#dir, checkpoint);
+    } catch (error) {
+      if (!hasReason(error, "DISK_FULL")) throw error;
+      await reserve.spend();
+      await writeCheckpoint(fs, this.#dir, checkpoint);
+    }
+  }
+
+  /** Not waited for: readers may hold on to the files. */
+  #free(captured: Captured): void {
+    const { reserve, logger, onFailure } = this.#context;
+    const freed = this.machine.checkpointed(captured).then(
+      () => reserve.fill(),
+      (error) => {
+        // A failed disk has been reported by the log; closing ends the wait for readers.
+        if (this.#isStopped) return;
+        logger.warn("Trimmed files were not deleted", { dir: this.#dir }, error);
+      },
+    );
+    this.#freeing = freed.catch(onFailure);
   }
 
   /** A checkpoint must not be ahead of what a power cut leaves of the journal. */
@@ -146,11 +201,5 @@ export class Group<O, M extends Machine<O>> {
       await this.#checkpoints.idle();
       await this.#freeing;
     }
-  }
-
-  #freeingFailed(error: unknown): void {
-    // A failed disk has been reported by the log; closing ends the wait for readers.
-    if (this.#isStopped) return;
-    this.#context.logger.warn("Trimmed files were not deleted", { dir: this.#dir }, error);
   }
 }

@@ -16,6 +16,7 @@ import { Checkpoints } from "./checkpoints.ts";
 import { NodeFailure } from "./node-failure.ts";
 import { DEFAULT_NODE_SETTINGS, type NodeSettings } from "./node-settings.ts";
 import { Reconciler } from "./reconciler.ts";
+import { Reserve } from "./reserve.ts";
 import { RetentionTimer } from "./retention-timer.ts";
 import { type NodeParts, release, shutDown } from "./shut-down.ts";
 import { identify, inspectFolders, isFounding, makeTopicsDir } from "./start.ts";
@@ -85,12 +86,13 @@ export class Node {
   static async open(options: NodeOptions): Promise<Node> {
     const { fs, random, clock } = options;
     const settings = { ...DEFAULT_NODE_SETTINGS, ...options.settings };
-    const lock = await lockFolder(fs, options.identity, options.isAlive);
+    const reserve = new Reserve(fs, random);
+    const lock = await lockWithReserve(options, reserve);
     let parts: NodeParts;
     let identity: NodeIdentity;
     try {
       identity = await identify(fs, random, clock.wallUs());
-      parts = await openParts(options, settings, lock);
+      parts = await openParts(options, settings, { lock, reserve });
     } catch (error) {
       await lock.release().catch(() => {});
       throw error;
@@ -101,6 +103,7 @@ export class Node {
       if (parts.catalogue.machine.state.get(DEFAULT_TOPIC_NAME) === undefined) {
         await node.topics.create(DEFAULT_TOPIC_NAME, {});
       }
+      await reserve.fill();
     } catch (error) {
       await node.#retention.close();
       await release(parts, new ProglogError("DRAINING", "The server did not start"));
@@ -132,10 +135,22 @@ export class Node {
   }
 }
 
+/** Locks the folder, also when the disk has no room left for that. */
+async function lockWithReserve(options: NodeOptions, reserve: Reserve): Promise<FolderLock> {
+  const { fs, identity, isAlive } = options;
+  try {
+    return await lockFolder(fs, identity, isAlive);
+  } catch (error) {
+    if (!hasReason(error, "DISK_FULL")) throw error;
+    await reserve.spend();
+    return await lockFolder(fs, identity, isAlive);
+  }
+}
+
 async function openParts(
   options: NodeOptions,
   settings: NodeSettings,
-  lock: FolderLock,
+  { lock, reserve }: { readonly lock: FolderLock; readonly reserve: Reserve },
 ): Promise<NodeParts> {
   const { fs, clock, random, logger } = options;
   const failure = new NodeFailure(logger, options.onFailure);
@@ -147,6 +162,7 @@ async function openParts(
     fs,
     journal,
     sync,
+    reserve,
     clock,
     logger,
     admission: new Admission({

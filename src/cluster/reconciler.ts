@@ -92,24 +92,16 @@ export class Reconciler implements TopicHost {
       else if (entry !== undefined && !this.#topics.has(topicId)) await this.#create(entry);
       else if (entry === undefined) this.#turns.delete(topicId);
     } catch (error) {
-      if (!hasReason(error, "DISK_FULL")) {
-        this.#context.onFailure(error);
-        throw error;
-      }
-      this.#retry(topicId);
-      // The catalogue has it, so it will be there when there is room.
-      throw new ProglogError(error.reason, error.message, {
-        metadata: { ...error.metadata, outcome: "unknown" },
-        cause: error,
-      });
+      // The catalogue has it, so it will be done when there is room.
+      if (hasReason(error, "DISK_FULL")) this.#retry(topicId);
+      else if (!hasReason(error, "DRAINING")) this.#context.onFailure(error);
+      throw error;
     }
   }
 
   async #create(entry: CatalogueEntry): Promise<void> {
     if (this.#isClosing) {
-      throw new ProglogError("DRAINING", "Cannot create the topic: the server is stopping", {
-        metadata: { outcome: "unknown" },
-      });
+      throw new ProglogError("DRAINING", "Cannot create the topic: the server is stopping");
     }
     const group = await createTopic(this.#context, entry);
     await group.voter.recover();

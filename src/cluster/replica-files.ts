@@ -1,7 +1,8 @@
+import { platformCode } from "../base/errors.ts";
 import type { FileSystem } from "../platform/file-system.ts";
 import { type Checkpoint, readCheckpoint, writeCheckpoint } from "../storage/checkpoint.ts";
 import { deletedTopicDir, TOPICS_DIR, topicDir } from "../storage/layout.ts";
-import { namingPlatformErrors } from "../storage/storage-errors.ts";
+import { diskFailed, namingPlatformErrors } from "../storage/storage-errors.ts";
 import type { GroupContext } from "./group.ts";
 
 /** Every group begins at a virtual entry, so that every replica begins at a checkpoint. */
@@ -34,7 +35,7 @@ export async function addReplica(
     extent: { segments: [] },
     state,
   });
-  await namingPlatformErrors(`sync the folder "${TOPICS_DIR}"`, () => fs.syncDir(TOPICS_DIR));
+  await syncFolder(fs, TOPICS_DIR);
   await journal.addReplica({
     replicaId,
     topicId,
@@ -59,7 +60,7 @@ export async function loadCheckpoint(
   const checkpoint = await readCheckpoint(fs, dir);
   if (typeof checkpoint !== "object") return checkpoint;
   if (checkpoint.appliedIndex >= journal.firstIndex(place.replicaId)) {
-    await namingPlatformErrors(`sync the folder "${dir}"`, () => fs.syncDir(dir));
+    await syncFolder(fs, dir);
   }
   return checkpoint;
 }
@@ -81,16 +82,26 @@ export async function removeReplica(
       await fs.removeDir(deletedTopicDir(topicId));
       await fs.rename(dir, deletedTopicDir(topicId));
     }
-    // Also when it had been renamed before: that may not have been durable.
-    await fs.syncDir(TOPICS_DIR);
   });
+  // Also when it had been renamed before: that may not have been durable.
+  await syncFolder(fs, TOPICS_DIR);
   await deleteFolder(fs, deletedTopicDir(topicId));
 }
 
 /** Deletes a folder that was renamed. */
 export async function deleteFolder(fs: FileSystem, dir: string): Promise<void> {
-  await namingPlatformErrors(`delete the folder "${dir}"`, async () => {
-    await fs.removeDir(dir);
-    await fs.syncDir(TOPICS_DIR);
-  });
+  await namingPlatformErrors(`delete the folder "${dir}"`, () => fs.removeDir(dir));
+  await syncFolder(fs, TOPICS_DIR);
+}
+
+/**
+ * Makes what changed in a folder durable.
+ * @throws DISK_FAILED for every error, also one about space: what a failed sync has lost a second one does not bring back
+ */
+export async function syncFolder(fs: FileSystem, dir: string): Promise<void> {
+  try {
+    await fs.syncDir(dir);
+  } catch (cause) {
+    throw platformCode(cause) === undefined ? cause : diskFailed(`sync the folder "${dir}"`, cause);
+  }
 }

@@ -19,7 +19,7 @@ import {
   CATALOGUE_TOPIC_ID,
   type CatalogueState,
 } from "../topics/catalogue-state.ts";
-import { deleteFolder, FIRST_INDEX } from "./replica-files.ts";
+import { deleteFolder, FIRST_INDEX, syncFolder } from "./replica-files.ts";
 
 /**
  * Says which node the data folder is of, and makes it one when it is new.
@@ -65,10 +65,8 @@ export async function isFounding(fs: FileSystem, journal: Journal): Promise<bool
 
 /** Makes the folder of all topics. */
 export async function makeTopicsDir(fs: FileSystem): Promise<void> {
-  await namingPlatformErrors(`make the folder "${TOPICS_DIR}"`, async () => {
-    await fs.makeDir(TOPICS_DIR);
-    await fs.syncDir("");
-  });
+  await namingPlatformErrors(`make the folder "${TOPICS_DIR}"`, () => fs.makeDir(TOPICS_DIR));
+  await syncFolder(fs, "");
 }
 
 /**

@@ -1,5 +1,4 @@
 import { MalformedBytesError } from "../base/bytes.ts";
-import type { Clock } from "../base/clock.ts";
 import { ProglogError } from "../base/errors.ts";
 import { type Checkpoint, readCheckpoint } from "../storage/checkpoint.ts";
 import { checkFrame } from "../storage/frame.ts";
@@ -19,7 +18,6 @@ export type TopicGroup = Group<TopicOutcome, TopicReplica>;
 
 /** What the groups of topics need beside what all need. */
 export interface TopicContext extends GroupContext {
-  readonly clock: Clock;
   readonly defaults: EffectiveSettings;
   /** A trim left files that may go after a checkpoint of this replica. */
   readonly onTrimmedFiles: (replicaId: number) => void;

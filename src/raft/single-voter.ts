@@ -180,6 +180,9 @@ export class SingleVoter<O> {
     }
     this.#inFlightBytes += call.bytes;
     const { journal, replicaId, term } = this.#options;
+    // When its disk fills up the journal refuses what is not urgent, and would leave a gap before
+    // what is. While it is full, what is still pending is being written and will not be refused.
+    const isUrgent = options.makesRoom === true && (journal.isDiskFull || !this.#isJournalling);
     const payload = encode();
     this.#lastIndex += 1;
     const entry: Pending<O> = { index: this.#lastIndex, payload, call, isJournalled: false };
@@ -188,7 +191,7 @@ export class SingleVoter<O> {
     journal.append(
       [{ replicaId, index: entry.index, term, kind: ENTRY_COMMAND, payload: [payload] }],
       (error) => this.#journalled(entry, error),
-      { isUrgent: options.makesRoom === true },
+      { isUrgent },
     );
   }
 
@@ -282,6 +285,11 @@ export class SingleVoter<O> {
     if (options.makesRoom === true) return undefined;
     if (journal.isDiskFull) return diskFull("the journal has no room");
     return host.isDiskFull ? diskFull("the topic's log has no room") : undefined;
+  }
+
+  /** Some entry is in the journal's hands. */
+  get #isJournalling(): boolean {
+    return this.#pending.at(-1)?.isJournalled === false;
   }
 
   #reject(call: Call<O>, error: unknown): void {

@@ -28,6 +28,10 @@ export class Catalogue implements Machine<CatalogueOutcome> {
     return { startOffset: 0, nextOffset: 0, extent, state: this.state.encode() };
   }
 
+  captureTrim(): undefined {
+    return undefined;
+  }
+
   async sync(): Promise<void> {}
 
   async checkpointed(): Promise<void> {}

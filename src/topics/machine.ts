@@ -30,6 +30,11 @@ export interface Machine<O> {
   readonly isDiskFull: boolean;
   /** Without waiting, so that it is of one moment. */
   capture(): Captured;
+  /**
+   * `last`, a capture of earlier, as it would be had the trims since then come before it.
+   * Undefined when no file could go for it.
+   */
+  captureTrim(last: Captured): Captured | undefined;
   /** Resolves when what was captured before would survive a power cut. */
   sync(): Promise<void>;
   /** A durable checkpoint holds `captured`: files that it does not need may go. */

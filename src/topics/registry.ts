@@ -26,7 +26,7 @@ export interface TopicHost {
   open(topicId: number): TopicHandle | undefined;
   /**
    * Resolves when the topic's replica is there, or gone, as the catalogue says.
-   * Rejects with DISK_FULL when there is no room to make it; that is tried again.
+   * Rejects when that cannot be now; for want of room (DISK_FULL) it is tried again.
    */
   settled(topicId: number): Promise<void>;
 }
@@ -60,7 +60,7 @@ export class TopicRegistry implements Topics {
       return { kind: "create", clockUs, name, topicCountMax, settings: checked };
     });
     if (outcome.kind !== "created") throw refused(outcome, name);
-    await host.settled(outcome.entry.id);
+    await host.settled(outcome.entry.id).catch(outcomeUnknown);
     return this.#infoOf(outcome.entry);
   }
 
@@ -84,7 +84,7 @@ export class TopicRegistry implements Topics {
     if (outcome.kind !== "deleted") throw refused(outcome, name);
     const { id } = outcome.departing;
     host.open(id)?.end(topicNotFound(entry?.name ?? name));
-    await host.settled(id);
+    await host.settled(id).catch(outcomeUnknown);
   }
 
   list(options: {
@@ -132,6 +132,18 @@ export class TopicRegistry implements Topics {
 
 function notThereYet(name: string): never {
   throw topicNotFound(name);
+}
+
+/** The catalogue has changed, its files have not yet. */
+function outcomeUnknown(error: unknown): never {
+  const { reason, message, metadata } =
+    error instanceof ProglogError
+      ? error
+      : new ProglogError("INTERNAL", "The server met a defect while it changed its topics");
+  throw new ProglogError(reason, message, {
+    metadata: { ...metadata, outcome: "unknown" },
+    cause: error,
+  });
 }
 
 function refused(outcome: CatalogueOutcome, name: string): ProglogError {

@@ -10,7 +10,7 @@ import type { Captured, Machine, MachineEntry } from "./machine.ts";
 import type { RetainedSegment } from "./retention.ts";
 import { effectiveSettings } from "./settings.ts";
 import { inTopic, outOfRange } from "./topic-errors.ts";
-import type { TopicOutcome, TopicState } from "./topic-state.ts";
+import { type TopicOutcome, TopicState } from "./topic-state.ts";
 import type {
   EffectiveSettings,
   ReadLimits,
@@ -110,6 +110,15 @@ export class TopicReplica implements Machine<TopicOutcome> {
     if (startOffset === nextOffset) this.#log.roll();
     const extent = extentFrom(this.#log.extent(), toOffset(startOffset));
     return { startOffset, nextOffset, extent, state: this.#state.encode() };
+  }
+
+  captureTrim(last: Captured): Captured | undefined {
+    const startOffset = Math.min(this.#state.startOffset, last.nextOffset);
+    const extent = extentFrom(last.extent, toOffset(startOffset));
+    if (extent.segments.length === last.extent.segments.length) return undefined;
+    const state = TopicState.decode(last.state);
+    state.trimTo(startOffset);
+    return { startOffset, nextOffset: last.nextOffset, extent, state: state.encode() };
   }
 
   async sync(): Promise<void> {

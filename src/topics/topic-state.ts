@@ -170,8 +170,13 @@ export class TopicState {
         nextOffset: `${this.#nextOffset}`,
       });
     }
-    this.#startOffset = Math.max(this.#startOffset, beforeOffset);
+    this.trimTo(beforeOffset);
     return { kind: "trimmed", firstOffset: this.#startOffset };
+  }
+
+  /** Moves the start, never back, to `offset`, which is at most the next one. */
+  trimTo(offset: number): void {
+    this.#startOffset = Math.max(this.#startOffset, offset);
   }
 
   /**

@@ -165,6 +165,17 @@ test("while some of the refused are not back, nothing takes their place", async 
   assert.equal(await settled(c), "did c");
 });
 
+test("what makes room is not kept by the journal when entries before it are refused", async () => {
+  const { journal, host, propose } = await setUp();
+  const [a, trim] = [propose("a"), propose("trim", { makesRoom: true })];
+  journal.refuse(FULL);
+  assert.deepEqual([await settled(a), await settled(trim)], ["DISK_FULL", "DISK_FULL"]);
+  const again = propose("trim", { makesRoom: true });
+  journal.flush();
+  assert.equal(await settled(again), "did trim");
+  assert.deepEqual(host.applied, ["2:trim"]);
+});
+
 test("recovery pauses while the host has no room, and goes on by itself", async () => {
   const journal = new FakeJournal();
   journal.stored.push({ index: 2, term: 1, kind: 0, payload: new TextEncoder().encode("a") });
