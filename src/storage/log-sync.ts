@@ -14,7 +14,7 @@ export interface LogSyncOptions {
    * the files of a newer one are made.
    */
   readonly unsynced: readonly Segment[] | undefined;
-  /** The log's folder was just made. */
+  /** The folder's own entry may not be synced. */
   readonly isNew: boolean;
 }
 
@@ -30,6 +30,8 @@ export class LogSync {
   constructor(options: LogSyncOptions) {
     this.#options = options;
     this.#unsynced = new Set(options.unsynced);
+    // Of what is in it, too, some may have been made by a process that was killed.
+    this.#folder.mark();
     if (options.isNew) this.#parent.mark();
   }
 

@@ -17,7 +17,7 @@ import { storeCorrupt } from "./storage-errors.ts";
 export async function loadExtent(options: LogOptions, extent: LogExtent): Promise<LoadedLog> {
   assertExtent(extent);
   const { fs, dir } = options;
-  const isNew = await ensureDir(fs, dir);
+  await ensureDir(fs, dir);
   const files = await listSegmentFiles(fs, dir);
   const wanted = extent.segments.length > 0 ? extent.segments : emptyExtent(toOffset(0)).segments;
   const segments: Segment[] = [];
@@ -39,7 +39,7 @@ export async function loadExtent(options: LogOptions, extent: LogExtent): Promis
   return {
     segments,
     recovery: { ...NOTHING_FOUND, cutBytes, rebuiltIndexes: isRebuilt ? 1 : 0, removedFiles },
-    isNew,
+    isNew: !wanted.some(({ records }) => records > 0),
   };
 }
 

@@ -10,7 +10,7 @@ import { ensureDir, listSegmentFiles } from "./segment-files.ts";
 export interface LoadedLog {
   readonly segments: Segment[];
   readonly recovery: LogRecovery;
-  /** The folder was made, and its own folder is not synced. */
+  /** The log's own entry in the folder that it is in may not be synced. */
   readonly isNew: boolean;
 }
 
@@ -33,7 +33,7 @@ export const NOTHING_FOUND: LogRecovery = {
  */
 export async function recoverLog(options: LogOptions): Promise<LoadedLog> {
   const { fs, dir } = options;
-  const isNew = await ensureDir(fs, dir);
+  await ensureDir(fs, dir);
   const { stores, indexes } = await listSegmentFiles(fs, dir);
   const segments = stores.map((base) => new Segment({ fs, dir, base }));
   let rebuiltIndexes = 0;
@@ -65,7 +65,8 @@ export async function recoverLog(options: LogOptions): Promise<LoadedLog> {
       rebuiltIndexes,
       removedFiles: orphans.length,
     },
-    isNew,
+    // A process that was killed may have made it and not come to sync that.
+    isNew: true,
   };
 }
 

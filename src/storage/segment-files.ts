@@ -31,11 +31,9 @@ export async function listSegmentFiles(fs: FileSystem, dir: string): Promise<Seg
   return { stores: stores.sort(ascending), indexes: indexes.sort(ascending) };
 }
 
-/** Makes the log's folder when it is missing. @returns true when it did */
-export async function ensureDir(fs: FileSystem, dir: string): Promise<boolean> {
-  if (await fs.exists(dir)) return false;
-  await fs.makeDir(dir);
-  return true;
+/** Makes the log's folder when it is missing. */
+export async function ensureDir(fs: FileSystem, dir: string): Promise<void> {
+  if (!(await fs.exists(dir))) await fs.makeDir(dir);
 }
 
 /**
