@@ -96,7 +96,7 @@ function describeNode({ node, journal, faults }: NodeSurvey): string {
     const { fileCount, flushCount, entryCount, flushBytes } = journal;
     rows.push(
       ["journal", `${fileCount} files, ${flushCount} flushes, ${flushBytes} bytes`],
-      ["entries", `${entryCount} to read at the next start`],
+      ["entries", `${entryCount} in its files`],
       ["last stop", journal.isCleanStop ? "clean" : "not clean, or still in use"],
       ["journal end", `${journal.endFile} at byte ${journal.endPosition}`],
     );

@@ -40,6 +40,13 @@ export class RealServer {
     return runCli(args, { input, env: { PROGLOG_SERVER: this.address } });
   }
 
+  /** Offset after the last record of a topic. */
+  async nextOffset(topic: string): Promise<number> {
+    const { stdout } = await this.run(["topic", "get", topic, "-o", "json"]);
+    const answer = JSON.parse(stdout.toString()) as { status: { nextOffset: string } };
+    return Number(answer.status.nextOffset);
+  }
+
   stop(): Promise<CliResult> {
     this.process.child.kill("SIGTERM");
     return this.process.ended;
