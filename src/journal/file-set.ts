@@ -22,7 +22,7 @@ const FIRST_ALLOCATION_BYTES = 256 * KIB;
 const RESERVE_BYTES = 256 * KIB;
 
 /** Free files that are kept for later use; more are deleted. */
-export const FREE_FILES_MAX = 2;
+const FREE_FILES_MAX = 2;
 
 const RETRY_MS_MIN = 100;
 const RETRY_MS_MAX = 1000;
@@ -54,7 +54,7 @@ export class FileSet {
   readonly #files: JournalFile[];
   #next: JournalFile | undefined;
   /** Names of free files. */
-  readonly #free: string[];
+  readonly #free: string[] = [];
   /** End of the queue of jobs. Never rejects. */
   #jobs: Promise<unknown> = Promise.resolve();
   #isBackgroundJobWaiting = false;
@@ -62,10 +62,11 @@ export class FileSet {
   #starved: (() => Promise<void>) | undefined;
   #cancelRetry = () => {};
   #retryMs = RETRY_MS_MIN;
-  #isClosed = false;
+  /** Closed, or a job has failed: no other job may build on it. */
+  #isStopped = false;
 
   /** @param files from the oldest to the current one; empty for a new journal, see {@link begin} */
-  constructor(options: FileSetOptions, files: readonly JournalFile[], free: readonly string[]) {
+  constructor(options: FileSetOptions, files: readonly JournalFile[]) {
     assert(options.fileBytes % BLOCK_BYTES === 0, "Files are made of whole blocks");
     this.#options = options;
     this.#reserveBytes = Math.min(
@@ -73,7 +74,6 @@ export class FileSet {
       Math.floor(options.fileBytes / 4 / BLOCK_BYTES) * BLOCK_BYTES,
     );
     this.#files = [...files];
-    this.#free = [...free];
   }
 
   /** Makes the first file of a new journal. Rejects with the platform's error. */
@@ -138,7 +138,7 @@ export class FileSet {
 
   /** Does in the background what will be needed soon. Called after each flush; cheap when nothing is. */
   lookAhead(): void {
-    if (this.#isBackgroundJobWaiting || this.#starved !== undefined || this.#isClosed) return;
+    if (this.#isBackgroundJobWaiting || this.#starved !== undefined || this.#isStopped) return;
     const job = this.#soon();
     if (job === undefined) return;
     this.#isBackgroundJobWaiting = true;
@@ -175,7 +175,7 @@ export class FileSet {
 
   /** Tries no more, waits for what is under way, and closes all files. */
   async close(): Promise<void> {
-    this.#isClosed = true;
+    this.#isStopped = true;
     this.#cancelRetry();
     await this.settled();
     for (const file of this.#files) await file.close();
@@ -293,7 +293,7 @@ export class FileSet {
   /** Runs `job` when those before it are done. @returns false when it found no room */
   async #attempt(job: () => Promise<void>): Promise<boolean> {
     const turn = this.#jobs.then(async () => {
-      if (this.#starved !== undefined || this.#isClosed) return false;
+      if (this.#starved !== undefined || this.#isStopped) return false;
       return await this.#runOnce(job);
     });
     this.#jobs = turn.catch(() => {});
@@ -306,7 +306,10 @@ export class FileSet {
       this.#retryMs = RETRY_MS_MIN;
       return true;
     } catch (error) {
-      if (!isNoSpace(error)) throw error;
+      if (!isNoSpace(error)) {
+        this.#isStopped = true;
+        throw error;
+      }
       this.#starved = job;
       this.#cancelRetry = this.#options.clock.schedule(this.#retryMs, this.#retry);
       this.#retryMs = Math.min(RETRY_MS_MAX, this.#retryMs * 2);
@@ -316,7 +319,7 @@ export class FileSet {
 
   readonly #retry = (): void => {
     const job = this.#starved;
-    if (job === undefined || this.#isClosed) return;
+    if (job === undefined || this.#isStopped) return;
     this.#starved = undefined;
     this.#attempt(job).then((hasRoom) => {
       if (hasRoom) this.#options.onRoom();

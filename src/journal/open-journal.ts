@@ -2,7 +2,7 @@ import { assert } from "../base/assert.ts";
 import { MIB } from "../base/units.ts";
 import { JOURNAL_DIR, parentOf } from "../storage/layout.ts";
 import { journalPath, walName } from "./file-names.ts";
-import { FileSet, FREE_FILES_MAX } from "./file-set.ts";
+import { FileSet } from "./file-set.ts";
 import { BLOCK_BYTES } from "./flush.ts";
 import { synced } from "./journal-errors.ts";
 import { JournalFile } from "./journal-file.ts";
@@ -36,8 +36,7 @@ export async function openParts(options: JournalOptions): Promise<JournalParts> 
   const recovery = new Recovery(fs, logger);
   const recovered = await recovery.run();
   try {
-    const free = await repair(fs, recovered);
-    for (const name of free.slice(FREE_FILES_MAX)) await fs.remove(journalPath(name));
+    await repair(fs, recovered);
     const files: FileSet = new FileSet(
       {
         fs,
@@ -51,7 +50,6 @@ export async function openParts(options: JournalOptions): Promise<JournalParts> 
         onFailure: (error) => writer.fail(error),
       },
       await openFiles(options, recovered.files),
-      free.slice(0, FREE_FILES_MAX),
     );
     if (recovered.files.length === 0) await files.begin();
     const writer: Writer = new Writer({

@@ -25,7 +25,7 @@ export interface Recovered {
   readonly replicas: ReplicaSet;
   /** From the oldest to the current one; empty: there is no journal yet. */
   readonly files: readonly RecoveredFile[];
-  /** Names of files that were made ahead and hold nothing. */
+  /** Names of files that were made ahead and hold nothing, the newest first. */
   readonly unusedNames: readonly string[];
   readonly freeNames: readonly string[];
   readonly lastNumber: number;

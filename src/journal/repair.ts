@@ -1,7 +1,7 @@
 import type { Position } from "../base/units.ts";
 import type { FileSystem } from "../platform/file-system.ts";
 import { JOURNAL_DIR } from "../storage/layout.ts";
-import { freeName, journalPath, parseJournalFileName } from "./file-names.ts";
+import { journalPath } from "./file-names.ts";
 import { BLOCK_BYTES } from "./flush.ts";
 import { synced } from "./journal-errors.ts";
 import type { Recovered, RecoveredFile } from "./recovery.ts";
@@ -20,14 +20,13 @@ const CHUNK_BYTES = 1024 * 1024;
  *    where the next flush goes are overwritten with zeros. Bytes between them cannot become a header
  *    by being left alone, and flushes begin and end at whole blocks, so a later flush that is
  *    torn cannot complete half of an old header either.
- * 3. Takes the names from files that were made ahead. They get a new salt before they are used, so
- *    their content needs no clearing.
+ * 3. Deletes files that were made ahead, and free ones. They could be used again, but the folder as
+ *    the page cache shows it may lie as well: a file renamed twice, of which the disk knows only one
+ *    time, would have two names.
  *
  * A crash at any place in here is recovered by doing it again.
- *
- * @returns names of all free files
  */
-export async function repair(fs: FileSystem, recovered: Recovered): Promise<string[]> {
+export async function repair(fs: FileSystem, recovered: Recovered): Promise<void> {
   const { files, unsynced } = recovered;
   for (const file of files) {
     if (unsynced === undefined || file.sequence < unsynced.sequence) continue;
@@ -36,14 +35,11 @@ export async function repair(fs: FileSystem, recovered: Recovered): Promise<stri
   }
   const last = files.at(-1);
   if (last !== undefined) await clear(last, recovered.stalePositions);
-  const freed: string[] = [];
-  for (const name of recovered.unusedNames) {
-    const free = freeName(parseJournalFileName(name)?.sequence ?? 0);
-    await fs.rename(journalPath(name), journalPath(free));
-    freed.push(free);
+  // The newest first, each one durably: a gap in the sequence would be damage.
+  for (const name of [...recovered.unusedNames, ...recovered.freeNames]) {
+    await fs.remove(journalPath(name));
+    await synced(fs.syncDir(JOURNAL_DIR));
   }
-  if (freed.length > 0) await synced(fs.syncDir(JOURNAL_DIR));
-  return [...recovered.freeNames.filter((name) => !freed.includes(name)), ...freed];
 }
 
 /** Writes what is there from `from` to the last flush's end. @returns false when that is nothing */

@@ -1,0 +1,99 @@
+import assert from "node:assert/strict";
+import type { Journal } from "../../src/journal/journal.ts";
+import type { HardState, ReplicaRecord } from "../../src/journal/journal-types.ts";
+
+/** What a replica must be after some of the operations. */
+export interface ModelReplica {
+  record: ReplicaRecord;
+  /** By index; above {@link ModelReplica.record}'s first snapshot index, checkpoints not counted. */
+  readonly entries: Map<number, string>;
+}
+
+export type ModelState = Map<number, ModelReplica>;
+
+/** One call of the journal, as the model sees it. */
+export type Operation =
+  | { readonly do: "append"; readonly id: number; readonly index: number; readonly text: string }
+  | { readonly do: "hardState"; readonly id: number; readonly state: HardState }
+  | { readonly do: "add"; readonly record: ReplicaRecord }
+  | { readonly do: "remove"; readonly id: number };
+
+export function applyOperation(state: ModelState, operation: Operation): void {
+  switch (operation.do) {
+    case "append": {
+      const replica = state.get(operation.id);
+      assert.ok(replica !== undefined);
+      for (const index of replica.entries.keys()) {
+        if (index >= operation.index) replica.entries.delete(index);
+      }
+      replica.entries.set(operation.index, operation.text);
+      return;
+    }
+    case "hardState": {
+      const replica = state.get(operation.id);
+      assert.ok(replica !== undefined);
+      replica.record = { ...replica.record, ...operation.state };
+      return;
+    }
+    case "add":
+      state.set(operation.record.replicaId, { record: operation.record, entries: new Map() });
+      return;
+    case "remove":
+      state.delete(operation.id);
+  }
+}
+
+/** A journal's content, in the model's form. */
+export async function stateOf(journal: Journal): Promise<ModelState> {
+  const state: ModelState = new Map();
+  for (const record of journal.replicas()) {
+    const entries = new Map<number, string>();
+    const { replicaId, snapshotIndex } = record;
+    for await (const found of journal.entries(replicaId, snapshotIndex + 1)) {
+      entries.set(found.index, new TextDecoder().decode(found.payload));
+    }
+    assert.equal(entries.size, journal.lastIndex(replicaId) - snapshotIndex);
+    state.set(replicaId, { record, entries });
+  }
+  return state;
+}
+
+/** Undefined when `found` is `wanted`, seen from its checkpoints; else the first difference. */
+export function difference(
+  found: ModelState,
+  wanted: ModelState,
+  checkpoints: ReadonlyMap<number, ReadonlySet<number>>,
+): string | undefined {
+  if ([...found.keys()].sort().join() !== [...wanted.keys()].sort().join()) {
+    return `replicas ${[...found.keys()]} instead of ${[...wanted.keys()]}`;
+  }
+  for (const [id, { record, entries }] of found) {
+    const other = wanted.get(id);
+    assert.ok(other !== undefined);
+    for (const key of ["topicId", "term", "vote", "commit"] as const) {
+      if (record[key] !== other.record[key]) {
+        return `${key} of replica ${id} is ${record[key]} instead of ${other.record[key]}`;
+      }
+    }
+    const { snapshotIndex } = record;
+    if (snapshotIndex !== other.record.snapshotIndex && !checkpoints.get(id)?.has(snapshotIndex)) {
+      return `replica ${id} has a checkpoint at ${snapshotIndex} that nobody made`;
+    }
+    const needed = [...other.entries].filter(([index]) => index > snapshotIndex);
+    if (needed.length !== entries.size) {
+      return `replica ${id} has ${entries.size} entries instead of ${needed.length}`;
+    }
+    for (const [index, text] of needed) {
+      if (entries.get(index) !== text) return `entry ${index} of replica ${id} is another one`;
+    }
+  }
+  return undefined;
+}
+
+export function copyOf(state: ModelState): ModelState {
+  const result: ModelState = new Map();
+  for (const [id, { record, entries }] of state) {
+    result.set(id, { record, entries: new Map(entries) });
+  }
+  return result;
+}

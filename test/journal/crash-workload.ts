@@ -1,0 +1,176 @@
+import assert from "node:assert/strict";
+import type { Journal } from "../../src/journal/journal.ts";
+import { integerFrom } from "../support/prng.ts";
+import {
+  applyOperation,
+  copyOf,
+  difference,
+  type ModelState,
+  type Operation,
+  stateOf,
+} from "./crash-model.ts";
+import { append, newReplica } from "./journal-harness.ts";
+
+interface Issued {
+  readonly operation: Operation;
+  isAcknowledged: boolean;
+}
+
+/**
+ * Calls a journal at random and knows what it may hold after a crash: what the
+ * operations up to some point make of it, in the order of the calls, and that
+ * point is not before the last one that was acknowledged.
+ */
+export class CrashWorkload {
+  readonly #random: () => number;
+  /** At the start of this life. */
+  #base: ModelState = new Map();
+  #issued: Issued[] = [];
+  /** After all operations so far. */
+  #latest: ModelState = new Map();
+  /** Every index that was ever given as a checkpoint, by replica. */
+  readonly #checkpoints = new Map<number, Set<number>>();
+  #nextId = 1;
+  #text = 0;
+
+  constructor(random: () => number) {
+    this.#random = random;
+  }
+
+  get replicaCount(): number {
+    return this.#latest.size;
+  }
+
+  /** Does one thing; waits for it, or not. */
+  async step(journal: Journal): Promise<void> {
+    const way = this.#random();
+    const id = this.#pick(journal);
+    let calling: Promise<void> | undefined;
+    if (id === undefined || way < 0.03) calling = this.#add(journal);
+    else if (way < 0.05) calling = this.#remove(journal, id);
+    else if (way < 0.15) calling = this.#hardState(journal, id);
+    else if (way < 0.3) this.#checkpoint(journal, id);
+    else if (way < 0.34) calling = this.#copyForward(journal);
+    else if (way < 0.36) calling = journal.idle();
+    else calling = this.#append(journal, id);
+    // Nobody may be left with a rejection that nobody hears.
+    calling?.catch(() => {});
+    if (calling !== undefined && this.#random() < 0.4) await calling;
+  }
+
+  /** Says what survived, which must be one of the states that may; the next life begins there. */
+  async check(journal: Journal, what: string, isSynced: (operation: Operation) => boolean) {
+    const found = await stateOf(journal);
+    const acknowledged = this.#issued.findLastIndex(
+      (issued) => issued.isAcknowledged && isSynced(issued.operation),
+    );
+    const state = copyOf(this.#base);
+    const differences: string[] = [];
+    for (let count = 0; count <= this.#issued.length; count += 1) {
+      if (count > acknowledged) {
+        const fault = difference(found, state, this.#checkpoints);
+        if (fault === undefined) return this.#beginAt(found, state);
+        differences.push(`after ${count} operations: ${fault}`);
+      }
+      const issued = this.#issued[count];
+      if (issued !== undefined) applyOperation(state, issued.operation);
+    }
+    const counts = `${acknowledged + 1} of ${this.#issued.length} operations were acknowledged`;
+    assert.fail(`${what}: ${counts}\n${differences.join("\n")}`);
+  }
+
+  #beginAt(found: ModelState, state: ModelState): void {
+    for (const [id, { record }] of found) {
+      const replica = state.get(id);
+      if (replica === undefined) continue;
+      const { snapshotIndex, snapshotTerm } = record;
+      replica.record = { ...replica.record, snapshotIndex, snapshotTerm };
+    }
+    this.#base = state;
+    this.#latest = copyOf(state);
+    this.#issued = [];
+  }
+
+  #issue(operation: Operation, calling: Promise<void>): Promise<void> {
+    const issued = { operation, isAcknowledged: false };
+    this.#issued.push(issued);
+    applyOperation(this.#latest, operation);
+    return calling.then(() => {
+      issued.isAcknowledged = true;
+    });
+  }
+
+  /** A replica that may be used: durable, and not being removed. */
+  #pick(journal: Journal): number | undefined {
+    const ids = [...this.#latest.keys()].filter((id) => journal.replica(id) !== undefined);
+    return ids[Math.floor(this.#random() * ids.length)];
+  }
+
+  #add(journal: Journal): Promise<void> {
+    const record = newReplica(this.#nextId);
+    this.#nextId += 1;
+    return this.#issue({ do: "add", record }, journal.addReplica(record));
+  }
+
+  #remove(journal: Journal, id: number): Promise<void> {
+    return this.#issue({ do: "remove", id }, journal.removeReplica(id));
+  }
+
+  #hardState(journal: Journal, id: number): Promise<void> {
+    const { record } = this.#replica(id);
+    const term = record.term + integerFrom(this.#random, 0, 2);
+    const vote = integerFrom(this.#random, 0, 5);
+    const state = { term, vote, commit: record.commit + integerFrom(this.#random, 0, 1) };
+    return this.#issue({ do: "hardState", id, state }, journal.setHardState(id, state));
+  }
+
+  #append(journal: Journal, id: number): Promise<void> {
+    const { record, entries } = this.#replica(id);
+    const last = Math.max(record.snapshotIndex, ...entries.keys());
+    let index = last + 1;
+    // Sometimes another suffix takes the place of the last entries, as Raft may demand.
+    if (this.#random() < 0.1) {
+      index = Math.max(this.#lastCheckpoint(id) + 1, last - integerFrom(this.#random, 0, 2));
+    }
+    this.#text += 1;
+    const bytes = this.#random() < 0.1 ? integerFrom(this.#random, 0, 9000) : 20;
+    const text = `${this.#text} for ${id}:${index};`.padEnd(bytes, "abcdefg");
+    const half = Math.floor(text.length / 2);
+    const payload = [text.slice(0, half), text.slice(half)].map((part) =>
+      new TextEncoder().encode(part),
+    );
+    const entry = { replicaId: id, index, term: record.term, kind: 0, payload };
+    return this.#issue({ do: "append", id, index, text }, append(journal, [entry]));
+  }
+
+  #checkpoint(journal: Journal, id: number): void {
+    // Only what is durable and will not be replaced by what is on its way.
+    const underWay = this.#issued.flatMap(({ operation, isAcknowledged }) =>
+      !isAcknowledged && operation.do === "append" && operation.id === id ? [operation.index] : [],
+    );
+    const last = Math.min(journal.lastIndex(id), ...underWay.map((index) => index - 1));
+    const index = last - integerFrom(this.#random, 0, 3);
+    const term = journal.termAt(id, index);
+    if (index < journal.firstIndex(id) || term === undefined) return;
+    this.#checkpoints.set(id, (this.#checkpoints.get(id) ?? new Set()).add(index));
+    journal.setCheckpoint(id, index, term);
+  }
+
+  async #copyForward(journal: Journal): Promise<void> {
+    const [id] = journal.laggards();
+    if (id !== undefined && this.#latest.has(id)) await journal.copyForward(id);
+  }
+
+  #lastCheckpoint(id: number): number {
+    return Math.max(
+      this.#replica(id).record.snapshotIndex,
+      ...(this.#checkpoints.get(id) ?? new Set<number>()),
+    );
+  }
+
+  #replica(id: number) {
+    const replica = this.#latest.get(id);
+    assert.ok(replica !== undefined);
+    return replica;
+  }
+}
