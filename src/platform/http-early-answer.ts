@@ -43,19 +43,25 @@ export function hasBody(request: IncomingMessage): boolean {
 
 /**
  * The same for an HTTP/2 stream: unread bytes would hold the flow control window
- * of the whole connection. A client that goes on sending is told to stop, as
- * RFC 9113 section 8.1 says: RST_STREAM with NO_ERROR after the answer.
+ * of the whole connection, and a client that never ends its side would keep the
+ * stream open. One that goes on is told to stop, as RFC 9113 section 8.1 says:
+ * RST_STREAM with NO_ERROR after the answer.
  */
-export function drainHttp2(stream: ServerHttp2Stream): void {
+export function drainHttp2(stream: ServerHttp2Stream, clock: Clock): void {
   stream.once("finish", () => {
     if (stream.readableEnded || stream.destroyed) return;
     let restBytes = 0;
+    const stop = () => {
+      if (!stream.closed) stream.close(constants.NGHTTP2_NO_ERROR);
+    };
     stream.removeAllListeners("data");
     stream.removeAllListeners("readable");
     stream.on("data", (chunk: Buffer) => {
       restBytes += chunk.length;
-      if (restBytes > REST_BYTES_MAX) stream.close(constants.NGHTTP2_NO_ERROR);
+      if (restBytes > REST_BYTES_MAX) stop();
     });
     stream.resume();
+    const cancel = clock.schedule(REST_MS_MAX, stop);
+    stream.once("close", cancel);
   });
 }

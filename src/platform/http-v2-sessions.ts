@@ -108,7 +108,7 @@ export class Http2Sessions {
   }
 
   #onRequest(request: Http2ServerRequest, response: Http2ServerResponse): void {
-    drainHttp2(request.stream);
+    drainHttp2(request.stream, this.#options.clock);
     request.stream.on("error", () => {}); // a reset stream says so to whoever reads or writes it
     this.#options.onRequest(request, response);
   }

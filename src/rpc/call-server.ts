@@ -94,9 +94,7 @@ export class CallServer {
   /** @throws DRAINING, RATE_LIMITED */
   #admit(route: Route, call: Call): void {
     const { limits, state } = this.#options;
-    if (route.endsWithDrain && state.isDraining) {
-      throw new ProglogError("DRAINING", "This server is stopping");
-    }
+    if (route.endsWithDrain) state.draining.throwIfAborted();
     if (this.#callCount >= limits.callsMax) throw tooMany("call", limits.callsMax);
     if (route.isStreaming && this.#streamCount >= limits.streamsMax) {
       throw tooMany("stream", limits.streamsMax);

@@ -35,7 +35,7 @@ export class HealthHandlers {
     };
   }
 
-  /** The status now, and each time it changes. */
+  /** The status now, and each time it changes; after the last change, a drain, the stream ends. */
   async *watch({ service }: HealthCheckRequest, call: Call): AsyncGenerator<Answer> {
     const changed = new Wakeup();
     const unsubscribe = [this.#state.subscribe(changed.wake), onAbort(call.signal, changed.wake)];
@@ -45,6 +45,7 @@ export class HealthHandlers {
         const status = this.#services.has(service) ? this.#status() : Status.SERVICE_UNKNOWN;
         if (status !== told) yield { status };
         told = status;
+        this.#state.draining.throwIfAborted();
         await changed.wait();
       }
       throw call.signal.reason;

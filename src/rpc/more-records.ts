@@ -1,5 +1,4 @@
 import type { Clock } from "../base/clock.ts";
-import { ProglogError } from "../base/errors.ts";
 import type { Topic } from "../topics/topics.ts";
 import { onAbort, Wakeup } from "./wakeup.ts";
 
@@ -7,7 +6,7 @@ export interface WaitOptions {
   readonly clock: Clock;
   /** Of the call. */
   readonly signal: AbortSignal;
-  /** Ends waiting with DRAINING. */
+  /** Ends waiting, with its reason. */
   readonly draining: AbortSignal;
 }
 
@@ -27,9 +26,7 @@ export class MoreRecords {
     this.#clock = clock;
     this.#unsubscribe = [
       onAbort(signal, () => this.#stop.abort(signal.reason)),
-      onAbort(draining, () =>
-        this.#stop.abort(new ProglogError("DRAINING", "This server is stopping")),
-      ),
+      onAbort(draining, () => this.#stop.abort(draining.reason)),
     ];
   }
 

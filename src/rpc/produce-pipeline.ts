@@ -13,7 +13,7 @@ export interface PipelineOptions<Batch> {
   readonly submit: (batch: Batch) => Submitted;
   readonly batchesMax: number;
   readonly bytesMax: number;
-  /** Take nothing more, answer what is under way, then end with DRAINING. */
+  /** Take nothing more, answer what is under way, then end with its reason. */
   readonly draining: AbortSignal;
 }
 
@@ -70,7 +70,7 @@ export class ProducePipeline<Batch> {
       return true;
     }
     if (!this.#isStopped) return false;
-    throw numbered(new ProglogError("DRAINING", "This server is stopping"), this.#answered);
+    throw numbered(this.#options.draining.reason, this.#answered);
   }
 
   #takeDue(): Acknowledgement[] {

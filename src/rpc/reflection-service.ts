@@ -1,6 +1,7 @@
 import { type DescFile, type DescService, toBinary } from "@bufbuild/protobuf";
 import { FileDescriptorProtoSchema } from "@bufbuild/protobuf/wkt";
 import { file_google_rpc_error_details } from "../gen/google/rpc/error_details_pb.ts";
+import { untilAborted } from "./wakeup.ts";
 
 /** A question of either version of the protocol; the versions differ in name only. */
 export interface ReflectionRequest {
@@ -39,10 +40,13 @@ const INVALID_ARGUMENT = 3;
  */
 export class ReflectionHandlers {
   readonly #services: readonly string[];
+  readonly #draining: AbortSignal;
   readonly #files = new Map<string, DescFile>();
   readonly #symbols = new Map<string, DescFile>();
 
-  constructor(services: readonly DescService[]) {
+  /** @param draining ends streams, which clients would leave open for ever */
+  constructor(services: readonly DescService[], draining: AbortSignal) {
+    this.#draining = draining;
     this.#services = services.map(({ typeName }) => typeName).toSorted();
     for (const { file } of services) this.#add(file);
     // No service refers to the details of errors: clients look them up to show them.
@@ -52,7 +56,7 @@ export class ReflectionHandlers {
   async *serverReflectionInfo<Request extends ReflectionRequest>(
     requests: AsyncIterable<Request>,
   ): AsyncGenerator<ReflectionResponse<Request>> {
-    for await (const request of requests) {
+    for await (const request of untilAborted(requests, this.#draining)) {
       yield {
         validHost: request.host,
         originalRequest: request,

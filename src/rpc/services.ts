@@ -41,7 +41,7 @@ export function makeServices(options: ServiceOptions): readonly ServedService[] 
     seedLogService(options, guard),
     healthService(options, guard),
   ];
-  return options.reflection ? [...services, ...reflectionServices(guard)] : services;
+  return options.reflection ? [...services, ...reflectionServices(options, guard)] : services;
 }
 
 function logService(options: ServiceOptions, guard: Guard): ServedService {
@@ -107,9 +107,12 @@ function healthService(options: ServiceOptions, guard: Guard): ServedService {
   };
 }
 
-function reflectionServices(guard: Guard): readonly ServedService[] {
+function reflectionServices(options: ServiceOptions, guard: Guard): readonly ServedService[] {
   const versions = [ServerReflection, ServerReflectionAlpha] as const;
-  const handlers = new ReflectionHandlers([...PUBLIC_SERVICES, Health, ...versions]);
+  const handlers = new ReflectionHandlers(
+    [...PUBLIC_SERVICES, Health, ...versions],
+    options.state.draining,
+  );
   const implementation = {
     serverReflectionInfo: guard.stream(handlers.serverReflectionInfo.bind(handlers)),
   };

@@ -1,3 +1,5 @@
+import { ProglogError } from "../base/errors.ts";
+
 /**
  * Whether this server takes calls: what it still waits for after the start, and
  * whether it is draining. The one who starts the server drives it; health, /readyz
@@ -21,7 +23,7 @@ export class ServingState {
     return this.#drain.signal.aborted;
   }
 
-  /** Aborted from the first moment of a drain. */
+  /** Aborted from the first moment of a drain; the reason is the ProglogError to end calls with. */
   get draining(): AbortSignal {
     return this.#drain.signal;
   }
@@ -38,7 +40,7 @@ export class ServingState {
   /** Ends streams with DRAINING, refuses new calls, lets the others finish. For good. */
   drain(): void {
     if (this.isDraining) return;
-    this.#drain.abort();
+    this.#drain.abort(new ProglogError("DRAINING", "This server is stopping"));
     this.#tell();
   }
 

@@ -29,3 +29,23 @@ export function onAbort(signal: AbortSignal, listener: () => void): () => void {
   else signal.addEventListener("abort", listener, { once: true });
   return () => signal.removeEventListener("abort", listener);
 }
+
+/** The items of `source` until `signal` is aborted; then it throws the signal's reason. */
+export async function* untilAborted<T>(
+  source: AsyncIterable<T>,
+  signal: AbortSignal,
+): AsyncGenerator<T> {
+  const items = source[Symbol.asyncIterator]();
+  const stop = Promise.withResolvers<never>();
+  stop.promise.catch(() => {}); // also when nobody waits just then
+  const unsubscribe = onAbort(signal, () => stop.reject(signal.reason));
+  try {
+    for (;;) {
+      const item = await Promise.race([items.next(), stop.promise]);
+      if (item.done === true) return;
+      yield item.value;
+    }
+  } finally {
+    unsubscribe();
+  }
+}

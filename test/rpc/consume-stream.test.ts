@@ -1,6 +1,7 @@
 import assert from "node:assert/strict";
 import { test } from "node:test";
 import { create, toBinary } from "@bufbuild/protobuf";
+import { ProglogError } from "../../src/base/errors.ts";
 import { ConsumeStreamRequestSchema } from "../../src/gen/proglog/v1/log_service_pb.ts";
 import { follow } from "../../src/rpc/follow.ts";
 import { consumedSize, recordOfValue } from "../../src/rpc/record-wire.ts";
@@ -153,7 +154,11 @@ test("removed records are passed over, also at the end of the stream", async () 
 });
 
 for (const [what, stop, reason] of [
-  ["a drain", (f: Following) => f.draining.abort(), "DRAINING"],
+  [
+    "a drain",
+    (f: Following) => f.draining.abort(new ProglogError("DRAINING", "Stopping")),
+    "DRAINING",
+  ],
   ["a deleted topic", (f: Following) => f.topic.end(), "TOPIC_NOT_FOUND"],
 ] as const) {
   test(`${what} ends the stream with ${reason}`, async () => {

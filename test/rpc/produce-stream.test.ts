@@ -192,7 +192,7 @@ test("a drain answers what is under way, then ends the stream", async () => {
   const output = bench.pipeline.run(input.read);
   const first = output.next();
   await input.send(0, 1);
-  bench.draining.abort();
+  bench.draining.abort(new ProglogError("DRAINING", "Stopping"));
   await input.send(2);
   assert.deepEqual(bench.submitted, [0, 1]);
   await bench.answer(0, 1);
