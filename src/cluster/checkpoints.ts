@@ -1,12 +1,17 @@
 import type { Clock } from "../base/clock.ts";
 import { hasReason } from "../base/errors.ts";
 import type { Journal } from "../journal/journal.ts";
+import type { Admission } from "../raft/admission.ts";
+import { forEachOf, orDiskFull } from "./wait.ts";
 
 /** Longest pause after a checkpoint. */
 const PAUSE_MS_MAX = 100;
 
-/** Until a checkpoint that lets files go, and found no room, is tried again. */
+/** Until what found no room is tried again. */
 const RETRY_MS = 1_000;
+
+/** Checkpoints side by side when the journal is longer than it should be. */
+const SIDE_BY_SIDE_MAX = 4;
 
 /** A group as this sees it. */
 export interface CheckpointedGroup {
@@ -23,15 +28,19 @@ export interface CheckpointsOptions {
   readonly groups: () => readonly CheckpointedGroup[];
   /** Bytes of journal after which everything is checkpointed. */
   readonly journalBytes: number;
-  /** Bytes of journal above which what keeps it long is copied forward. */
+  /**
+   * Bytes of journal above which what cannot be checkpointed is copied forward; at twice as
+   * many, nothing new is let in until checkpoints have caught up.
+   */
   readonly journalBytesMax: number;
+  readonly admission: Admission;
   readonly onFailure: (error: unknown) => void;
 }
 
 /**
  * Writes checkpoints in the background: of everything whenever the journal has
  * grown by so many bytes, of single groups when that lets files go. One at a time,
- * with pauses as long as the work, as long as the journal is not too long.
+ * with pauses as long as the work, unless the journal gets too long.
  */
 export class Checkpoints {
   readonly #options: CheckpointsOptions;
@@ -57,6 +66,7 @@ export class Checkpoints {
 
   /** Looks whether there is something to do. Cheap: called after every run of applied entries. */
   poke(): void {
+    if (this.#isTooLong && !this.#isClosed) this.#options.admission.isHeld = true;
     if (this.#running !== undefined || this.#isClosed || !this.#isDue()) return;
     this.#running = this.#run()
       .catch((error) => this.#options.onFailure(error))
@@ -72,6 +82,17 @@ export class Checkpoints {
     this.#wake();
     this.#cancelRetry?.();
     await this.#running;
+    this.#options.admission.isHeld = false;
+  }
+
+  get #isTooLong(): boolean {
+    const { journal, journalBytesMax } = this.#options;
+    return journal.usedBytes >= 2 * journalBytesMax;
+  }
+
+  get #isUrgent(): boolean {
+    const { journal, journalBytesMax } = this.#options;
+    return journal.usedBytes >= journalBytesMax / 2;
   }
 
   #isDue(): boolean {
@@ -80,7 +101,8 @@ export class Checkpoints {
 
   #isRoundDue(): boolean {
     const { journal, journalBytes } = this.#options;
-    return journal.writtenBytes - this.#roundAt >= journalBytes;
+    const isGrown = journal.writtenBytes - this.#roundAt >= journalBytes;
+    return isGrown || (this.#isTooLong && this.#cancelRetry === undefined);
   }
 
   async #run(): Promise<void> {
@@ -91,15 +113,18 @@ export class Checkpoints {
     if (isRound) this.#roundAt = journal.writtenBytes;
     const wanted = new Set(this.#wanted);
     this.#wanted.clear();
+    const due = groups().filter(
+      (group) => group.isDirty && (isRound || wanted.has(group.replicaId)),
+    );
     const failed: number[] = [];
-    for (const group of groups()) {
-      if (this.#isClosed) return;
-      if (!group.isDirty || !(isRound || wanted.has(group.replicaId))) continue;
-      if (await this.#checkpoint(group)) continue;
+    await forEachOf(due, this.#isUrgent ? SIDE_BY_SIDE_MAX : 1, async (group) => {
+      if (this.#isClosed || (await this.#checkpoint(group))) return;
       failed.push(group.replicaId);
-      if (wanted.has(group.replicaId)) this.#retry(group.replicaId);
-    }
+      if (wanted.has(group.replicaId) || this.#isTooLong) this.#retry(group.replicaId);
+    });
     if (failed.length > 0) await this.#copyForward(failed);
+    if (this.#isTooLong) await this.#shorten();
+    if (!this.#isTooLong) this.#options.admission.isHeld = false;
   }
 
   /** A failure that is not lack of room has been reported by the group. */
@@ -109,6 +134,22 @@ export class Checkpoints {
     const isDone = await group.checkpoint().catch(() => true);
     await this.#pause(clock.monotonicMs() - startMs);
     return isDone;
+  }
+
+  /** While nothing is let in, nothing else would bring the journal to let its files go. */
+  async #shorten(): Promise<void> {
+    const { journal, clock } = this.#options;
+    const [replica] = journal.replicas();
+    if (replica === undefined) return;
+    const { replicaId, term, vote, commit } = replica;
+    const flushed = journal.setHardState(replicaId, { term, vote, commit });
+    const isFull = () => journal.isDiskFull;
+    await orDiskFull(
+      flushed.then(() => journal.idle()),
+      isFull,
+      clock,
+    );
+    if (this.#isTooLong && !this.#isClosed) this.#retry(replicaId);
   }
 
   #retry(replicaId: number): void {
@@ -138,9 +179,8 @@ export class Checkpoints {
   }
 
   #pause(workMs: number): Promise<void> {
-    const { clock, journal, journalBytesMax } = this.#options;
-    const isUrgent = journal.usedBytes >= journalBytesMax / 2;
-    if (workMs <= 0 || isUrgent || this.#isClosed) return Promise.resolve();
+    const { clock } = this.#options;
+    if (workMs <= 0 || this.#isUrgent || this.#isClosed) return Promise.resolve();
     return new Promise((resolve) => {
       const cancel = clock.schedule(Math.min(workMs, PAUSE_MS_MAX), resolve);
       this.#wake = () => {

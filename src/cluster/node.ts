@@ -52,27 +52,19 @@ export class Node {
   readonly topics: Topics;
   readonly identity: NodeIdentity;
   readonly #parts: NodeParts;
-  readonly #retention: RetentionTimer;
   #closing: Promise<void> | undefined;
 
   private constructor(parts: NodeParts, identity: NodeIdentity, settings: NodeSettings) {
     const { context, catalogue, reconciler } = parts;
-    const { clock, logger, defaults } = context;
     this.#parts = parts;
     this.identity = identity;
     this.topics = new TopicRegistry({
       catalogue: catalogue.machine.state,
       replicator: catalogue.voter,
       host: reconciler,
-      clock,
-      defaults,
+      clock: context.clock,
+      defaults: context.defaults,
       topicCountMax: settings.topicCountMax,
-    });
-    this.#retention = new RetentionTimer({
-      clock,
-      logger,
-      intervalMs: settings.retentionIntervalMs,
-      topics: () => reconciler.topics(),
     });
   }
 
@@ -105,7 +97,6 @@ export class Node {
       }
       await reserve.fill();
     } catch (error) {
-      await node.#retention.close();
       await release(parts, new ProglogError("DRAINING", "The server did not start"));
       throw error;
     }
@@ -130,7 +121,7 @@ export class Node {
    * not, so that the next start has nothing to do, and gives the folder free.
    */
   close(): Promise<void> {
-    this.#closing ??= this.#retention.close().then(() => shutDown(this.#parts));
+    this.#closing ??= shutDown(this.#parts);
     return this.#closing;
   }
 }
@@ -185,13 +176,20 @@ async function openParts(
     const reconciler = new Reconciler(context, catalogue);
     checkpoints = new Checkpoints({
       journal,
+      admission: context.admission,
       clock,
       groups: () => [catalogue, ...reconciler.topics().map(({ group }) => group)],
       journalBytes: settings.checkpointBytes,
       journalBytesMax: settings.journalBytesMax,
       onFailure,
     });
-    const parts = { lock, failure, context, catalogue, reconciler, checkpoints };
+    const retention = new RetentionTimer({
+      clock,
+      logger,
+      intervalMs: settings.retentionIntervalMs,
+      topics: () => reconciler.topics(),
+    });
+    const parts = { lock, failure, context, catalogue, reconciler, checkpoints, retention };
     failure.listen((reason) => stopAll(parts, reason));
     return parts;
   } catch (error) {

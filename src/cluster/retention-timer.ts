@@ -49,6 +49,7 @@ export class RetentionTimer {
       try {
         await this.#trim(topic);
       } catch (error) {
+        if (this.#isClosed) return;
         // Damaged, deleted meanwhile, or the disk is full: the next look may do better.
         const { name } = topic.entry;
         this.#options.logger.warn(

@@ -4,6 +4,7 @@ import type { CatalogueGroup } from "./catalogue-group.ts";
 import type { Checkpoints } from "./checkpoints.ts";
 import type { NodeFailure } from "./node-failure.ts";
 import type { Reconciler } from "./reconciler.ts";
+import type { RetentionTimer } from "./retention-timer.ts";
 import type { TopicContext, TopicGroup } from "./topic-group.ts";
 import { forEachOf, orDiskFull } from "./wait.ts";
 
@@ -18,6 +19,7 @@ export interface NodeParts {
   readonly catalogue: CatalogueGroup;
   readonly reconciler: Reconciler;
   readonly checkpoints: Checkpoints;
+  readonly retention: RetentionTimer;
 }
 
 /**
@@ -26,7 +28,7 @@ export interface NodeParts {
  * is full, or the node has failed, it leaves things as they are: the journal has them.
  */
 export async function shutDown(parts: NodeParts): Promise<void> {
-  const { context, reconciler, checkpoints, failure } = parts;
+  const { context, reconciler, checkpoints, retention, failure } = parts;
   const { clock, journal } = context;
   const groups = groupsOf(parts);
   const isStuck = () =>
@@ -36,6 +38,7 @@ export async function shutDown(parts: NodeParts): Promise<void> {
   const draining = new ProglogError("DRAINING", "The server is stopping");
   const finish = async () => {
     const draining = groups.map((group) => group.voter.drain());
+    await retention.close();
     await reconciler.close();
     // With those that were made meanwhile.
     const all = groupsOf(parts);
@@ -51,13 +54,13 @@ export async function shutDown(parts: NodeParts): Promise<void> {
 
 /** Ends everything at once, as it is. */
 export async function release(
-  { context, lock, reconciler, checkpoints, ...parts }: NodeParts,
+  { context, lock, reconciler, checkpoints, retention, ...parts }: NodeParts,
   reason: ProglogError,
 ): Promise<void> {
   const { journal, logger } = context;
   const groups = groupsOf({ reconciler, ...parts });
   for (const group of groups) group.stop(reason);
-  const closing = [reconciler.close(), checkpoints.close()];
+  const closing = [retention.close(), reconciler.close(), checkpoints.close()];
   await journal.close();
   for (const group of groups) {
     await group.close().catch((error) => {

@@ -41,6 +41,7 @@ export class Admission {
   #waitingCount = 0;
   /** True while the lane that is next waits for the common limit: nobody may overtake it. */
   #isBlocked = false;
+  #isHeld = false;
   #isAdmitting = false;
   #admitsAgain = false;
 
@@ -56,13 +57,21 @@ export class Admission {
     return this.#waitingCount;
   }
 
+  /** While true nobody is let in: all wait, as far as may wait. */
+  set isHeld(isHeld: boolean) {
+    if (this.#isHeld === isHeld) return;
+    this.#isHeld = isHeld;
+    if (!isHeld) this.#admit();
+  }
+
   lane(): AdmissionLane {
     return new AdmissionLane(this, { inFlightBytes: 0, waiting: [] });
   }
 
   /** See {@link AdmissionLane.request}. */
   request(lane: LaneState, bytes: number, start: () => void): Turn | undefined {
-    if (lane.waiting.length === 0 && !this.#isBlocked && this.#fits(lane, bytes)) {
+    const isFree = !this.#isBlocked && !this.#isHeld && lane.waiting.length === 0;
+    if (isFree && this.#fits(lane, bytes)) {
       this.#enter(lane, bytes);
       start();
       return undefined;
@@ -152,6 +161,7 @@ export class Admission {
 
   /** One turn a lane and round, until a lane is stopped by the common limit. */
   #admitRound(): void {
+    if (this.#isHeld) return;
     this.#isBlocked = false;
     for (const lane of this.#waitingLanes) {
       const turn = lane.waiting[0];

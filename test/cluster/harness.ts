@@ -1,5 +1,5 @@
 import { SILENT_LOGGER } from "../../src/base/log.ts";
-import { Node } from "../../src/cluster/node.ts";
+import { Node, type NodeOptions } from "../../src/cluster/node.ts";
 import type { NodeSettings } from "../../src/cluster/node-settings.ts";
 import { DEFAULT_TOPIC_SETTINGS } from "../../src/topics/settings.ts";
 import { makeRandom, SeededRandom } from "../support/prng.ts";
@@ -30,19 +30,29 @@ export interface LifeOptions {
   readonly clock?: SimClock;
 }
 
+/** What a test may change of it: the process `seed`, whose predecessors are all gone. */
+export function nodeOptions(fs: SimFileSystem, seed: number): NodeOptions {
+  return {
+    fs,
+    clock: new SimClock(),
+    random: new SeededRandom(seed),
+    logger: SILENT_LOGGER,
+    settings: SMALL,
+    identity: { bootId: "boot", pid: seed, startTime: `${seed}` },
+    isAlive: () => false,
+    onFailure: () => {},
+  };
+}
+
 /** Starts a node on a simulated disk; nothing of an earlier life is alive. */
 export async function startNode(options: LifeOptions = {}): Promise<Life> {
   const { seed = 1, clock = new SimClock() } = options;
   const fs = options.fs ?? new SimFileSystem(makeRandom(seed));
   const failures: unknown[] = [];
   const node = await Node.open({
-    fs,
+    ...nodeOptions(fs, seed),
     clock,
-    random: new SeededRandom(seed),
-    logger: SILENT_LOGGER,
     settings: { ...SMALL, ...options.settings },
-    identity: { bootId: "boot", pid: seed, startTime: `${seed}` },
-    isAlive: () => false,
     onFailure: (error) => failures.push(error),
   });
   return { node, fs, clock, failures, isFaulty: false };

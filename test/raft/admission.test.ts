@@ -83,6 +83,20 @@ test("a turn that is withdrawn never comes, and those behind it move up", () => 
   assert.deepEqual(started, ["next"]);
 });
 
+test("while it is held all wait, and then come in order", () => {
+  const admission = new Admission(LIMITS);
+  const lane = admission.lane();
+  const started: number[] = [];
+  lane.request(1, () => started.push(1));
+  admission.isHeld = true;
+  lane.request(1, () => started.push(2));
+  lane.leave(1);
+  lane.request(1, () => started.push(3));
+  assert.deepEqual(started, [1]);
+  admission.isHeld = false;
+  assert.deepEqual(started, [1, 2, 3]);
+});
+
 test("thousands who leave as soon as they are started need no deep stack", () => {
   const admission = new Admission({ ...LIMITS, waitingCountMax: 100_000, waitingBytesMax: 1e9 });
   const lane = admission.lane();
