@@ -1,5 +1,6 @@
 import { assert } from "../base/assert.ts";
 import {
+  EMPTY_BYTES,
   readVarint,
   VARINT_BYTES_MAX,
   type Varint,
@@ -123,6 +124,30 @@ export function encodeBatch(input: BatchInput): FrameBatch {
   return { bytes: room.subarray(CRC_BYTES), ends, count: bodies.length, firstOffset };
 }
 
+/**
+ * Frames one record of kind 2 that takes exactly `frameBytes`, its header included, so
+ * that it can stand where a damaged frame stood: zeros fill it up.
+ *
+ * @returns undefined when the envelope does not fit into so few bytes
+ */
+export function encodeRemoved(
+  record: Omit<DecodedRecord, "kind" | "body">,
+  frameBytes: number,
+): Uint8Array | undefined {
+  const head = encodeHead(record);
+  const length = frameBytes - HEADER_BYTES;
+  if (frameBytes < head.length || length > RECORD_BYTES_MAX) return undefined;
+  const bytes = new Uint8Array(frameBytes);
+  const view = viewOf(bytes);
+  bytes.set(head);
+  bytes[HEADER_BYTES + KIND_AT] = KIND_REMOVED;
+  if (record.lastOfBatch) bytes[HEADER_BYTES + FLAGS_AT] = FLAG_LAST_OF_BATCH;
+  writeU64(view, 0, length);
+  const crc = frameCrc(bytes.subarray(HEADER_BYTES + CRC_BYTES), length, record.offset);
+  view.setUint32(HEADER_BYTES, crc, true);
+  return bytes;
+}
+
 /** Says whether `data` is what was written at `offset`. */
 export function checkFrame(data: Uint8Array, offset: Offset): FrameCheck {
   if (data.length <= VERSION_AT) return "damaged";
@@ -143,21 +168,25 @@ export function decodeRecord(data: Uint8Array, offset: Offset): DecodedRecord {
     const state = found === "damaged" ? "its checksum does not fit" : "it is of a newer format";
     throw storeCorrupt(`Cannot read the record at offset ${offset}: ${state}`, { offset });
   }
+  const isRemoved = data[KIND_AT] === KIND_REMOVED;
   readVarint(data, RAFT_INDEX_AT, varint);
   const raftIndex = varint.value;
   readVarint(data, varint.next, varint);
   return {
     offset,
-    kind: data[KIND_AT] === KIND_RECORD ? "record" : "removed",
+    kind: isRemoved ? "removed" : "record",
     lastOfBatch: ((data[FLAGS_AT] ?? 0) & FLAG_LAST_OF_BATCH) !== 0,
     raftIndex,
     appendTimeUs: varint.value,
-    body: data.subarray(varint.next),
+    body: isRemoved ? EMPTY_BYTES : data.subarray(varint.next),
   };
 }
 
 /** What all frames of a batch begin with; length and CRC are still 0. */
-function encodeHead({ raftIndex, appendTimeUs }: BatchInput): Uint8Array {
+function encodeHead({
+  raftIndex,
+  appendTimeUs,
+}: Pick<BatchInput, "raftIndex" | "appendTimeUs">): Uint8Array {
   assert(Number.isSafeInteger(raftIndex) && raftIndex >= 0, `Cannot frame raft index ${raftIndex}`);
   assert(Number.isSafeInteger(appendTimeUs) && appendTimeUs >= 0, `Cannot frame ${appendTimeUs}`);
   const head = new Uint8Array(HEADER_BYTES + ENVELOPE_BYTES_MAX);

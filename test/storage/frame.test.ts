@@ -10,6 +10,7 @@ import {
   decodeRecord,
   ENVELOPE_BYTES_MAX,
   encodeBatch,
+  encodeRemoved,
 } from "../../src/storage/frame.ts";
 import { HEADER_BYTES, RECORD_BYTES_MAX, scanFrames } from "../../src/storage/scan.ts";
 import { runGolden } from "../support/golden.ts";
@@ -125,6 +126,24 @@ test("any flipped bit of a frame is found, in its length as in its data, and any
   }
   const second = bytes.subarray(scanFrames(bytes, { recordsMax: 1 }).validBytes);
   assert.equal(scanFrames(second, { check: checkFrame }).recordCount, 0);
+});
+
+test("encodeRemoved() fills exactly the place of another frame, if its envelope fits there", () => {
+  const { bytes } = encodeBatch(batch([utf8("some body")]));
+  const { kind, body, ...kept } = decodeRecord(bytes.subarray(HEADER_BYTES), toOffset(0));
+  assert.deepEqual([kind, body], ["record", utf8("some body")]);
+  const removed = encodeRemoved(kept, bytes.length);
+  assert.equal(removed?.length, bytes.length);
+  assert.equal(scanFrames(removed ?? bytes, { check: checkFrame }).recordCount, 1);
+  assert.deepEqual(decodeRecord((removed ?? bytes).subarray(HEADER_BYTES), toOffset(0)), {
+    ...kept,
+    kind: "removed",
+    body: new Uint8Array(0),
+  });
+  const least = bytes.length - "some body".length;
+  assert.equal(encodeRemoved(kept, least)?.length, least);
+  assert.equal(encodeRemoved(kept, least - 1), undefined);
+  assert.equal(encodeRemoved(kept, HEADER_BYTES + RECORD_BYTES_MAX + 1), undefined);
 });
 
 test("numbers that are not safe integers are a bug of the caller", () => {
