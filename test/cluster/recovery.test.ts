@@ -1,0 +1,268 @@
+import assert from "node:assert/strict";
+import { test } from "node:test";
+import { hasReason } from "../../src/base/errors.ts";
+import { SILENT_LOGGER } from "../../src/base/log.ts";
+import { Node } from "../../src/cluster/node.ts";
+import { Journal } from "../../src/journal/journal.ts";
+import { DEFAULT_TOPIC_SETTINGS } from "../../src/topics/settings.ts";
+import { makeRandom } from "../support/prng.ts";
+import { settle } from "../support/sim-clock.ts";
+import { SimCrash, SimFileSystem } from "../support/sim-file-system.ts";
+import { type Life, nodeOptions, readAll, SMALL, startNode, texts } from "./harness.ts";
+
+const CHECKPOINT = "topics/1/checkpoint";
+const FIRST_STORE = "topics/1/00000000000000000000.log";
+
+interface Started {
+  readonly node: Node;
+  readonly messages: string[];
+  readonly disk: SimFileSystem;
+}
+
+/** Starts a node on a disk with `files`, and keeps what it warns of. */
+async function startOn(files: ReadonlyMap<string, Uint8Array>): Promise<Started> {
+  const disk = SimFileSystem.fromDump(makeRandom(9), files);
+  const messages: string[] = [];
+  const keep = (message: string) => {
+    messages.push(message);
+  };
+  const logger = { ...SILENT_LOGGER, warn: keep, error: keep };
+  const node = await Node.open({ ...nodeOptions(disk, 99), logger });
+  return { node, messages, disk };
+}
+
+/** A node with 30 batches of 2 records and a producer, checkpointed and stopped. */
+async function stoppedNode(): Promise<{
+  life: Life;
+  files: Map<string, Uint8Array>;
+  epoch: number;
+}> {
+  const life = await startNode();
+  const topic = life.node.topics.topic("default");
+  const { epoch } = await topic.openProducer("p");
+  for (let at = 0; at < 30; at += 1) {
+    const producer = { id: "p", epoch, sequence: at };
+    await topic.produce({ records: texts(`${at}a`, `${at}b`), producer, fencingToken: 5 });
+  }
+  await life.node.close();
+  return { life, files: life.fs.dump(), epoch };
+}
+
+function expectedTexts(batches: number): string[] {
+  return Array.from({ length: batches }, (_, at) => [`${at}a`, `${at}b`]).flat();
+}
+
+function flip(files: Map<string, Uint8Array>, path: string, at: number): void {
+  const bytes = files.get(path)?.slice() ?? assert.fail(`no ${path}`);
+  bytes[at] = (bytes[at] ?? 0) ^ 0x10;
+  files.set(path, bytes);
+}
+
+test("a lost checkpoint loses nothing while the journal has every entry", async () => {
+  const first = await startNode();
+  const topic = first.node.topics.topic("default");
+  const { epoch } = await topic.openProducer("p");
+  const batch = { records: texts("a", "b"), producer: { id: "p", epoch, sequence: 0 } };
+  const ack = await topic.produce(batch);
+  await topic.produce({ records: texts("c") });
+  await topic.trim(1);
+  await settle();
+  const files = first.fs.reopen().dump();
+  files.delete(CHECKPOINT);
+  const { node, messages } = await startOn(files);
+  assert.match(messages.join(), /checkpoint is lost; the journal has all/);
+  assert.deepEqual(await readAll(node, "default"), ["b", "c"]);
+  const again = await node.topics.topic("default").produce(batch);
+  assert.deepEqual(again, { ...ack, duplicate: true });
+  await node.close();
+});
+
+for (const [what, harm] of [
+  ["lost", (files: Map<string, Uint8Array>) => files.delete(CHECKPOINT)],
+  ["damaged", (files: Map<string, Uint8Array>) => flip(files, CHECKPOINT, 20)],
+] as const) {
+  test(`with a ${what} checkpoint the records are there, and it is said what is not`, async () => {
+    const { files, epoch } = await stoppedNode();
+    harm(files);
+    const { node, messages, disk } = await startOn(files);
+    assert.match(messages.join(), /its records are whole, but its producers, fencing token/);
+    assert.deepEqual(await readAll(node, "default"), expectedTexts(30));
+    const topic = node.topics.topic("default");
+    // A forgotten producer is refused, not taken for a new one; its next epoch is higher.
+    const producer = { id: "p", epoch, sequence: 30 };
+    await assert.rejects(topic.produce({ records: texts("x"), producer }), (error) =>
+      hasReason(error, "PRODUCER_UNKNOWN"),
+    );
+    assert.ok((await topic.openProducer("p")).epoch > epoch);
+    assert.equal((await topic.produce({ records: texts("next") })).firstOffset, 60);
+    await node.close();
+    const later = await startOn(disk.dump());
+    assert.deepEqual(later.messages, [], "the checkpoint was not written again");
+    assert.deepEqual(await readAll(later.node, "default"), [...expectedTexts(30), "next"]);
+    await later.node.close();
+  });
+}
+
+test("with a lost checkpoint what the files have beyond the journal's mark comes from the journal", async () => {
+  const { life } = await stoppedNode();
+  const second = await startNode({ fs: life.fs.reopen(), seed: 2 });
+  const topic = second.node.topics.topic("default");
+  for (let at = 30; at < 35; at += 1) await topic.produce({ records: texts(`${at}a`, `${at}b`) });
+  await settle();
+  const files = second.fs.reopen().dump();
+  files.delete(CHECKPOINT);
+  const { node } = await startOn(files);
+  assert.deepEqual(await readAll(node, "default"), expectedTexts(35));
+  await node.close();
+});
+
+test("a batch that ends in the middle is cut when the journal has it, and is damage when not", async () => {
+  const { life, files: stopped } = await stoppedNode();
+  const newest = (files: Map<string, Uint8Array>) =>
+    [...files.keys()]
+      .filter((path) => /topics\/1\/.*\.log/.test(path))
+      .sort()
+      .at(-1) ?? "";
+  const cutLastRecord = (files: Map<string, Uint8Array>) => {
+    const path = newest(files);
+    const index = files.get(path.replace(".log", ".idx")) ?? new Uint8Array();
+    const position = new DataView(index.buffer, index.byteOffset + index.length - 8).getUint32(
+      0,
+      true,
+    );
+    files.set(path, (files.get(path) ?? new Uint8Array()).slice(0, position));
+    files.delete(CHECKPOINT);
+  };
+  const second = await startNode({ fs: life.fs.reopen(), seed: 2 });
+  await second.node.topics.topic("default").produce({ records: texts("30a", "30b") });
+  await settle();
+  const files = second.fs.reopen().dump();
+  cutLastRecord(files);
+  const { node } = await startOn(files);
+  assert.deepEqual(await readAll(node, "default"), expectedTexts(31));
+  await node.close();
+  cutLastRecord(stopped);
+  const before = new Map(stopped);
+  const disk = SimFileSystem.fromDump(makeRandom(3), stopped);
+  await assert.rejects(
+    startNode({ fs: disk, seed: 3 }),
+    (error) => hasReason(error, "STORE_CORRUPT") && /journal begins after/.test(error.message),
+  );
+  for (const [path, bytes] of before) {
+    if (path.startsWith("topics/")) assert.deepEqual(disk.dump().get(path), bytes, path);
+  }
+});
+
+test("a lost index is made anew", async () => {
+  const { files } = await stoppedNode();
+  for (const path of [...files.keys()]) if (path.endsWith(".idx")) files.delete(path);
+  const { node } = await startOn(files);
+  assert.deepEqual(await readAll(node, "default"), expectedTexts(30));
+  await node.close();
+});
+
+test("damage below the checkpoint is told with topic and offset to its readers, to nobody else", async () => {
+  const { life } = await stoppedNode();
+  const second = await startNode({ fs: life.fs.reopen(), seed: 2 });
+  await second.node.topics.create("other", {});
+  await second.node.topics.topic("other").produce({ records: texts("fine") });
+  await second.node.close();
+  const files = second.fs.dump();
+  // In the data of the fourth record: its frame's length still fits.
+  const size = (files.get(FIRST_STORE)?.length ?? 0) / 16;
+  flip(files, FIRST_STORE, Math.floor(size * 3.9));
+  const { node } = await startOn(files);
+  const topic = node.topics.topic("default");
+  const limits = { recordsMax: 100, bytesMax: 10_000 };
+  const before = await topic.read(0, limits);
+  assert.deepEqual(before.records.length, 3, "records before the damage are to be had");
+  assert.equal(before.resumeOffset, 3);
+  await assert.rejects(
+    topic.read(3, limits),
+    (error) =>
+      hasReason(error, "STORE_CORRUPT") &&
+      error.metadata["topic"] === "default" &&
+      error.metadata["offset"] === "3",
+  );
+  assert.equal((await topic.read(4, limits)).records[0]?.offset, 4);
+  assert.deepEqual(await readAll(node, "other"), ["fine"]);
+  assert.equal((await topic.produce({ records: texts("x") })).firstOffset, 60);
+  await node.close();
+});
+
+test("a store that is shorter than its checkpoint says is refused and kept", async () => {
+  const { files } = await stoppedNode();
+  files.set(FIRST_STORE, (files.get(FIRST_STORE) ?? new Uint8Array()).slice(0, -1));
+  const disk = SimFileSystem.fromDump(makeRandom(3), files);
+  await assert.rejects(startNode({ fs: disk, seed: 3 }), (error) =>
+    hasReason(error, "STORE_CORRUPT"),
+  );
+  assert.deepEqual(disk.dump().get(FIRST_STORE), files.get(FIRST_STORE));
+});
+
+test("an entry of an unknown version or kind stops the start, and is not passed over", async () => {
+  for (const payload of [Uint8Array.of(2, 1, 0), Uint8Array.of(1, 99, 0), Uint8Array.of()]) {
+    const { files } = await stoppedNode();
+    const disk = SimFileSystem.fromDump(makeRandom(3), files);
+    const journal = await Journal.open({
+      ...nodeOptions(disk, 3),
+      fileBytes: SMALL.journalFileBytes ?? 0,
+      sync: "always",
+      onFailure: (error) => assert.fail(error),
+    });
+    const index = journal.lastIndex(2) + 1;
+    await new Promise<void>((resolve) => {
+      const entry = { replicaId: 2, index, term: 1, kind: 0, payload: [payload] };
+      journal.append([entry], () => resolve());
+    });
+    await journal.close();
+    const start = startNode({ fs: disk, seed: 3 });
+    await assert.rejects(start, /unknown version|unknown kind|Bytes end/);
+  }
+});
+
+// Goal: the journal never counts on a checkpoint that a power cut can take back. Method: kill the process between
+// the checkpoint's rename and the sync of its folder, start again, let the journal drop entries, cut the power.
+test("a checkpoint whose folder was not synced is made durable before the journal counts on it", async () => {
+  const settings = { topicDefaults: DEFAULT_TOPIC_SETTINGS };
+  const first = await startNode({ settings });
+  const { epoch } = await first.node.topics.topic("default").openProducer("p");
+  const batch = { records: texts("a"), producer: { id: "p", epoch, sequence: 0 } };
+  const ack = await first.node.topics.topic("default").produce(batch);
+  first.fs.onStep((_, op, path) => {
+    if (op === "syncDir" && path === "topics/1") throw new SimCrash();
+  });
+  void first.node.close().catch(() => {});
+  await settle();
+  assert.ok(first.fs.isStopped, "no checkpoint was written");
+  const second = await startNode({ fs: first.fs.reopen(), seed: 2, settings });
+  // Nothing more for this topic, so no other checkpoint of it; but the journal goes round.
+  await second.node.topics.create("other", {});
+  for (let at = 0; at < 100; at += 1) {
+    await second.node.topics.topic("other").produce({ records: texts("o".repeat(800)) });
+  }
+  await settle();
+  second.fs.crash(0);
+  const third = await startNode({ fs: second.fs.reopen(), seed: 3, settings });
+  // A producer is only in the checkpoint, not in the records.
+  const again = await third.node.topics.topic("default").produce(batch);
+  assert.deepEqual(again, { ...ack, duplicate: true });
+  await third.node.close();
+});
+
+test("a start takes no longer for records that are checkpointed", async () => {
+  const count = async (batches: number) => {
+    const life = await startNode({ settings: { topicDefaults: DEFAULT_TOPIC_SETTINGS } });
+    for (let at = 0; at < batches; at += 1) {
+      await life.node.topics.topic("default").produce({ records: texts("x".repeat(300)) });
+    }
+    await life.node.close();
+    const fs = life.fs.reopen();
+    const next = await startNode({ fs, seed: 2 });
+    const { steps } = fs;
+    await next.node.close();
+    return steps;
+  };
+  const [few, many] = [await count(10), await count(200)];
+  assert.ok(few > 10 && many <= few + 5, `${few} operations for 10 batches, ${many} for 200`);
+});
