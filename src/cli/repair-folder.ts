@@ -3,14 +3,21 @@ import { rebuildIndex } from "../storage/closed-segment.ts";
 import { topicDir } from "../storage/layout.ts";
 import { Segment } from "../storage/segment.ts";
 import type { DataFolder } from "./data-folder.ts";
+import { putAside } from "./put-aside.ts";
 import { type FolderFinding, verifyFolder } from "./verify-folder.ts";
 import type { Fix, VerifyCounts } from "./verify-log.ts";
 
 /** What a repair did, or could not do. */
 export interface RepairStep {
   readonly finding: FolderFinding;
-  /** Undefined: nothing can be done about it here. */
+  /** Undefined: it was left as it is. */
   readonly done: string | undefined;
+}
+
+export interface RepairOptions {
+  /** Also put damaged records aside, so that those after them can be read. They are lost. */
+  readonly doesPutAside: boolean;
+  readonly counts: VerifyCounts;
 }
 
 /**
@@ -19,20 +26,22 @@ export interface RepairStep {
  */
 export async function* repairFolder(
   folder: DataFolder,
-  counts: VerifyCounts,
+  options: RepairOptions,
 ): AsyncGenerator<RepairStep> {
   // All findings first: a log is not walked while it is changed.
   const findings: FolderFinding[] = [];
-  for await (const finding of verifyFolder(folder, counts)) findings.push(finding);
+  for await (const finding of verifyFolder(folder, options.counts)) findings.push(finding);
   for (const finding of findings) {
     const { fix, topicId } = finding;
     const dir = topicId === undefined ? "" : topicDir(topicId);
-    const done = fix === undefined ? undefined : await apply(folder.fs, dir, fix);
+    const isAllowed = fix !== undefined && (fix.kind !== "frame" || options.doesPutAside);
+    const done = isAllowed ? await apply(folder.fs, dir, fix) : undefined;
     yield { finding, done };
   }
 }
 
-async function apply(fs: FileSystem, dir: string, fix: Fix): Promise<string> {
+async function apply(fs: FileSystem, dir: string, fix: Fix): Promise<string | undefined> {
+  if (fix.kind === "frame") return putAside(fs, dir, fix);
   const segment = new Segment({ fs, dir, base: fix.base });
   const { store, index } = segment;
   try {

@@ -13,7 +13,15 @@ export type Fix =
   /** Write the index anew, out of this much of the store. */
   | { readonly kind: "index"; readonly base: Offset; readonly size: StoreSize }
   /** Cut the store and its index there. */
-  | { readonly kind: "tail"; readonly base: Offset; readonly size: StoreSize };
+  | { readonly kind: "tail"; readonly base: Offset; readonly size: StoreSize }
+  /** Put the frame in [start, end) aside, and a removed record in its place. Loses the record. */
+  | {
+      readonly kind: "frame";
+      readonly base: Offset;
+      readonly record: number;
+      readonly start: number;
+      readonly end: number;
+    };
 
 /** Something that is not as it was written. */
 export interface Finding {
@@ -88,6 +96,8 @@ class SegmentVerifier {
   readonly #wanted: number | undefined;
   /** Bytes that must be there whole: what lies after them may be torn. */
   readonly #syncedBytes: number;
+  /** How many records they are, when a checkpoint says so. */
+  readonly #syncedRecords: number | undefined;
   #misfit: number | undefined;
 
   constructor(options: VerifyLogOptions, segment: Segment, nextBase: Offset | undefined) {
@@ -95,6 +105,7 @@ class SegmentVerifier {
     this.#segment = segment;
     this.#wanted = nextBase === undefined ? undefined : nextBase - segment.base;
     const part = options.extent?.segments.find(({ base }) => base === segment.base);
+    this.#syncedRecords = part?.records;
     const isWhole = options.extent === undefined && nextBase !== undefined;
     this.#syncedBytes = part?.storeBytes ?? (isWhole ? Number.POSITIVE_INFINITY : 0);
   }
@@ -115,8 +126,19 @@ class SegmentVerifier {
       const next = await this.#resume(at, size, stopped);
       const reach = next === undefined ? ", and with it all that follows in this segment" : "";
       const what = `${STOPS[stopped]}${reach}`;
-      yield { severity: "damage", file: store.path, offset: base + record, position, what };
-      if (next === undefined) return;
+      const damage = {
+        severity: "damage",
+        file: store.path,
+        offset: base + record,
+        position,
+      } as const;
+      if (next === undefined) {
+        yield { ...damage, what };
+        return;
+      }
+      const canPutAside = this.#options.check !== undefined && stopped !== "unsupported";
+      const fix = { kind: "frame", base, record, start: position, end: next.position } as const;
+      yield canPutAside ? { ...damage, what, fix } : { ...damage, what };
       at = next;
     }
     yield* this.#judgeCount(at.record, at.position);
@@ -176,9 +198,13 @@ class SegmentVerifier {
     if (byIndex !== undefined && byIndex > at.position && byIndex <= size) {
       return { record, position: byIndex };
     }
-    if (stopped !== "check-failed" && stopped !== "unsupported") return undefined;
-    const frameBytes = await store.frameBytes(at.position, size);
-    return frameBytes === undefined ? undefined : { record, position: at.position + frameBytes };
+    if (stopped === "check-failed" || stopped === "unsupported") {
+      const frameBytes = await store.frameBytes(at.position, size);
+      return frameBytes === undefined ? undefined : { record, position: at.position + frameBytes };
+    }
+    // The last one ends where the segment ends, as far as that is known.
+    if (record === this.#syncedRecords) return { record, position: this.#syncedBytes };
+    return isLast ? { record, position: size } : undefined;
   }
 
   *#judgeCount(records: number, bytes: number): Generator<Finding> {

@@ -10,7 +10,7 @@ import { repairFolder } from "../../src/cli/repair-folder.ts";
 import { type FolderFinding, verifyFolder } from "../../src/cli/verify-folder.ts";
 import { NodeFileSystem } from "../../src/platform/node-file-system.ts";
 import { SystemClock } from "../../src/platform/system-clock.ts";
-import { encodeBatch } from "../../src/storage/frame.ts";
+import { checkFrame, decodeRecord, encodeBatch } from "../../src/storage/frame.ts";
 import { Log } from "../../src/storage/log.ts";
 import { runCli } from "./support/run-cli.ts";
 import { StubServer } from "./support/stub-server.ts";
@@ -179,12 +179,13 @@ test("a repair can be repeated: the second one finds nothing", async () => {
   const counts = { segments: 0, records: 0, bytes: 0 };
   const folder = await openFolder(dir);
   let steps = 0;
-  for await (const step of repairFolder(folder, counts)) {
+  const options = { counts, doesPutAside: false };
+  for await (const step of repairFolder(folder, options)) {
     assert.notEqual(step.done, undefined);
     steps += 1;
   }
   assert.equal(steps, 1);
-  for await (const step of repairFolder(folder, counts)) assert.fail(step.finding.what);
+  for await (const step of repairFolder(folder, options)) assert.fail(step.finding.what);
 });
 
 test("inspect shows segments of a raw log, as a table and as JSON", async () => {
@@ -231,6 +232,60 @@ test("verify finds a flipped bit anywhere in a record of a topic, and goes on af
     );
     await writeFile(path, whole);
   }
+});
+
+test("quarantine gives up exactly the damaged records of a topic, and keeps their bytes", async () => {
+  const topic = join(dir, "topics", "1");
+  await mkdir(topic, { recursive: true });
+  const open = () =>
+    Log.open({
+      fs: new NodeFileSystem(topic),
+      dir: "",
+      logger: SILENT_LOGGER,
+      clock: new SystemClock(),
+      check: checkFrame,
+      segmentBytesMax: 1_000_000,
+      segmentRecordsMax: SEGMENT_RECORDS,
+    });
+  const log = await open();
+  for (const [place, value] of numbered.entries()) {
+    const input = { firstOffset: toOffset(place), raftIndex: 2 + place, appendTimeUs: 5 };
+    log.append(encodeBatch({ ...input, bodies: [Buffer.from(value)] }));
+  }
+  await log.sync();
+  await log.close();
+  const path = join(topic, `${"".padStart(20, "0")}.log`);
+  const whole = await readFile(path);
+  const frameBytes = whole.length / SEGMENT_RECORDS;
+  // The first, two in the middle that follow each other (one by its length), and the last.
+  const damaged = [0, 4, 5, SEGMENT_RECORDS - 1];
+  for (const record of damaged) {
+    await flipByte(path, record * frameBytes + (record === 5 ? 6 : frameBytes - 1));
+  }
+  const before = await readFile(path);
+  const plain = await runCli(["log", "repair", dir, "--yes"]);
+  assert.equal(plain.code, 1);
+  assert.deepEqual(await readFile(path), before);
+  const { stdout } = await runCli(["log", "repair", dir, "--quarantine", "--yes"]);
+  assert.equal(stdout.toString().match(/the record is gone/g)?.length, damaged.length);
+  assert.deepEqual(
+    (await findings()).filter(({ file }) => file.endsWith(".log")),
+    [],
+  );
+  for (const record of damaged) {
+    const start = record * frameBytes;
+    const kept = await readFile(`${path}.damaged-${start}`);
+    assert.deepEqual(kept, before.subarray(start, start + frameBytes));
+  }
+  const repaired = await open();
+  assert.equal(repaired.nextOffset, RECORDS);
+  for await (const { offset, data } of repaired.scan(toOffset(0))) {
+    const record = decodeRecord(data, offset);
+    assert.equal(record.kind, damaged.includes(offset) ? "removed" : "record");
+    if (record.kind === "record")
+      assert.equal(Buffer.from(record.body).toString(), numbered[offset]);
+  }
+  await repaired.close();
 });
 
 test("import appends each frame as the value of a record", async () => {

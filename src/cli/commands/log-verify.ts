@@ -37,13 +37,26 @@ export const logRepairCommand: Command = {
   examples: [
     { line: "proglog log repair ./data", says: "Asks first." },
     { line: "proglog log repair ./data --yes", says: "For scripts." },
+    {
+      line: "proglog log repair ./data --quarantine",
+      says: "Also give up damaged records, so that those after them can be read.",
+    },
   ],
   arguments: [DIR_ARGUMENT],
-  flags: [YES_FLAG, OUTPUT_FLAG],
+  flags: [
+    {
+      name: "quarantine",
+      help: "Put damaged records aside: their bytes go to files beside the store, readers skip them.",
+    },
+    YES_FLAG,
+    OUTPUT_FLAG,
+  ],
   details: [
     "Makes indexes anew, and cuts what a crash left behind the last whole record. Damaged records " +
       "and a damaged journal stay as they are: exit code 1 when there are such. No server may use " +
       "the folder meanwhile.",
+    "With --quarantine a damaged record is lost for good, the others keep their offsets. Its bytes are " +
+      "kept in NNN.log.damaged-POSITION. A replica or a backup is always the better source.",
   ],
   run: repair,
 };
@@ -74,7 +87,9 @@ async function verify(input: CommandInput, context: CommandContext): Promise<num
 
 async function repair(input: CommandInput, context: CommandContext): Promise<number> {
   const folder = await openFolder(input.argument("DIR"));
-  if (!(await confirm(`Change files in ${folder.name}`, input, context))) {
+  const doesPutAside = input.has("quarantine");
+  const what = doesPutAside ? "and give up damaged records " : "";
+  if (!(await confirm(`Change files ${what}in ${folder.name}`, input, context))) {
     context.say("Nothing was changed");
     return EXIT.failed;
   }
@@ -95,7 +110,10 @@ async function repairLocked(
   const isJson = input.value("output") === "json";
   let mended = 0;
   let left = 0;
-  for await (const { finding, done } of repairFolder(folder, counts)) {
+  for await (const { finding, done } of repairFolder(folder, {
+    counts,
+    doesPutAside: input.has("quarantine"),
+  })) {
     if (done !== undefined) mended += 1;
     else if (finding.severity === "damage") left += 1;
     const line = isJson
