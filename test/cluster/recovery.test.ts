@@ -229,8 +229,10 @@ test("a checkpoint whose folder was not synced is made durable before the journa
   const { epoch } = await first.node.topics.topic("default").openProducer("p");
   const batch = { records: texts("a"), producer: { id: "p", epoch, sequence: 0 } };
   const ack = await first.node.topics.topic("default").produce(batch);
+  let isRenamed = false;
   first.fs.onStep((_, op, path) => {
-    if (op === "syncDir" && path === "topics/1") throw new SimCrash();
+    if (op === "rename" && path === "topics/1/checkpoint.tmp") isRenamed = true;
+    if (isRenamed && op === "syncDir" && path === "topics/1") throw new SimCrash();
   });
   void first.node.close().catch(() => {});
   await settle();
