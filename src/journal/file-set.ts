@@ -138,14 +138,13 @@ export class FileSet {
 
   /** Does in the background what will be needed soon. Called after each flush; cheap when nothing is. */
   lookAhead(): void {
-    if (this.#isBackgroundJobWaiting || this.#starved !== undefined || this.#isStopped) return;
-    const job = this.#soon();
-    if (job === undefined) return;
+    if (this.#isBackgroundJobWaiting || this.#isStopped || this.#soon() === undefined) return;
     this.#isBackgroundJobWaiting = true;
-    this.#attempt(async () => {
+    const job = async () => {
       this.#isBackgroundJobWaiting = false;
       await this.#soon()?.();
-    }).catch(this.#options.onFailure);
+    };
+    this.#enqueue(job).catch(this.#options.onFailure);
   }
 
   /** True while something found no room and waits to be tried again. */
@@ -162,7 +161,7 @@ export class FileSet {
 
   /** Gives all files that can be freed a new use. */
   async release(): Promise<void> {
-    if (this.#isReleasable()) await this.#attempt(this.#release);
+    if (this.#isReleasable()) await this.#enqueue(this.#release);
   }
 
   /** Resolves when no job runs or waits. */
@@ -193,6 +192,7 @@ export class FileSet {
 
   #soon(): (() => Promise<void>) | undefined {
     if (this.#isReleasable()) return this.#release;
+    if (this.isStarved) return undefined;
     const { allocatedBytes, endPosition } = this.current;
     const wanted = this.#options.fileBytes + this.#reserveBytes;
     const isShort = allocatedBytes - endPosition < ALLOCATION_BYTES / 2 + this.#reserveBytes;
@@ -288,19 +288,24 @@ export class FileSet {
       if (isUsual && this.#free.length < FREE_FILES_MAX) this.#free.push(name);
       else await fs.remove(journalPath(name));
     }
+    // Not only when the time comes: there may be room now.
+    if (this.isStarved) this.#retry();
   };
 
-  /** Runs `job` when those before it are done. @returns false when it found no room */
+  /** As {@link #enqueue}, for what needs room: false at once while something else waits for it. */
   async #attempt(job: () => Promise<void>): Promise<boolean> {
-    const turn = this.#jobs.then(async () => {
-      if (this.#starved !== undefined || this.#isStopped) return false;
-      return await this.#runOnce(job);
-    });
+    return await this.#enqueue(job, () => !this.isStarved);
+  }
+
+  /** Runs `job` when those before it are done. @returns false when it found no room */
+  async #enqueue(job: () => Promise<void>, isWanted = () => true): Promise<boolean> {
+    const turn = this.#jobs.then(async () => isWanted() && (await this.#runOnce(job)));
     this.#jobs = turn.catch(() => {});
     return await turn;
   }
 
   async #runOnce(job: () => Promise<void>): Promise<boolean> {
+    if (this.#isStopped) return false;
     try {
       await job();
       this.#retryMs = RETRY_MS_MIN;
@@ -311,6 +316,7 @@ export class FileSet {
         throw error;
       }
       this.#starved = job;
+      this.#cancelRetry();
       this.#cancelRetry = this.#options.clock.schedule(this.#retryMs, this.#retry);
       this.#retryMs = Math.min(RETRY_MS_MAX, this.#retryMs * 2);
       return false;
@@ -320,6 +326,7 @@ export class FileSet {
   readonly #retry = (): void => {
     const job = this.#starved;
     if (job === undefined || this.#isStopped) return;
+    this.#cancelRetry();
     this.#starved = undefined;
     this.#attempt(job).then((hasRoom) => {
       if (hasRoom) this.#options.onRoom();

@@ -223,7 +223,6 @@ export class Writer {
   }
 
   #finish(flush: Flush, isSynced: boolean): void {
-    this.#inFlight = undefined;
     const { number, headerCrc } = flush;
     const syncedThrough = isSynced ? number : this.#chain.syncedThrough;
     this.#chain = { number, headerCrc, syncedThrough };
@@ -231,6 +230,7 @@ export class Writer {
     for (const [replicaId, mark] of flush.marks) {
       if (this.#marks.get(replicaId) === mark) this.#marks.delete(replicaId);
     }
+    this.#inFlight = undefined;
     this.#writtenBytes += flush.bytes;
     this.#flushCount += 1;
     this.#untold = flush.batch;

@@ -1,4 +1,5 @@
 import assert from "node:assert/strict";
+import { hasReason } from "../../src/base/errors.ts";
 import type { Journal } from "../../src/journal/journal.ts";
 import { integerFrom } from "../support/prng.ts";
 import {
@@ -95,9 +96,22 @@ export class CrashWorkload {
     const issued = { operation, isAcknowledged: false };
     this.#issued.push(issued);
     applyOperation(this.#latest, operation);
-    return calling.then(() => {
-      issued.isAcknowledged = true;
-    });
+    return calling.then(
+      () => {
+        issued.isAcknowledged = true;
+      },
+      (error: unknown) => {
+        if (hasReason(error, "DISK_FULL")) this.#forget(issued);
+        throw error;
+      },
+    );
+  }
+
+  /** It was refused: nothing of it happened. */
+  #forget(refused: Issued): void {
+    this.#issued = this.#issued.filter((issued) => issued !== refused);
+    this.#latest = copyOf(this.#base);
+    for (const { operation } of this.#issued) applyOperation(this.#latest, operation);
   }
 
   /** A replica that may be used: durable, and not being removed. */

@@ -1,0 +1,247 @@
+import assert from "node:assert/strict";
+import { test } from "node:test";
+import { hasReason } from "../../src/base/errors.ts";
+import type { Journal } from "../../src/journal/journal.ts";
+import { makeRandom } from "../support/prng.ts";
+import { settle } from "../support/sim-clock.ts";
+import { SimCrash, SimFileSystem } from "../support/sim-file-system.ts";
+import {
+  append,
+  contentOf,
+  entriesOf,
+  entry,
+  newReplica,
+  openJournal,
+  outcomeOf,
+  payloadOf,
+} from "./journal-harness.ts";
+
+const SMALL = { fileBytes: 32 * 1024 };
+
+async function opened(replicas = 2) {
+  const fs = new SimFileSystem(makeRandom(1));
+  const result = await openJournal(fs, SMALL);
+  for (let id = 1; id <= replicas; id += 1) await result.journal.addReplica(newReplica(id));
+  return { fs, ...result };
+}
+
+/** Appends so many 2 KiB entries to replica 1. */
+async function appendMany(journal: Journal, count: number): Promise<void> {
+  for (let done = 0; done < count; done += 1) {
+    const index = journal.lastIndex(1) + 1;
+    await append(journal, [entry(1, index, payloadOf(1, index, 2000))]);
+  }
+}
+
+function names(fs: SimFileSystem, suffix: string): string[] {
+  return [...fs.dump().keys()].filter((name) => name.endsWith(suffix));
+}
+
+test("files are used again once all their entries are in checkpoints", async () => {
+  const { fs, journal } = await opened();
+  for (let round = 0; round < 30; round += 1) {
+    await appendMany(journal, 10);
+    journal.setCheckpoint(1, journal.lastIndex(1), 1);
+    await journal.idle();
+    const files = names(fs, ".wal").length + names(fs, ".free").length;
+    assert.ok(files <= 6, `${files} files`);
+  }
+  assert.ok(names(fs, ".wal").every((name) => Number(name.slice(8, 28)) > 20));
+  assert.ok(journal.usedBytes <= 4 * SMALL.fileBytes);
+});
+
+test("an idle replica's vote is never recycled away", async () => {
+  const { fs, journal } = await opened(3);
+  await journal.setHardState(2, { term: 9, vote: 3, commit: 1 });
+  await append(journal, [entry(3, 2, "idle since")]);
+  journal.setCheckpoint(3, 2, 1);
+  for (let round = 0; round < 20; round += 1) {
+    await appendMany(journal, 10);
+    journal.setCheckpoint(1, journal.lastIndex(1) - 1, 1);
+    if (round % 5 === 0) await journal.copyForward(1);
+    await journal.idle();
+  }
+  await appendMany(journal, 2);
+  assert.ok(!names(fs, ".wal").includes("journal/00000000000000000001.wal"));
+  const again = await openJournal(fs.reopen(), SMALL);
+  const { term, vote } = again.journal.replica(2) ?? {};
+  assert.deepEqual([term, vote], [9, 3]);
+  assert.equal(again.journal.replica(3)?.snapshotIndex, 2);
+  assert.equal(again.journal.lastIndex(3), 2);
+});
+
+test("a checkpoint raises the first index at once, and is durable with the next flush", async () => {
+  const { fs, journal } = await opened();
+  await appendMany(journal, 5);
+  journal.setCheckpoint(1, 4, 1);
+  assert.equal(journal.firstIndex(1), 5);
+  assert.equal(journal.replica(1)?.snapshotIndex, 1);
+  journal.setCheckpoint(1, 3, 1);
+  assert.equal(journal.firstIndex(1), 5);
+  await append(journal, [entry(2, 2, "another replica's")]);
+  assert.equal(journal.replica(1)?.snapshotIndex, 4);
+  assert.equal(journal.termAt(1, 4), 1);
+  assert.equal(journal.termAt(1, 3), undefined);
+  const again = await openJournal(fs.reopen(), SMALL);
+  assert.equal(again.journal.firstIndex(1), 5);
+});
+
+test("a replica that lags keeps the oldest file, until its entries are copied forward", async () => {
+  const { fs, journal } = await opened();
+  await append(journal, [entry(2, 2, "old"), entry(2, 3, "old too")]);
+  for (let round = 0; round < 10; round += 1) {
+    await appendMany(journal, 10);
+    journal.setCheckpoint(1, journal.lastIndex(1), 1);
+  }
+  await journal.idle();
+  assert.deepEqual(journal.laggards(), [2]);
+  assert.ok(journal.usedBytes > 6 * SMALL.fileBytes);
+  await journal.copyForward(2);
+  await append(journal, [entry(1, journal.lastIndex(1) + 1, "next")]);
+  await journal.idle();
+  assert.deepEqual(journal.laggards(), []);
+  assert.ok(journal.usedBytes < 2 * SMALL.fileBytes, `${journal.usedBytes}`);
+  assert.deepEqual(await entriesOf(journal, 2), ["2/1 old", "3/1 old too"]);
+  const again = await openJournal(fs.reopen(), SMALL);
+  assert.deepEqual(await entriesOf(again.journal, 2), ["2/1 old", "3/1 old too"]);
+});
+
+test("entries that are replaced while they are copied are not brought back", async () => {
+  const { fs, journal } = await opened();
+  await append(journal, [entry(2, 2, "a"), entry(2, 3, "b"), entry(2, 4, "c")]);
+  await appendMany(journal, 20);
+  const release = fs.hold({ op: "read" });
+  const copying = outcomeOf(journal.copyForward(2));
+  await settle();
+  await append(journal, [entry(2, 3, "other", 2)]);
+  release();
+  await settle();
+  await journal.idle();
+  assert.notEqual(copying.state, "waiting");
+  assert.deepEqual(await entriesOf(journal, 2), ["2/1 a", "3/2 other"]);
+  const again = await openJournal(fs.reopen(), SMALL);
+  assert.deepEqual(await entriesOf(again.journal, 2), ["2/1 a", "3/2 other"]);
+});
+
+test("copies that wait behind what replaces them are not brought back either", async () => {
+  const { fs, journal } = await opened();
+  await append(journal, [entry(2, 2, "a"), entry(2, 3, "b"), entry(2, 4, "c")]);
+  await appendMany(journal, 20);
+  await journal.idle();
+  const release = fs.hold({ op: "write", path: /wal/ });
+  const first = append(journal, [entry(2, 3, "other", 2)]);
+  await settle();
+  const copying = journal.copyForward(2);
+  await settle();
+  release();
+  await Promise.all([first, copying]);
+  assert.deepEqual(await entriesOf(journal, 2), ["2/1 a", "3/2 other"]);
+  const again = await openJournal(fs.reopen(), SMALL);
+  assert.deepEqual(await entriesOf(again.journal, 2), ["2/1 a", "3/2 other"]);
+});
+
+test("a removed replica is gone for good, with its entries, and frees its files", async () => {
+  const { fs, journal } = await opened();
+  await append(journal, [entry(2, 2, "old")]);
+  await appendMany(journal, 20);
+  journal.setCheckpoint(1, journal.lastIndex(1), 1);
+  await journal.removeReplica(2);
+  await appendMany(journal, 10);
+  await journal.idle();
+  assert.equal(journal.replica(2), undefined);
+  assert.ok(!journal.laggards().includes(2));
+  assert.ok(!names(fs, ".wal").includes("journal/00000000000000000001.wal"));
+  const again = await openJournal(fs.reopen(), SMALL);
+  assert.deepEqual(
+    again.journal.replicas().map(({ replicaId }) => replicaId),
+    [1],
+  );
+});
+
+test("a reader ends early when the entries that it comes to are dropped", async () => {
+  const { journal } = await opened();
+  await appendMany(journal, 5);
+  const read: number[] = [];
+  for await (const { index } of journal.entries(1, 2)) {
+    read.push(index);
+    if (index !== 3) continue;
+    journal.setCheckpoint(1, 5, 1);
+    await append(journal, [entry(2, 2, "flush")]);
+  }
+  assert.deepEqual(read, [2, 3]);
+});
+
+test("damage of an entry is reported when it is read, with its place", async () => {
+  const { fs, journal } = await opened();
+  await appendMany(journal, 3);
+  await journal.idle();
+  const path = names(fs, ".wal")[0] ?? "";
+  const bytes = fs.dump().get(path) ?? new Uint8Array(0);
+  const at = Buffer.from(bytes).indexOf("1:3;");
+  const file = await fs.open(path, { mode: "write" });
+  await file.write([new Uint8Array([0])], (at + 100) as never);
+  const read: number[] = [];
+  await assert.rejects(
+    async () => {
+      for await (const { index } of journal.entries(1, 2)) read.push(index);
+    },
+    (error) => hasReason(error, "JOURNAL_CORRUPT") && error.metadata["position"] === `${at - 34}`,
+  );
+  assert.deepEqual(read, [2]);
+});
+
+// Goal: a clean stop of a long journal can be interrupted anywhere. Method: stop it at every step.
+test("a clean stop that is cut short at any step loses nothing", async () => {
+  let isWhole = false;
+  for (let stopAt = 1; !isWhole; stopAt += 1) {
+    const fs = new SimFileSystem(makeRandom(stopAt));
+    const { journal } = await openJournal(fs, { fileBytes: 2 ** 20 });
+    await journal.addReplica(newReplica(1));
+    await journal.addReplica(newReplica(2, { term: 4, vote: 2 }));
+    for (let index = 2; index < 17; index += 1) {
+      await append(journal, [entry(1, index, payloadOf(1, index, 100_000))]);
+    }
+    journal.setCheckpoint(1, 16, 1);
+    await journal.idle();
+    const start = fs.steps;
+    fs.onStep((step) => {
+      if (step === start + stopAt) throw new SimCrash();
+    });
+    await journal.close().catch(() => {});
+    isWhole = !fs.isStopped;
+    fs.crash();
+    const again = await openJournal(fs.reopen(), { fileBytes: 2 ** 20 });
+    const [one, two] = again.journal.replicas();
+    assert.equal(two?.term, 4, `step ${stopAt}`);
+    assert.equal(again.journal.lastIndex(1), 16, `step ${stopAt}`);
+    assert.ok(one?.snapshotIndex === 16 || one?.snapshotIndex === 1);
+    if (!isWhole) continue;
+    assert.equal(again.journal.recovery.isCleanStop, true);
+    // The next start has nothing to read.
+    assert.equal(again.journal.recovery.flushCount, 1);
+    assert.equal(again.journal.recovery.fileCount, 1);
+  }
+});
+
+test("close waits for what is on its way, and may be called twice", async () => {
+  const { fs, journal } = await opened();
+  const last = outcomeOf(append(journal, [entry(1, 2, "last")]));
+  await Promise.all([journal.close(), journal.close()]);
+  assert.equal(last.state, "done");
+  assert.throws(() => journal.append([entry(1, 3, "late")], () => {}), /closed/);
+  const again = await openJournal(fs.reopen(), SMALL);
+  assert.deepEqual((await contentOf(again.journal)).at(1), "  2/1 last");
+});
+
+test("calls that no owner may make are defects", async () => {
+  const { journal } = await opened();
+  assert.throws(() => journal.append([entry(9, 2, "who")], () => {}), /no replica 9/);
+  assert.throws(() => journal.append([entry(1, 3, "gap")], () => {}), /gap/);
+  assert.throws(() => journal.append([entry(1, 1, "old")], () => {}), /checkpoint/);
+  assert.throws(() => journal.addReplica(newReplica(1)), /exists/);
+  assert.throws(() => journal.setHardState(1, { term: 0, vote: 0, commit: 0 }), /goes back/);
+  await append(journal, [entry(1, 2, "a"), entry(1, 3, "b")]);
+  const removing = journal.removeReplica(1);
+  assert.throws(() => journal.append([entry(1, 4, "late")], () => {}), /removed/);
+  await removing;
+});
