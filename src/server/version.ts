@@ -1,11 +1,9 @@
 import { readFileSync } from "node:fs";
+import { FORMAT_VERSION } from "../storage/node-file.ts";
 
 // Set by `bun build --define`; absent when the sources run unbuilt.
 declare const PROGLOG_VERSION: string | undefined;
 declare const PROGLOG_REVISION: string | undefined;
-
-/** Version of the data folder's formats: see docs/format.md. */
-export const FORMAT_VERSION = 1;
 
 export interface VersionInfo {
   readonly version: string;
@@ -13,6 +11,7 @@ export interface VersionInfo {
   readonly revision: string;
   /** Name and version of the JavaScript runtime. */
   readonly runtime: string;
+  /** Version of everything in a data folder: see docs/format.md. */
   readonly formatVersion: number;
   /** Operating system and processor, `linux-x64`. */
   readonly platform: string;

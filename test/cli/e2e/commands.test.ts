@@ -204,6 +204,13 @@ test("after kill -9 verify finds no damage; a flipped bit is found, and reading 
     (await one.run(["consume", "default", "--offset", "2"])).stdout.toString(),
     "three\n",
   );
+  await one.stop();
+  const given = await runCli(["log", "repair", data, "--quarantine", "--yes"]);
+  assert.equal(given.code, 0, given.stdout.toString());
+  one = await RealServer.start(data);
+  const rest = await one.run(["consume", "default", "--format", "%o %v\\n"]);
+  assert.equal(rest.stdout.toString(), "0 one\n2 three\n");
+  assert.equal((await one.run(["produce", "default"], "four\n")).code, 0);
   await one.kill();
 });
 
