@@ -7,7 +7,7 @@ import type { Admission } from "../raft/admission.ts";
 import { SingleVoter } from "../raft/single-voter.ts";
 import { type Checkpoint, readCheckpoint, writeCheckpoint } from "../storage/checkpoint.ts";
 import { Serial } from "../storage/serial.ts";
-import type { Captured, Machine } from "../topics/machine.ts";
+import type { Machine } from "../topics/machine.ts";
 import type { Reserve } from "./reserve.ts";
 import { orDiskFull } from "./wait.ts";
 
@@ -114,7 +114,7 @@ export class Group<O, M extends Machine<O>> {
   }
 
   async #save(): Promise<boolean> {
-    const { journal, clock } = this.#context;
+    const { fs, journal, reserve, clock } = this.#context;
     const { machine, topicId, replicaId } = this;
     const { appliedIndex, appliedTerm } = this.voter;
     if (machine.isDiskFull) return false;
@@ -127,19 +127,20 @@ export class Group<O, M extends Machine<O>> {
     if (!isSynced) return false;
     await this.#syncJournal(appliedIndex, appliedTerm);
     const place = { topicId, replicaId, appliedIndex, appliedTerm, confState: NO_CONF_STATE };
-    await this.#write({ ...place, ...captured });
+    await writeCheckpoint(fs, this.#dir, { ...place, ...captured });
     this.#savedIndex = appliedIndex;
     this.#isUnsaved = false;
     if (this.#isStopped) return true;
     journal.setCheckpoint(replicaId, appliedIndex, appliedTerm);
-    this.#free(captured);
+    this.#free(captured.startOffset);
+    // There was room for a checkpoint; should the reserve have been used, this is the time.
+    await reserve.fill();
     return true;
   }
 
   /**
    * The files cannot be brought to where the state is, but trimmed ones could make room:
-   * so the last checkpoint is written again with what was trimmed since left out. That is
-   * what applying its entries again comes to anyway.
+   * so the last checkpoint is written again without what was trimmed since.
    *
    * @returns false: the state itself is not saved
    */
@@ -147,14 +148,14 @@ export class Group<O, M extends Machine<O>> {
     const { fs } = this.#context;
     const last = await readCheckpoint(fs, this.#dir);
     if (this.#isUnsaved || typeof last !== "object") return false;
-    const captured = this.machine.captureTrim(last);
-    if (captured === undefined) return false;
-    await this.#write({ ...last, ...captured });
-    if (!this.#isStopped) this.#free(captured);
+    const trimmed = this.machine.captureTrim(last);
+    if (trimmed === undefined) return false;
+    await this.#writeWithReserve({ ...last, ...trimmed.captured });
+    if (!this.#isStopped) this.#free(trimmed.freeBefore);
     return false;
   }
 
-  async #write(checkpoint: Checkpoint): Promise<void> {
+  async #writeWithReserve(checkpoint: Checkpoint): Promise<void> {
     const { fs, reserve } = this.#context;
     try {
       await writeCheckpoint(fs, this.#dir, checkpoint);
@@ -166,17 +167,13 @@ export class Group<O, M extends Machine<O>> {
   }
 
   /** Not waited for: readers may hold on to the files. */
-  #free(captured: Captured): void {
-    const { reserve, logger, onFailure } = this.#context;
-    const freed = this.machine.checkpointed(captured).then(
-      () => reserve.fill(),
-      (error) => {
-        // A failed disk has been reported by the log; closing ends the wait for readers.
-        if (this.#isStopped) return;
-        logger.warn("Trimmed files were not deleted", { dir: this.#dir }, error);
-      },
-    );
-    this.#freeing = freed.catch(onFailure);
+  #free(beforeOffset: number): void {
+    this.#freeing = this.machine.freeBefore(beforeOffset).catch((error) => {
+      // A failed disk has been reported by the log; closing ends the wait for readers.
+      if (this.#isStopped) return;
+      const fields = { dir: this.#dir };
+      this.#context.logger.warn("Trimmed files were not deleted", fields, error);
+    });
   }
 
   /** A checkpoint must not be ahead of what a power cut leaves of the journal. */

@@ -163,6 +163,7 @@ async function openParts(
       waitingCountMax: settings.waitingCountMax,
     }),
     defaults: settings.topicDefaults,
+    pendingBytesMax: settings.topicInFlightBytesMax,
     onApplied: () => checkpoints?.poke(),
     onTrimmedFiles: (replicaId) => checkpoints?.want(replicaId),
     onFailure,

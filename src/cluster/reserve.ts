@@ -52,5 +52,6 @@ export class Reserve {
     } finally {
       await file.close();
     }
+    await this.#fs.syncDir("");
   }
 }

@@ -19,6 +19,8 @@ export type TopicGroup = Group<TopicOutcome, TopicReplica>;
 /** What the groups of topics need beside what all need. */
 export interface TopicContext extends GroupContext {
   readonly defaults: EffectiveSettings;
+  /** Applied bytes of one topic that may wait for their write while the journal is applied at start. */
+  readonly pendingBytesMax: number;
   /** A trim left files that may go after a checkpoint of this replica. */
   readonly onTrimmedFiles: (replicaId: number) => void;
 }
@@ -84,13 +86,18 @@ async function openFound(
   entry: CatalogueEntry,
   found: Found,
 ): Promise<TopicGroup> {
-  const { fs, logger, clock, defaults, onFailure } = context;
+  const { fs, logger, clock, defaults, pendingBytesMax, onFailure } = context;
   const { state, extent, appliedIndex, appliedTerm, isUnsaved } = found;
   const dir = topicDir(entry.id);
   const { maxSegmentBytes, maxSegmentRecords } = effectiveSettings(state.settings, defaults);
   const limits = { segmentBytesMax: maxSegmentBytes, segmentRecordsMax: maxSegmentRecords };
   const log = await Log.openAt(
-    { fs, dir, logger, clock, ...limits, check: checkFrame, onFailure, syncOnRoll: false },
+    {
+      ...{ fs, dir, logger, clock, pendingBytesMax, onFailure },
+      ...limits,
+      check: checkFrame,
+      syncOnRoll: false,
+    },
     extent,
   );
   if (log.recovery.rebuiltIndexes > 0) logger.warn("A lost index was made anew", { dir });

@@ -76,7 +76,8 @@ export class SingleVoter<O> {
         if (entry.index !== this.#appliedIndex + 1)
           throw entryMissing(replicaId, this.#appliedIndex + 1, entry.index);
         if (entry.kind !== ENTRY_COMMAND) throw entryUnknown(replicaId, entry.index, entry.kind);
-        while (!host.canApply()) await host.whenCanApply();
+        // Also ends when the host is closed meanwhile, which it says by rejecting.
+        while (!host.canApply() && this.#stopped === undefined) await this.#whenCanApply();
         if (this.#stopped !== undefined) return;
         this.#apply(entry);
       }
@@ -260,6 +261,14 @@ export class SingleVoter<O> {
     if (this.#stopped !== undefined) return;
     this.#inFlightBytes -= bytes;
     this.#options.lane.leave(bytes);
+  }
+
+  async #whenCanApply(): Promise<void> {
+    try {
+      await this.#options.host.whenCanApply();
+    } catch (error) {
+      if (this.#stopped === undefined) throw error;
+    }
   }
 
   #apply(entry: AppliedEntry): O {

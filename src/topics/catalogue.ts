@@ -34,7 +34,7 @@ export class Catalogue implements Machine<CatalogueOutcome> {
 
   async sync(): Promise<void> {}
 
-  async checkpointed(): Promise<void> {}
+  async freeBefore(): Promise<void> {}
 
   async close(): Promise<void> {}
 }

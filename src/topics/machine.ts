@@ -14,6 +14,13 @@ export interface Captured {
   readonly state: Uint8Array;
 }
 
+/** An earlier capture with the trims since then worked into it. */
+export interface TrimmedCapture {
+  readonly captured: Captured;
+  /** With that as the checkpoint, files below this offset may go. */
+  readonly freeBefore: number;
+}
+
 /**
  * A group's state machine with what belongs to it on disk, as `cluster/group.ts`
  * drives it: a topic's replica, or the catalogue.
@@ -31,14 +38,15 @@ export interface Machine<O> {
   /** Without waiting, so that it is of one moment. */
   capture(): Captured;
   /**
-   * `last`, a capture of earlier, as it would be had the trims since then come before it.
-   * Undefined when no file could go for it.
+   * Works the trims since `last` was captured into it: the same as if they had come before,
+   * since applying the entries in between again comes to the same. Undefined when no file
+   * could go for it.
    */
-  captureTrim(last: Captured): Captured | undefined;
+  captureTrim(last: Captured): TrimmedCapture | undefined;
   /** Resolves when what was captured before would survive a power cut. */
   sync(): Promise<void>;
-  /** A durable checkpoint holds `captured`: files that it does not need may go. */
-  checkpointed(captured: Captured): Promise<void>;
+  /** Deletes files that hold only what is below `offset`: a durable checkpoint does not need them. */
+  freeBefore(offset: number): Promise<void>;
   /**
    * Closes the files. With `discard`, what is not written is dropped: it is in the
    * journal, or of no use any more.

@@ -1,12 +1,12 @@
 import { type Offset, toOffset } from "../base/units.ts";
-import { extentFrom } from "../storage/extent.ts";
+import { emptyExtent, extentFrom } from "../storage/extent.ts";
 import { decodeRecord, encodeBatch } from "../storage/frame.ts";
 import type { Log } from "../storage/log.ts";
 import { HEADER_BYTES } from "../storage/scan.ts";
 import { decodeCommand } from "./commands.ts";
 import { findTime } from "./find-time.ts";
 import { Followers } from "./follow.ts";
-import type { Captured, Machine, MachineEntry } from "./machine.ts";
+import type { Captured, Machine, MachineEntry, TrimmedCapture } from "./machine.ts";
 import type { RetainedSegment } from "./retention.ts";
 import { effectiveSettings } from "./settings.ts";
 import { inTopic, outOfRange } from "./topic-errors.ts";
@@ -112,24 +112,29 @@ export class TopicReplica implements Machine<TopicOutcome> {
     return { startOffset, nextOffset, extent, state: this.#state.encode() };
   }
 
-  captureTrim(last: Captured): Captured | undefined {
-    const startOffset = Math.min(this.#state.startOffset, last.nextOffset);
-    const extent = extentFrom(last.extent, toOffset(startOffset));
-    if (extent.segments.length === last.extent.segments.length) return undefined;
+  captureTrim(last: Captured): TrimmedCapture | undefined {
+    const { startOffset: freeBefore, nextOffset } = this.#state;
+    if (freeBefore === nextOffset) this.#log.roll();
+    const [oldest] = this.#log.segments();
+    if (oldest === undefined || oldest.isOpen || oldest.nextOffset > freeBefore) return undefined;
+    const startOffset = Math.min(freeBefore, last.nextOffset);
+    const isAllTrimmed = startOffset === last.nextOffset;
+    const extent = isAllTrimmed
+      ? emptyExtent(toOffset(startOffset))
+      : extentFrom(last.extent, toOffset(startOffset));
     const state = TopicState.decode(last.state);
     state.trimTo(startOffset);
-    return { startOffset, nextOffset: last.nextOffset, extent, state: state.encode() };
+    const captured = { startOffset, nextOffset: last.nextOffset, extent, state: state.encode() };
+    return { captured, freeBefore };
   }
 
   async sync(): Promise<void> {
     await this.#log.sync();
   }
 
-  async checkpointed({ startOffset }: Captured): Promise<void> {
-    for (const base of this.#lastTimes.keys()) {
-      if (base < startOffset) this.#lastTimes.delete(base);
-    }
-    await this.#log.trimBefore(toOffset(startOffset));
+  async freeBefore(offset: number): Promise<void> {
+    for (const base of this.#lastTimes.keys()) if (base < offset) this.#lastTimes.delete(base);
+    await this.#log.trimBefore(toOffset(offset));
   }
 
   async close({ discard = false }: { readonly discard?: boolean } = {}): Promise<void> {
