@@ -4,25 +4,23 @@ import { WriteError, Writer, type WriterOptions } from "../client/writer.ts";
 import { SystemClock } from "../platform/system-clock.ts";
 import { CommandError, type CommandInput } from "./command.ts";
 import type { CommandContext } from "./context.ts";
-import { parseDuration } from "./duration-flag.ts";
 import { exitCodeOf, withFix } from "./failures.ts";
 import type { InputBytes } from "./input.ts";
 import { JsonRecordError, parseJsonRecord } from "./json-records.ts";
 import { LineSplitter, LineTooLongError } from "./line-splitter.ts";
 import type { ServerConnection } from "./server-connection.ts";
 
-const BATCH_LIMITS = { recordsMax: 10_000, bytesMax: 256 * 1024 };
-
 /** With fewer batches under way one goes out without being full: input may be slow. */
 const EAGER_BATCHES = 2;
-
-const RETRY_MS = 60_000;
 
 interface ProductionOptions {
   readonly server: ServerConnection;
   /** Key and headers of every record, when lines are values. */
   readonly meta: RecordMeta;
   readonly isJson: boolean;
+  readonly limits: { readonly recordsMax: number; readonly bytesMax: number };
+  /** With a producer: how long to try again. */
+  readonly retryMs: number;
 }
 
 /** One run of `produce`: lines in, batches out. A line is a record, so they are counted alike. */
@@ -32,17 +30,19 @@ export class Production {
   readonly #isJson: boolean;
   readonly #frame: RecordFrame;
   readonly #writer: Writer;
-  readonly #encoder = new BatchEncoder(BATCH_LIMITS);
+  readonly #encoder: BatchEncoder;
   readonly #context: CommandContext;
   readonly #isIdempotent: boolean;
   #input: InputBytes | undefined;
 
   private constructor(
-    topic: string,
+    input: CommandInput,
     context: CommandContext,
-    options: ProductionOptions & Pick<WriterOptions, "topicId" | "producer" | "retryMs">,
+    options: ProductionOptions & Pick<WriterOptions, "topicId" | "producer">,
   ) {
     const { server } = options;
+    const topic = input.argument("TOPIC");
+    this.#encoder = new BatchEncoder(options.limits);
     this.#topic = topic;
     this.#context = context;
     this.#serverName = server.name;
@@ -72,14 +72,13 @@ export class Production {
   ): Promise<Production> {
     const { log, topics, callOptions } = options.server;
     const topic = input.argument("TOPIC");
-    const retryMs = parseDuration(input, "retry-for") ?? RETRY_MS;
     const { topic: found } = await topics.getTopic({ topic }, callOptions);
     const topicId = Number(found?.id ?? 0n);
     const id = input.value("producer-id");
-    if (id === undefined) return new Production(topic, context, { ...options, topicId, retryMs });
+    if (id === undefined) return new Production(input, context, { ...options, topicId });
     const opened = await log.openProducer({ topic, producerId: id }, callOptions);
     const producer = { id, epoch: Number(opened.epoch), inFlightMax: opened.maxInFlight };
-    return new Production(topic, context, { ...options, topicId, producer, retryMs });
+    return new Production(input, context, { ...options, topicId, producer });
   }
 
   /** Resolves when every line that was read is acknowledged. @throws {CommandError} */
@@ -170,6 +169,9 @@ export class Production {
     if (unknown !== undefined) {
       lines.push(`${nameLines(unknown)} may have been appended or not: there was no answer`);
       if (!this.#isIdempotent) lines.push("With --producer-id they could be sent again safely");
+    }
+    if (failure.reason === "BATCH_TOO_LARGE" || failure.reason === "REQUEST_TOO_LARGE") {
+      lines.push("Try a smaller --batch-records or --batch-bytes");
     }
     lines.push(this.summary());
     return new CommandError(lines.join("\n"), { exitCode: exitCodeOf(failure), cause: thrown });

@@ -2,6 +2,9 @@ import type { CommandContext } from "./context.ts";
 
 const INTERVAL_MS = 200;
 
+/** What the terminal is also used for, so that a progress line would be in the way. */
+export type TerminalUse = "input" | "output" | "none";
+
 /**
  * A line on the terminal that tells how far a long command is. Says nothing when
  * standard error is no terminal, or when the user types or reads there.
@@ -10,10 +13,11 @@ export class ProgressLine {
   readonly #context: CommandContext;
   readonly #timer: NodeJS.Timeout | undefined;
 
-  constructor(context: CommandContext, text: () => string) {
+  constructor(context: CommandContext, use: TerminalUse, text: () => string) {
     this.#context = context;
-    const isInTheWay = context.isStdinTerminal || context.isStdoutTerminal;
-    if (!context.isStderrTerminal || isInTheWay) return;
+    const isTyping = use === "input" && context.isStdinTerminal;
+    const isReading = use === "output" && context.isStdoutTerminal;
+    if (!context.isStderrTerminal || isTyping || isReading) return;
     this.#timer = setInterval(() => context.progress(text()), INTERVAL_MS);
     this.#timer.unref();
   }

@@ -7,8 +7,8 @@ import { LogService } from "../gen/proglog/v1/log_service_pb.ts";
 import { TopicService } from "../gen/proglog/v1/topic_service_pb.ts";
 import { CommandError, type CommandInput, UsageError } from "./command.ts";
 import type { CommandContext } from "./context.ts";
-import { parseDuration } from "./duration-flag.ts";
 import { exitCodeOf, InterruptedError } from "./failures.ts";
+import { DURATION, flagValue } from "./flag-values.ts";
 import { DEFAULT_SERVER, SERVER_FLAGS } from "./shared-flags.ts";
 
 const TIMEOUT_MS = 30_000;
@@ -53,7 +53,7 @@ export async function openServer(
     log: createClient(LogService, connection.transport),
     topics: createClient(TopicService, connection.transport),
     callOptions: {
-      timeoutMs: parseDuration(input, "timeout") ?? TIMEOUT_MS,
+      timeoutMs: flagValue(input, "timeout", DURATION) ?? TIMEOUT_MS,
       signal: context.interrupted,
     },
     [Symbol.dispose]: () => connection.close(),

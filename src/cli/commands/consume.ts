@@ -79,7 +79,7 @@ async function consume(job: Consumption): Promise<number> {
   const range = await findRange(job, topic);
   if (countMax === 0 || (!isFollowing && range.offset === range.nextOffset)) return EXIT.fine;
   const printer = new Printer(job);
-  const progress = new ProgressLine(context, () => `${printer.count} records`);
+  const progress = new ProgressLine(context, "output", () => `${printer.count} records`);
   try {
     const messages = read({
       transport: server.transport,

@@ -58,6 +58,7 @@ async function importLog(input: CommandInput, context: CommandContext): Promise<
       });
       const progress = new ProgressLine(
         context,
+        "none",
         () => `${writer.summary.records} records appended`,
       );
       try {

@@ -67,7 +67,7 @@ async function verify(input: CommandInput, context: CommandContext): Promise<num
   const counts = { segments: 0, records: 0, bytes: 0 };
   const found = { damage: 0, note: 0 };
   const isJson = input.value("output") === "json";
-  const progress = new ProgressLine(context, () => `${counts.records} records checked`);
+  const progress = new ProgressLine(context, "output", () => `${counts.records} records checked`);
   try {
     for await (const finding of verifyFolder(folder, counts)) {
       found[finding.severity] += 1;

@@ -1,13 +1,20 @@
+import { KIB } from "../../base/units.ts";
+import { printSize } from "../../server/setting-types.ts";
 import type { Command, CommandInput } from "../command.ts";
 import { UsageError } from "../command.ts";
 import type { CommandContext } from "../context.ts";
 import { EXIT } from "../exit-codes.ts";
 import { InterruptedError } from "../failures.ts";
+import { BATCH_BYTES, BATCH_RECORDS, DURATION, flagValue } from "../flag-values.ts";
 import { openInput } from "../input.ts";
 import { Production } from "../production.ts";
 import { ProgressLine } from "../progress.ts";
 import { withServer } from "../server-connection.ts";
 import { SERVER_FLAGS } from "../shared-flags.ts";
+
+const BATCH_RECORDS_MAX = 10_000;
+const BATCH_BYTES_MAX = 256 * KIB;
+const RETRY_MS = 60_000;
 
 export const produceCommand: Command = {
   words: ["produce"],
@@ -51,6 +58,18 @@ export const produceCommand: Command = {
       help: "With --producer-id: how long to try again.",
       fallback: "60s",
     },
+    {
+      name: "batch-records",
+      placeholder: "N",
+      help: "Most records to send as one batch, all or none.",
+      fallback: String(BATCH_RECORDS_MAX),
+    },
+    {
+      name: "batch-bytes",
+      placeholder: "SIZE",
+      help: "Most bytes to send as one batch; a larger record is a batch of its own.",
+      fallback: printSize(BATCH_BYTES_MAX),
+    },
     ...SERVER_FLAGS,
   ],
   details: [
@@ -70,11 +89,21 @@ async function produce(input: CommandInput, context: CommandContext): Promise<nu
     throw new UsageError("Cannot use --key or --header with --input json: write them in the lines");
   }
   const headers = input.values("header").map(parseHeader);
+  const options = {
+    isJson,
+    limits: {
+      recordsMax: flagValue(input, "batch-records", BATCH_RECORDS) ?? BATCH_RECORDS_MAX,
+      bytesMax: flagValue(input, "batch-bytes", BATCH_BYTES) ?? BATCH_BYTES_MAX,
+    },
+    retryMs: flagValue(input, "retry-for", DURATION) ?? RETRY_MS,
+  };
   const meta = { key: Buffer.from(input.value("key") ?? ""), headers };
   return withServer(input, context, async (server) => {
-    const production = await Production.open(input, context, { server, meta, isJson });
+    const production = await Production.open(input, context, { ...options, server, meta });
     const lines = openInput(input.optionalArgument("FILE"), context);
-    const progress = new ProgressLine(context, () => production.progress());
+    // With a file the terminal is free, whatever standard input is.
+    const use = (input.optionalArgument("FILE") ?? "-") === "-" ? "input" : "none";
+    const progress = new ProgressLine(context, use, () => production.progress());
     try {
       await production.run(lines);
     } finally {
