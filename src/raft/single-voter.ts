@@ -1,10 +1,9 @@
 import { assert } from "../base/assert.ts";
 import { ProglogError } from "../base/errors.ts";
+import { type Call, openCall, type Pending } from "./call.ts";
 import {
   type AppliedEntry,
-  type Call,
   ENTRY_COMMAND,
-  type Pending,
   type SingleVoterOptions,
   type VoterProposeOptions,
 } from "./voter.ts";
@@ -94,7 +93,9 @@ export class SingleVoter<O> {
     const refusal = this.#refusal(options);
     if (refusal !== undefined) return Promise.reject(refusal);
     return new Promise((resolve, reject) => {
-      const call = this.#open({ bytes: options.bytes, resolve, reject }, signal);
+      const parts = { bytes: options.bytes, resolve, reject };
+      const call = openCall<O>(parts, signal, (given, by) => this.#giveUp(given, by));
+      this.#calls.add(call);
       const start = () => this.#start(call, encode, options);
       if (options.makesRoom === true) {
         this.#options.lane.enter(call.bytes);
@@ -104,8 +105,7 @@ export class SingleVoter<O> {
       try {
         call.turn = this.#options.lane.request(call.bytes, start);
       } catch (error) {
-        this.#calls.delete(call);
-        call.reject(error);
+        this.#reject(call, error);
       }
     });
   }
@@ -136,40 +136,9 @@ export class SingleVoter<O> {
     this.#settleDrain();
   }
 
-  #open(
-    call: Pick<Call<O>, "bytes" | "resolve" | "reject">,
-    signal: AbortSignal | undefined,
-  ): Call<O> {
-    if (signal === undefined) {
-      const opened: Call<O> = { ...call, turn: undefined, isProposed: false };
-      this.#calls.add(opened);
-      return opened;
-    }
-    const unhook = () => signal.removeEventListener("abort", giveUp);
-    const opened: Call<O> = {
-      bytes: call.bytes,
-      turn: undefined,
-      isProposed: false,
-      resolve: (outcome) => {
-        unhook();
-        call.resolve(outcome);
-      },
-      reject: (error) => {
-        unhook();
-        call.reject(error);
-      },
-    };
-    const giveUp = () => {
-      this.#calls.delete(opened);
-      if (opened.turn !== undefined && !opened.isProposed) {
-        this.#options.lane.withdraw(opened.turn);
-      }
-      opened.reject(givenUp(signal, opened.isProposed ? "unknown" : "none"));
-      this.#settleDrain();
-    };
-    signal.addEventListener("abort", giveUp);
-    this.#calls.add(opened);
-    return opened;
+  #giveUp(call: Call<O>, signal: AbortSignal): void {
+    if (call.turn !== undefined && !call.isProposed) this.#options.lane.withdraw(call.turn);
+    this.#reject(call, givenUp(signal, call.isProposed ? "unknown" : "none"));
   }
 
   #start(call: Call<O>, encode: () => Uint8Array, options: VoterProposeOptions): void {

@@ -1,5 +1,5 @@
 import type { ProglogError } from "../base/errors.ts";
-import type { AdmissionLane, Turn } from "./admission.ts";
+import type { AdmissionLane } from "./admission.ts";
 
 /** An entry's payload is a command of its group. Other kinds are Raft's and not used yet. */
 export const ENTRY_COMMAND = 0;
@@ -74,21 +74,4 @@ export interface VoterProposeOptions {
   readonly bytes: number;
   readonly signal?: AbortSignal | undefined;
   readonly makesRoom?: boolean;
-}
-
-/** An entry that is proposed and not yet applied. */
-export interface Pending<O> {
-  readonly index: number;
-  readonly payload: Uint8Array;
-  readonly call: Call<O>;
-  isJournalled: boolean;
-}
-
-/** One who waits for an outcome; settles once. */
-export interface Call<O> {
-  readonly bytes: number;
-  readonly resolve: (outcome: O) => void;
-  readonly reject: (error: unknown) => void;
-  turn: Turn | undefined;
-  isProposed: boolean;
 }
