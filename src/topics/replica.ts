@@ -203,9 +203,9 @@ export class TopicReplica implements Machine<TopicOutcome> {
       }
       return at;
     } catch (error) {
-      if (from < this.#state.startOffset) throw this.#outOfRange(from);
       // What lies before the damage is to be had; the next read begins at it and says so.
       if (at > from || records.length > 0) return at;
+      if (from < this.#state.startOffset) throw this.#outOfRange(from);
       throw inTopic(error, this.#name);
     }
   }

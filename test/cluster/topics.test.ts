@@ -1,0 +1,367 @@
+import assert from "node:assert/strict";
+import { test } from "node:test";
+import { hasReason, ProglogError, type Reason } from "../../src/base/errors.ts";
+import { ENVELOPE_BYTES_MAX } from "../../src/storage/frame.ts";
+import { DEFAULT_TOPIC_SETTINGS } from "../../src/topics/settings.ts";
+import { settle } from "../support/sim-clock.ts";
+import { type Life, readAll, startNode, textOf, texts } from "./harness.ts";
+import { liveThrough } from "./lives.ts";
+
+const LIMITS = { recordsMax: 1_000, bytesMax: 100_000 };
+
+async function refused(work: Promise<unknown> | (() => unknown), reason: Reason) {
+  let found: unknown;
+  try {
+    await (typeof work === "function" ? work() : work);
+  } catch (error) {
+    found = error;
+  }
+  assert.ok(hasReason(found, reason), `wanted ${reason}, got ${found}`);
+  return found.metadata;
+}
+
+async function stop({ node, failures }: Life): Promise<void> {
+  await node.close();
+  assert.deepEqual(failures, []);
+}
+
+test("names, ids and settings decide which topic is meant, and errors say what is wrong", async () => {
+  const life = await startNode({ settings: { topicCountMax: 4 } });
+  const { topics } = life.node;
+  await refused(() => topics.topic("No Name"), "TOPIC_NAME_INVALID");
+  await refused(() => topics.topic("missing"), "TOPIC_NOT_FOUND");
+  await refused(() => topics.topic("_cluster"), "TOPIC_NOT_FOUND");
+  await refused(topics.create("_mine", {}), "TOPIC_NAME_INVALID");
+  await refused(topics.create("default", {}), "TOPIC_EXISTS");
+  const metadata = await refused(topics.create("a", { maxRecordBytes: 1 }), "SETTING_INVALID");
+  assert.equal(metadata["field"], "maxRecordBytes");
+  const made = await topics.create("a", { retentionBytes: 5 });
+  assert.equal(made.id, 2);
+  assert.equal(made.effectiveSettings.retentionBytes, 5);
+  assert.equal(made.effectiveSettings.replicationFactor, 3);
+  assert.equal(topics.topic("a", 2).info.name, "a");
+  assert.equal((await refused(() => topics.topic("a", 7), "TOPIC_REPLACED"))["topicId"], "2");
+  await topics.create("b", {});
+  await topics.create("c", {});
+  assert.equal((await refused(topics.create("d", {}), "TOPIC_LIMIT"))["topicCountMax"], "4");
+  assert.deepEqual(
+    topics.list({ limit: 2, after: "a" }).topics.map(({ name }) => name),
+    ["b", "c"],
+  );
+  assert.ok(topics.list({ limit: 2 }).more);
+  assert.ok(!topics.list({ limit: 2, prefix: "d" }).more);
+  await refused(topics.delete("default"), "TOPIC_RESERVED");
+  await refused(topics.delete("_cluster"), "TOPIC_RESERVED");
+  await refused(topics.delete("a", 9), "TOPIC_REPLACED");
+  await refused(topics.update("missing", {}, []), "TOPIC_NOT_FOUND");
+  await refused(topics.update("a", { retentionAgeMs: 5 }, []), "SETTING_INVALID");
+  const changed = await topics.update("a", { retentionAgeMs: 5_000 }, ["retentionBytes"]);
+  assert.deepEqual(changed.settings, { retentionAgeMs: 5_000 });
+  await stop(life);
+});
+
+test("a deleted topic is gone for all who hold it, and its name is free for another", async () => {
+  const life = await startNode();
+  const { topics } = life.node;
+  await topics.create("a", {});
+  const old = topics.topic("a");
+  await old.produce({ records: texts("old") });
+  const { signal } = new AbortController();
+  const waiting = old.waitBeyond(1, { signal });
+  const deleted = topics.delete("a", old.info.id);
+  await refused(waiting, "TOPIC_NOT_FOUND");
+  await deleted;
+  await refused(old.produce({ records: texts("x") }), "TOPIC_NOT_FOUND");
+  await refused(old.read(0, LIMITS), "TOPIC_NOT_FOUND");
+  await refused(() => old.status(), "TOPIC_NOT_FOUND");
+  await refused(old.waitBeyond(0, { signal }), "TOPIC_NOT_FOUND");
+  await refused(() => topics.topic("a"), "TOPIC_NOT_FOUND");
+  const made = await topics.create("a", {});
+  assert.ok(made.id > old.info.id);
+  assert.equal(topics.topic("a").status().nextOffset, 0);
+  await refused(() => topics.topic("a", old.info.id), "TOPIC_REPLACED");
+  await refused(topics.delete("a", old.info.id), "TOPIC_REPLACED");
+  assert.deepEqual(
+    [...life.fs.dump().keys()].filter((path) => path.startsWith(`topics/${old.info.id}`)),
+    [],
+  );
+  await stop(life);
+});
+
+test("creating, deleting and producing at once ends as if one came after the other", async () => {
+  const life = await startNode();
+  const { topics } = life.node;
+  const creates = await Promise.allSettled([1, 2, 3].map(() => topics.create("a", {})));
+  assert.equal(creates.filter(({ status }) => status === "fulfilled").length, 1);
+  const topic = topics.topic("a");
+  const produced = [1, 2, 3].map(() => topic.produce({ records: texts("x") }));
+  const results = await Promise.allSettled([...produced, topics.delete("a"), topics.delete("a")]);
+  for (const result of results) {
+    if (result.status === "rejected") assert.ok(hasReason(result.reason, "TOPIC_NOT_FOUND"));
+  }
+  await topics.create("a", {});
+  assert.equal((await topics.topic("a").produce({ records: texts("y") })).firstOffset, 0);
+  await stop(life);
+});
+
+test("a batch is refused for what is wrong with it, with the numbers, and nothing is appended", async () => {
+  const life = await startNode();
+  await life.node.topics.create("small", { maxRecordBytes: 1024 });
+  const topic = life.node.topics.topic("small");
+  await refused(topic.produce({ records: [] }), "BATCH_EMPTY");
+  const most = 1024 - ENVELOPE_BYTES_MAX;
+  const tooLarge = [new Uint8Array(1), new Uint8Array(most + 1)];
+  assert.deepEqual(await refused(topic.produce({ records: tooLarge }), "RECORD_TOO_LARGE"), {
+    recordNumber: "1",
+    recordBytes: "1025",
+    recordBytesMax: "1024",
+  });
+  await topic.produce({ records: [new Uint8Array(most), new Uint8Array(0)] });
+  assert.equal(topic.status().nextOffset, 2);
+  const { epoch } = await topic.openProducer("p");
+  const producer = (sequence: number, of = epoch) => ({ id: "p", epoch: of, sequence });
+  const [one] = [texts("1")];
+  await refused(topic.produce({ records: one, expectedNextOffset: 1 }), "OFFSET_MISMATCH");
+  await refused(topic.produce({ records: one, producer: producer(1) }), "SEQUENCE_GAP");
+  await refused(topic.produce({ records: one, producer: producer(0, 1) }), "PRODUCER_FENCED");
+  const unknown = { id: "q", epoch, sequence: 0 };
+  await refused(topic.produce({ records: one, producer: unknown }), "PRODUCER_UNKNOWN");
+  await refused(topic.openProducer("not valid"), "FIELD_INVALID");
+  await topic.produce({
+    records: one,
+    fencingToken: 9,
+    producer: producer(0),
+    expectedNextOffset: 2,
+  });
+  await refused(topic.produce({ records: one, fencingToken: 8 }), "FENCED");
+  assert.equal(topic.status().nextOffset, 3);
+  await stop(life);
+});
+
+test("batches of a caller who does not wait are appended in the order of the calls", async () => {
+  const life = await startNode({ settings: { topicInFlightBytesMax: 2_000 } });
+  const topic = life.node.topics.topic("default");
+  const calls = Array.from({ length: 200 }, (_, at) => topic.produce({ records: texts(`${at}`) }));
+  const offsets = (await Promise.all(calls)).map(({ firstOffset }) => firstOffset);
+  assert.deepEqual(offsets, [...offsets.keys()]);
+  await stop(life);
+});
+
+test("beyond what may be in flight calls wait until their signal, and too many are refused", async () => {
+  const settings = { topicInFlightBytesMax: 1_000, waitingCountMax: 2 };
+  const life = await startNode({ settings });
+  const topic = life.node.topics.topic("default");
+  const letGo = life.fs.hold({ op: "write", path: /^journal/ });
+  const big = [new Uint8Array(900)];
+  const first = topic.produce({ records: big });
+  const deadline = new AbortController();
+  const second = topic.produce({ records: big }, { signal: deadline.signal });
+  const third = topic.produce({ records: big });
+  await refused(topic.produce({ records: big }), "RATE_LIMITED");
+  deadline.abort(new ProglogError("DEADLINE_EXCEEDED", "Too late"));
+  assert.equal((await refused(second, "DEADLINE_EXCEEDED"))["outcome"], "none");
+  const watched = new AbortController();
+  const fourth = topic.produce({ records: big }, { signal: watched.signal });
+  await settle();
+  letGo();
+  assert.equal((await first).firstOffset, 0);
+  assert.equal((await third).firstOffset, 1);
+  assert.equal((await fourth).firstOffset, 2);
+  await stop(life);
+});
+
+test("giving up after a batch was journalled says that its outcome is unknown, and it is appended", async () => {
+  const life = await startNode();
+  const topic = life.node.topics.topic("default");
+  const letGo = life.fs.hold({ op: "write", path: /^journal/ });
+  const caller = new AbortController();
+  const call = topic.produce({ records: texts("a") }, { signal: caller.signal });
+  await settle();
+  caller.abort();
+  assert.equal((await refused(call, "CANCELED"))["outcome"], "unknown");
+  letGo();
+  await settle();
+  assert.deepEqual(await readAll(life.node, "default"), ["a"]);
+  await stop(life);
+});
+
+test("reads begin where they are told, end where they must, and say where to go on", async () => {
+  const life = await startNode();
+  const topic = life.node.topics.topic("default");
+  for (let at = 0; at < 10; at += 1) {
+    await life.clock.advance(10);
+    await topic.produce({ records: texts(`${at}-${"x".repeat(50)}`, `${at}+`) });
+  }
+  await topic.trim(3);
+  const all = await topic.read(3, LIMITS);
+  assert.deepEqual(
+    all.records.map(({ offset }) => offset),
+    Array.from({ length: 17 }, (_, at) => at + 3),
+  );
+  assert.deepEqual([all.resumeOffset, all.highWatermark], [20, 20]);
+  assert.equal(textOf(all.records[0]?.body ?? new Uint8Array()), "1+");
+  assert.deepEqual(await topic.read(20, LIMITS), {
+    records: [],
+    resumeOffset: 20,
+    highWatermark: 20,
+  });
+  const some = await topic.read(4, { recordsMax: 3, bytesMax: 100_000, endOffset: 6 });
+  assert.deepEqual([some.records.length, some.resumeOffset, some.highWatermark], [2, 6, 20]);
+  assert.equal((await topic.read(4, { recordsMax: 3, bytesMax: 100_000 })).records.length, 3);
+  assert.equal((await topic.read(4, { recordsMax: 9, bytesMax: 1 })).records.length, 1);
+  assert.equal((await topic.read(4, { recordsMax: 9, bytesMax: 200 })).records.length, 3);
+  for (const offset of [2, 21]) {
+    const metadata = await refused(topic.read(offset, LIMITS), "OFFSET_OUT_OF_RANGE");
+    assert.deepEqual([metadata["firstOffset"], metadata["nextOffset"]], ["3", "20"]);
+    await refused(topic.resolve({ at: "offset", offset }), "OFFSET_OUT_OF_RANGE");
+  }
+  assert.equal(await topic.resolve({ at: "offset", offset: 20 }), 20);
+  assert.equal(await topic.resolve({ at: "first" }), 3);
+  assert.equal(await topic.resolve({ at: "last", count: 0 }), 20);
+  assert.equal(await topic.resolve({ at: "last", count: 4 }), 16);
+  assert.equal(await topic.resolve({ at: "last", count: 400 }), 3);
+  const timeUs = all.records[5]?.appendTimeUs ?? 0;
+  assert.equal(await topic.resolve({ at: "time", timeUs }), 8);
+  assert.equal(await topic.resolve({ at: "time", timeUs: timeUs + 1 }), 10);
+  assert.equal(await topic.resolve({ at: "time", timeUs: 0 }), 3);
+  assert.equal(await topic.resolve({ at: "time", timeUs: 2 ** 52 }), 20);
+  assert.equal(await topic.resolve({ at: "first" }), topic.status().firstOffset);
+  await refused(topic.trim(21), "OFFSET_OUT_OF_RANGE");
+  assert.deepEqual(await topic.trim(1), { firstOffset: 3 });
+  assert.deepEqual(await topic.trim(20), { firstOffset: 20 });
+  assert.equal(await topic.resolve({ at: "first" }), 20);
+  await stop(life);
+});
+
+test("reads of any size give all records once, from files and from memory alike", async () => {
+  const life = await startNode();
+  const topic = life.node.topics.topic("default");
+  const wanted: string[] = [];
+  const check = async () => {
+    for (const recordsMax of [1, 2, 5, 1_000]) {
+      for (const bytesMax of [1, 90, 1_000, 100_000]) {
+        const found: string[] = [];
+        let at = 0;
+        while (at < topic.status().nextOffset) {
+          const result = await topic.read(at, { recordsMax, bytesMax });
+          assert.ok(result.records.length <= recordsMax && result.records.length > 0);
+          const bytes = result.records.reduce((sum, { body }) => sum + body.length, 0);
+          assert.ok(bytes <= bytesMax || result.records.length === 1);
+          found.push(...result.records.map(({ body }) => textOf(body)));
+          at = result.resumeOffset;
+        }
+        assert.deepEqual(found, wanted);
+      }
+    }
+  };
+  for (let at = 0; at < 12; at += 1) {
+    const batch = Array.from({ length: 5 }, (_, record) => `${at}.${record} ${"y".repeat(at * 9)}`);
+    await topic.produce({ records: texts(...batch) });
+    wanted.push(...batch);
+  }
+  await check();
+  const letGo = life.fs.hold({ op: "write", path: /^topics/ });
+  await topic.produce({ records: texts("m1", "m2") });
+  await topic.produce({ records: texts("m3") });
+  wanted.push("m1", "m2", "m3");
+  await check();
+  letGo();
+  await settle();
+  await check();
+  await stop(life);
+});
+
+test("who waits is woken by an append, and a canceled wait says so", async () => {
+  const life = await startNode();
+  const topic = life.node.topics.topic("default");
+  const { signal } = new AbortController();
+  const waits = Array.from({ length: 50 }, () => topic.waitBeyond(0, { signal }));
+  const late = new AbortController();
+  const canceled = topic.waitBeyond(7, { signal: late.signal });
+  await topic.produce({ records: texts("a") });
+  await Promise.all(waits);
+  late.abort();
+  await refused(canceled, "CANCELED");
+  const deadline = new ProglogError("DEADLINE_EXCEEDED", "Too late");
+  await refused(topic.waitBeyond(7, { signal: AbortSignal.abort(deadline) }), "DEADLINE_EXCEEDED");
+  await stop(life);
+});
+
+test("append time never goes back, though the clock does", async () => {
+  const life = await startNode();
+  const topic = life.node.topics.topic("default");
+  const first = await topic.produce({ records: texts("a") });
+  life.clock.jumpWall(-3_600_000_000);
+  const second = await topic.produce({ records: texts("b") });
+  assert.equal(second.appendTimeUs, first.appendTimeUs);
+  await stop(life);
+});
+
+test("retention trims by size and by append time, in whole segments, and files go", async () => {
+  const life = await startNode({ settings: { retentionIntervalMs: 10_000 } });
+  const { topics } = life.node;
+  await topics.create("sized", { retentionBytes: 3_000, maxSegmentBytes: 1024 });
+  await topics.create("aged", { retentionAgeMs: 60_000, maxSegmentRecords: 2 });
+  await topics.create("kept", {});
+  const names = ["sized", "aged", "kept"];
+  for (let at = 0; at < 40; at += 1) {
+    for (const name of names) await topics.topic(name).produce({ records: texts("x".repeat(200)) });
+    await life.clock.advance(1_000);
+  }
+  await life.clock.advance(11_000);
+  const sized = topics.topic("sized").status();
+  assert.ok(sized.diskBytes <= 3_000 + 1_300, `${sized.diskBytes} bytes are left`);
+  assert.ok(sized.firstOffset > 20 && sized.firstOffset < 40);
+  assert.equal(topics.topic("aged").status().firstOffset, 0);
+  assert.equal(topics.topic("kept").status().firstOffset, 0);
+  await life.clock.advance(40_000);
+  const aged = topics.topic("aged").status().firstOffset;
+  assert.ok(aged >= 20 && aged < 40, `aged begins at ${aged}`);
+  await life.clock.advance(60_000);
+  assert.equal(topics.topic("aged").status().firstOffset, 40, "the last segment stayed for ever");
+  const files = [...life.fs.dump().keys()].filter((path) => path.startsWith("topics/3/0"));
+  assert.ok(files.length <= 2, `trimmed files are left: ${files}`);
+  await topics.update("kept", { retentionBytes: 1_000 }, []);
+  await life.clock.advance(11_000);
+  assert.ok(topics.topic("kept").status().firstOffset > 0, "new settings had no effect");
+  assert.equal((await topics.topic("aged").produce({ records: texts("z") })).firstOffset, 40);
+  await stop(life);
+  const next = await startNode({ fs: life.fs.reopen(), seed: 2 });
+  assert.deepEqual(await readAll(next.node, "aged"), ["z"]);
+  await stop(next);
+});
+
+test("a slow reader keeps its files until it has read them, and the trim does not wait", async () => {
+  const life = await startNode();
+  const topic = life.node.topics.topic("default");
+  for (let at = 0; at < 30; at += 1)
+    await topic.produce({ records: texts(`${at} ${"x".repeat(99)}`) });
+  await settle();
+  const letGo = life.fs.hold({ op: "read", path: /^topics\/1\/0+\.log$/ });
+  const reading = topic.read(0, LIMITS);
+  await settle();
+  assert.deepEqual(await topic.trim(25), { firstOffset: 25 });
+  await settle();
+  assert.ok(life.fs.dump().has("topics/1/00000000000000000000.log"));
+  letGo();
+  assert.equal((await reading).records[0]?.offset, 0);
+  await settle();
+  assert.ok(!life.fs.dump().has("topics/1/00000000000000000000.log"));
+  await stop(life);
+});
+
+test("new segment sizes take effect with the next batch", async () => {
+  const life = await startNode({ settings: { topicDefaults: DEFAULT_TOPIC_SETTINGS } });
+  const { topics } = life.node;
+  await topics.create("a", {});
+  const produce = () => topics.topic("a").produce({ records: texts("x", "y") });
+  for (let at = 0; at < 3; at += 1) await produce();
+  await topics.update("a", { maxSegmentRecords: 2 }, []);
+  for (let at = 0; at < 3; at += 1) await produce();
+  await settle();
+  const bases = [...life.fs.dump().keys()]
+    .filter((path) => /^topics\/2\/.*\.log$/.test(path))
+    .map((path) => Number(path.slice(9, -4)));
+  assert.deepEqual(bases, [0, 6, 8, 10]);
+  await liveThrough(life, () => stop(life));
+});
