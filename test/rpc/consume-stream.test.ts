@@ -153,6 +153,21 @@ test("removed records are passed over, also at the end of the stream", async () 
   assert.equal(last.due, "end");
 });
 
+test("nothing is said of records that came and were removed, until the next heartbeat", async () => {
+  const following = new Following();
+  following.next();
+  await settle();
+  const next = following.next();
+  await settle();
+  following.topic.append(...bodies(2));
+  following.topic.remove(0);
+  following.topic.remove(1);
+  await settle();
+  assert.equal(next.due, undefined);
+  await following.clock.advance(HEARTBEAT_MS);
+  assert.equal(next.due, "[]");
+});
+
 for (const [what, stop, reason] of [
   [
     "a drain",

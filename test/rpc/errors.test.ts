@@ -5,10 +5,11 @@ import { create, toBinary } from "@bufbuild/protobuf";
 import { Code, ConnectError } from "@connectrpc/connect";
 import { InvariantError } from "../../src/base/assert.ts";
 import { ProglogError, REASONS, type Reason, type ReasonInfo } from "../../src/base/errors.ts";
+import { SILENT_LOGGER } from "../../src/base/log.ts";
 import { MIB } from "../../src/base/units.ts";
 import { RequestInfoSchema } from "../../src/gen/google/rpc/error_details_pb.ts";
 import { ProduceRequestSchema } from "../../src/gen/proglog/v1/log_service_pb.ts";
-import { encodeError } from "../../src/rpc/error-map.ts";
+import { ErrorMap, encodeError } from "../../src/rpc/error-map.ts";
 import {
   clientsOf,
   collect,
@@ -59,6 +60,22 @@ for (const reason of Object.keys(REASONS) as Reason[]) {
     assert.equal(has("RetryInfo"), retry === "after-backoff" || retry === "at-leader");
   });
 }
+
+test("why a call was given up is told, also when a layer below only knows that it was", () => {
+  const errors = new ErrorMap(SILENT_LOGGER, "test", () => {});
+  const late = new ProglogError("DEADLINE_EXCEEDED", "Too late", { metadata: { deadlineMs: "5" } });
+  const signal = AbortSignal.abort(late);
+  const given = new ProglogError("CANCELED", "Gave up", { metadata: { outcome: "unknown" } });
+  const told = errors.toProglogError(given, "a.B/C", signal);
+  assert.equal(told.reason, "DEADLINE_EXCEEDED");
+  assert.deepEqual(told.metadata, { deadlineMs: "5", outcome: "unknown" });
+  assert.equal(errors.toProglogError(late, "a.B/C", signal), late);
+  const abort = new DOMException("This operation was aborted", "AbortError");
+  assert.equal(errors.toProglogError(abort, "a.B/C", signal), late);
+  const other = new ProglogError("DISK_FULL", "No room");
+  assert.equal(errors.toProglogError(other, "a.B/C", signal), other);
+  assert.equal(errors.toProglogError(abort, "a.B/C").reason, "INTERNAL");
+});
 
 for (const protocol of RAW_PROTOCOLS) {
   const { name, encodingHeader, hasEnvelopes } = protocol;
