@@ -160,6 +160,32 @@ test("a reader that follows is told of the stop, and goes on with the next serve
   assert.equal((await reader.ended).code, 130);
 });
 
+test("a call that is in flight when it is told to stop is answered, and what it wrote stays", async () => {
+  const data = dataDir();
+  const server = await start(data);
+  const [host = "", port = ""] = server.address.split(":");
+  const socket = connect(Number(port), host);
+  const body = '{"topic":"default","records":[{"value":"aGVsbG8="}]}';
+  let answer = "";
+  socket.on("data", (chunk: Buffer) => {
+    answer += chunk.toString();
+  });
+  socket.write(
+    "POST /proglog.v1.LogService/Produce HTTP/1.1\r\nHost: x\r\nContent-Type: application/json\r\n" +
+      `Content-Length: ${body.length}\r\n\r\n${body.slice(0, 10)}`,
+  );
+  await new Promise((resolve) => setTimeout(resolve, 300));
+  server.process.child.kill("SIGTERM");
+  await server.process.until(() => server.process.stderr.includes("is stopping"));
+  socket.write(body.slice(10));
+  const { code, stderr } = await server.process.ended;
+  assert.equal(code, 0, stderr);
+  assert.match(answer, /^HTTP\/1.1 200 /);
+  assert.match(answer, /"firstOffset":"0"/);
+  const next = await start(data);
+  assert.equal((await next.run(["consume", "default"])).stdout.toString(), "hello\n");
+});
+
 test("a second signal ends it at once, although a call is still in flight", async () => {
   const server = await start(dataDir(), ["--drain-timeout", "1h"]);
   const [host = "", port = ""] = server.address.split(":");
