@@ -1,4 +1,5 @@
-import { type AddressInfo, connect, type Server, type Socket } from "node:net";
+import type { Server } from "node:http";
+import { type AddressInfo, connect, type Socket } from "node:net";
 
 /**
  * Deno 2.9 cannot hand an open socket to `node:http` (EPIPE). So there the HTTP/1.1
@@ -32,7 +33,9 @@ export class Http1Relay {
     inner.pipe(socket);
   }
 
+  /** Takes no more connections, and ends those that are idle. */
   close(): void {
     this.#server.close();
+    this.#server.closeIdleConnections();
   }
 }

@@ -117,7 +117,10 @@ export class CallServer {
       httpVersion: request.httpVersion,
       method: request.method ?? "",
       url: new URL(request.url ?? "/", "http://localhost").toString(),
-      header: toHeaders(request, DEADLINE_HEADERS[call.protocol]),
+      header: toHeaders(request, [
+        DEADLINE_HEADERS[call.protocol],
+        ...(isCompressed(request) ? [] : ACCEPT_HEADERS),
+      ]),
       body: new BodySource(request, call, { clock, timeoutMs }),
       signal: call.signal,
       contextValues: createContextValues().set(CALL_KEY, call),
@@ -138,10 +141,22 @@ function headerOf(request: HttpRequest, name: string): string | undefined {
   return Array.isArray(value) ? value[0] : value;
 }
 
-function toHeaders(request: HttpRequest, without: string): Headers {
+const ENCODING_HEADERS = ["grpc-encoding", "connect-content-encoding", "content-encoding"];
+const ACCEPT_HEADERS = ["grpc-accept-encoding", "connect-accept-encoding", "accept-encoding"];
+
+/**
+ * Answers are compressed for clients that compress their requests. Most libraries
+ * say that they accept gzip without being asked, and compressing a fast tail for
+ * all of them would cost many times what serving it does.
+ */
+function isCompressed(request: HttpRequest): boolean {
+  return ENCODING_HEADERS.some((name) => (request.headers[name] ?? "identity") !== "identity");
+}
+
+function toHeaders(request: HttpRequest, without: readonly string[]): Headers {
   const headers = new Headers();
   for (const [name, value] of Object.entries(request.headers)) {
-    if (name === without || name.startsWith(":") || value === undefined) continue;
+    if (value === undefined || name.startsWith(":") || without.includes(name)) continue;
     for (const one of Array.isArray(value) ? value : [value]) headers.append(name, one);
   }
   return headers;

@@ -59,7 +59,7 @@ export const CONSUME_WAIT_MS_MAX = 60_000;
 
 /** A message of ConsumeStream: small enough that a slow reader holds little, large enough to be fast. */
 export const STREAM_RECORDS_MAX = 10_000;
-export const STREAM_BYTES_MAX = MIB;
+export const STREAM_BYTES_MAX = 256 * KIB;
 
 export const HEARTBEAT_MS_DEFAULT = 10_000;
 export const HEARTBEAT_MS_MIN = 1_000;

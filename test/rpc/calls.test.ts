@@ -1,6 +1,7 @@
 import assert from "node:assert/strict";
 import http from "node:http";
 import { test } from "node:test";
+import { gzipSync } from "node:zlib";
 import { create, toBinary } from "@bufbuild/protobuf";
 import { ConsumeStreamRequestSchema } from "../../src/gen/proglog/v1/log_service_pb.ts";
 import { recordOfValue } from "../../src/rpc/record-wire.ts";
@@ -142,4 +143,22 @@ test("odd headers and addresses get an answer", async (t) => {
   assert.equal(two.status, 200, two.body);
   const nothing = await request(port, path, { method: "POST", body: "" });
   assert.equal(nothing.status, 415);
+});
+
+test("answers are compressed for those who compress, not for all who could read it", async (t) => {
+  const { port, topics } = await startApi(t);
+  topics.topic("default").append(recordOfValue(new Uint8Array(50_000)));
+  const message = create(ConsumeStreamRequestSchema, { ...TOPIC, endOffset: 1n });
+  const bytes = toBinary(ConsumeStreamRequestSchema, message);
+  const size = async (headers: Record<string, string>, body: Uint8Array) => {
+    const session = await connect2(t, port);
+    const path = { ":method": "POST", ":path": CONSUME_STREAM, te: "trailers" };
+    const type = { "content-type": "application/grpc" };
+    return (await request2(session, { ...path, ...type, ...headers }, body)).body.length;
+  };
+  const accept = { "grpc-accept-encoding": "gzip, identity" };
+  const plain = await size(accept, envelope(bytes));
+  const packed = await size({ ...accept, "grpc-encoding": "gzip" }, envelope(gzipSync(bytes), 1));
+  assert.ok(plain > 50_000, `${plain}`);
+  assert.ok(packed < 5_000, `${packed}`);
 });

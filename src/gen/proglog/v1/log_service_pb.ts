@@ -344,6 +344,7 @@ export type ConsumeRequest = Message<"proglog.v1.ConsumeRequest"> & {
   /**
    * Most bytes of records to return. 0 and everything above mean 4,000,000; a
    * negative value is INVALID_ARGUMENT. One record is returned whatever its size.
+   * In JSON, which is larger, the server returns fewer.
    *
    * @generated from field: int32 max_bytes = 8;
    */
