@@ -1,9 +1,10 @@
+import { writeSync } from "node:fs";
 import { EXIT } from "./cli/exit-codes.ts";
 import { main } from "./cli/main.ts";
 
 // A promise that nobody settles would end the process with 0, as if all were well.
 process.on("beforeExit", () => {
-  process.stderr.write("proglog: A defect in proglog: it waits for nothing\n");
+  writeSync(2, "proglog: A defect in proglog: it waits for nothing\n");
   process.exit(EXIT.bug);
 });
 

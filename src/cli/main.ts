@@ -21,6 +21,7 @@ export async function main(
     env,
     stdout: new Output(1),
     say: (line) => terminal.say(line),
+    sayRaw: (text) => terminal.raw(text),
     progress: (line) => terminal.progress(line),
     isStdinTerminal: isatty(0),
     isStdoutTerminal: isatty(1),
@@ -50,7 +51,7 @@ async function dispatch(args: readonly string[], context: CommandContext): Promi
       const text = helpText(request.words, COMMANDS);
       if (args.length > 0) context.stdout.appendText(text);
       // Nobody asked for help: a word is missing, and help is no data.
-      else process.stderr.write(text);
+      else context.sayRaw(text);
       return args.length > 0 ? EXIT.fine : EXIT.usage;
     }
   }

@@ -16,7 +16,12 @@ export class Terminal {
       .split("\n")
       .map((part, place) => (place === 0 ? `proglog: ${part}` : `  ${part}`))
       .join("\n");
-    write(`${this.#hasProgress ? CLEAR_LINE : ""}${text}\n`);
+    this.raw(`${text}\n`);
+  }
+
+  /** A text as it is, without the program's name before it. */
+  raw(text: string): void {
+    write(`${this.#hasProgress ? CLEAR_LINE : ""}${text}`);
     this.#hasProgress = false;
   }
 

@@ -48,7 +48,7 @@ async function serve(input: CommandInput, context: CommandContext): Promise<numb
     load,
     stopping: context.interrupted,
     isTerminal: context.isStderrTerminal,
-    announce: (address) => process.stderr.write(`listening on ${address}\n`),
+    announce: (address) => context.sayRaw(`listening on ${address}\n`),
   });
   if (failure === undefined) return EXIT.fine;
   return endingOf(failure.error).exitCode;
