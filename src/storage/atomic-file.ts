@@ -1,5 +1,6 @@
+import { platformCode } from "../base/errors.ts";
 import { toPosition } from "../base/units.ts";
-import type { FileSystem } from "../platform/file-system.ts";
+import type { File, FileSystem } from "../platform/file-system.ts";
 import { joinPath } from "./layout.ts";
 
 /** Added to a name while the file is being written; what is found under it is left from a crash. */
@@ -39,8 +40,8 @@ export async function readWhole(
   path: string,
   bytesMax: number,
 ): Promise<Uint8Array | undefined | "too-large"> {
-  if (!(await fs.exists(path))) return undefined;
-  const file = await fs.open(path, { mode: "read" });
+  const file = await openIfThere(fs, path);
+  if (file === undefined) return undefined;
   try {
     const size = await file.size();
     if (size > bytesMax) return "too-large";
@@ -48,5 +49,14 @@ export async function readWhole(
     return bytes.subarray(0, await file.read(bytes, toPosition(0)));
   } finally {
     await file.close();
+  }
+}
+
+async function openIfThere(fs: FileSystem, path: string): Promise<File | undefined> {
+  try {
+    return await fs.open(path, { mode: "read" });
+  } catch (error) {
+    if (platformCode(error) === "ENOENT") return undefined;
+    throw error;
   }
 }

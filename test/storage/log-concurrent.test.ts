@@ -3,11 +3,16 @@
 // answer is compared with a plain array that was changed at the same moments.
 // Replay one run: SEED=17 node --test test/storage/log-concurrent.test.ts
 import assert from "node:assert/strict";
+import { mkdtemp, rm } from "node:fs/promises";
+import { tmpdir } from "node:os";
+import { join } from "node:path";
 import { test } from "node:test";
 import { bytesEqual } from "../../src/base/bytes.ts";
 import { hasReason } from "../../src/base/errors.ts";
 import { type Offset, toOffset } from "../../src/base/units.ts";
+import { bunRuntime } from "../../src/platform/bun-file-system.ts";
 import type { FileSystem } from "../../src/platform/file-system.ts";
+import { openFileSystem } from "../../src/platform/open-file-system.ts";
 import { SystemClock } from "../../src/platform/system-clock.ts";
 import { checkFrame } from "../../src/storage/frame.ts";
 import { Log } from "../../src/storage/log.ts";
@@ -189,4 +194,18 @@ onDisks("concurrent callers see one array, at the speed of this disk", async (fs
   const log = await openRandom(fs, random, new SystemClock());
   await new Twin(log, random).run();
   await log.close();
+});
+
+test("concurrent callers see one array, through memory maps", {
+  skip: bunRuntime() === undefined,
+}, async () => {
+  const root = await mkdtemp(join(tmpdir(), "proglog-storage-"));
+  try {
+    const random = makeRandom(2);
+    const log = await openRandom(openFileSystem(root, { mmap: true }), random, new SystemClock());
+    await new Twin(log, random).run();
+    await log.close();
+  } finally {
+    await rm(root, { recursive: true });
+  }
 });
