@@ -128,7 +128,7 @@ test("no space leaves the checkpoint before valid; any other error is the disk's
 });
 
 // Goal: after a power cut there is a whole checkpoint: the last that was written or the one after it.
-for (const seed of seedsFromEnv(100)) {
+for (const seed of seedsFromEnv(50)) {
   test(`a checkpoint is never torn by a power cut (seed ${seed})`, async () => {
     const random = makeRandom(seed);
     let fs = new SimFileSystem(random);

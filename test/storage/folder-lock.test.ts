@@ -101,7 +101,7 @@ test("a full or broken disk is said in our own words", async () => {
 // Goal: two never have the folder, however they interleave, over a dead one's lock or none,
 // and nobody is locked out by what dead ones left. Method: several try at once, some die at a
 // random step; those that won are counted; afterwards one more tries alone.
-for (const seed of seedsFromEnv(300)) {
+for (const seed of seedsFromEnv(60)) {
   test(`at most one process has the folder (seed ${seed})`, async () => {
     const random = makeRandom(seed);
     const machine = new Machine();
@@ -136,7 +136,7 @@ for (const seed of seedsFromEnv(300)) {
   });
 }
 
-for (const seed of seedsFromEnv(100)) {
+for (const seed of seedsFromEnv(60)) {
   test(`nobody is locked out by one that died while locking (seed ${seed})`, async () => {
     const random = makeRandom(seed);
     const machine = new Machine();
