@@ -1,4 +1,4 @@
-import { readU64, viewOf } from "../base/bytes.ts";
+import { EMPTY_BYTES, readU64, viewOf } from "../base/bytes.ts";
 import { hasReason } from "../base/errors.ts";
 import { type Offset, toOffset, toPosition } from "../base/units.ts";
 import { isStoreSound, rebuildIndex, type SegmentParts } from "./closed-segment.ts";
@@ -34,6 +34,8 @@ export class SegmentReader {
   /** The index was compared with the store: looking again is of no use. */
   #isChecked = false;
   #checking: Promise<void> | undefined;
+  /** The index is wrong and may not be mended: positions are found in the store. */
+  #doesWalk = false;
   /** Where the last walk ended: a reader that goes on there need not begin at the front. */
   #walkFrom = { record: 0, position: 0 };
 
@@ -66,11 +68,8 @@ export class SegmentReader {
   }
 
   async #find(wanted: Wanted): Promise<Found> {
-    const { record, count, limits, size } = wanted;
-    let positions = await this.#parts.index.positions(record, count, size);
-    if (positions.length < 2 && this.#isChecked && this.#mend === undefined) {
-      positions = await this.#walk(record, count, size);
-    }
+    const { count, limits } = wanted;
+    const positions = await this.#positions(wanted);
     let fitting = recordsThatFit(positions, limits.bytesMax);
     let stopped: Found["stopped"] =
       fitting >= positions.length - 1 && fitting < count ? { cause: undefined } : undefined;
@@ -89,14 +88,24 @@ export class SegmentReader {
         fitting = Math.floor(fitting / 2);
       }
     }
-    return { bytes: new Uint8Array(0), positions: positions.subarray(0, 1), stopped };
+    return { bytes: EMPTY_BYTES, positions: positions.subarray(0, 1), stopped };
+  }
+
+  async #positions({ record, count, size }: Wanted): Promise<Float64Array> {
+    if (this.#doesWalk) return await this.#walk(record, count, size);
+    const positions = await this.#parts.index.positions(record, count, size);
+    if (positions.length >= 2 || this.#mend !== undefined || !this.#isChecked) return positions;
+    // Neither index nor store is sound, and only to be read: what lies before the damage.
+    return await this.#walk(record, count, size);
   }
 
   /** Decides who is right when store and index do not fit: the store, if it is sound. */
   async #checkIndex(size: StoreSize): Promise<void> {
     try {
-      if (this.#mend === undefined || !(await isStoreSound(this.#parts, size))) return;
-      await this.#mend(() => rebuildIndex(this.#parts, size));
+      const isSound = await isStoreSound(this.#parts, size);
+      if (!isSound) return;
+      if (this.#mend === undefined) this.#doesWalk = true;
+      else await this.#mend(() => rebuildIndex(this.#parts, size));
     } finally {
       this.#isChecked = true;
     }

@@ -261,6 +261,26 @@ onDisks("opening to read only reports what is torn, and writes nothing", async (
   await assert.rejects(Log.openReadOnly({ fs, dir: "nowhere" }), { reason: "DATA_DIR_INVALID" });
 });
 
+onDisks("opening to read only does without an index that is wrong", async (fs) => {
+  const { index } = await makeRaw(fs);
+  const changes = [0, 8, 16, 24, 40, 56, 72].map((byte) => {
+    const changed = index.slice();
+    changed[byte] = (changed[byte] ?? 0) ^ 4;
+    return changed;
+  });
+  for (const content of [...changes, index.subarray(0, 20), new Uint8Array(16_000)]) {
+    await writeFile(fs, INDEX_0, content);
+    const log = await Log.openReadOnly({ fs, dir: DIR });
+    assert.equal(log.recovery.rebuiltIndexes, 1);
+    for (const offset of [4, 1, 3, 0, 2]) {
+      assert.equal(text(await log.read(toOffset(offset))), TEXTS[offset]);
+    }
+    assert.deepEqual(await allTexts(log), TEXTS);
+    await log.close();
+    assert.deepEqual(await readFile(fs, INDEX_0), content);
+  }
+});
+
 onDisks("a name whose offset is no safe integer is damage, and is kept", async (fs) => {
   const path = `${DIR}/99999999999999999999.log`;
   await writeFile(fs, path, utf8("x"));
