@@ -80,7 +80,7 @@ export class BodySource implements AsyncIterableIterator<Uint8Array> {
     this.#state = "flowing";
     this.#request.on("data", this.#onData);
     this.#request.once("end", this.#onEnd);
-    this.#request.once("error", this.#onEnd);
+    this.#request.on("error", this.#onEnd);
     this.#call.whenOver(this.#onEnd);
   }
 
