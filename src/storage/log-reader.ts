@@ -5,15 +5,14 @@ import type { FrameLimits, FrameRange, LogOptions, LogRecord } from "./log-types
 import type { PendingQueue } from "./pending.ts";
 import type { RecentSegments } from "./recent-segments.ts";
 import { HEADER_BYTES } from "./scan.ts";
-import type { Segment } from "./segment.ts";
+import type { SegmentList } from "./segment-list.ts";
 import { offsetOutOfRange, storeCorrupt } from "./storage-errors.ts";
 
 /** What {@link LogReader.scan} reads at once. */
 const SCAN_BYTES = 1024 * 1024;
 
 export interface LogReaderOptions {
-  /** The log's segments, oldest first, as they are at any time; never empty. */
-  readonly segments: readonly Segment[];
+  readonly segments: SegmentList;
   readonly pending: PendingQueue;
   readonly recent: RecentSegments;
   readonly check: LogOptions["check"];
@@ -21,7 +20,7 @@ export interface LogReaderOptions {
 
 /** Reads a log: from its files, and from memory what is not written yet. See `Log` for the contract. */
 export class LogReader {
-  readonly #segments: readonly Segment[];
+  readonly #segments: SegmentList;
   readonly #pending: PendingQueue;
   readonly #recent: RecentSegments;
   readonly #check: LogOptions["check"];
@@ -35,21 +34,21 @@ export class LogReader {
 
   async read(offset: Offset): Promise<Uint8Array> {
     const range = await this.readFrames(offset, { bytesMax: 1, recordsMax: 1 });
-    if (range.ends.length === 0) throw offsetOutOfRange(offset, this.#range());
+    if (range.ends.length === 0) throw offsetOutOfRange(offset, this.#segments);
     return this.#dataOf(range, 0);
   }
 
   async readFrames(from: Offset, limits: FrameLimits): Promise<FrameRange> {
-    const { firstOffset, nextOffset } = this.#range();
-    if (!(from >= firstOffset && from <= nextOffset)) throw offsetOutOfRange(from, this.#range());
+    const { firstOffset, nextOffset } = this.#segments;
+    if (!(from >= firstOffset && from <= nextOffset)) throw offsetOutOfRange(from, this.#segments);
     assert(limits.bytesMax > 0 && limits.recordsMax > 0, "Cannot read: limits must be above 0");
     const end = Math.min(limits.end ?? nextOffset, nextOffset);
     if (from >= end) return { bytes: EMPTY_BYTES, first: from, ends: [] };
     const recordsMax = Math.min(limits.recordsMax, end - from);
     const bounded = { bytesMax: limits.bytesMax, recordsMax };
     if (from >= (this.#pending.firstOffset ?? nextOffset)) return this.#pending.read(from, bounded);
-    const segment = this.#segmentOf(from);
-    if (segment !== this.#segments.at(-1)) this.#recent.touch(segment);
+    const segment = this.#segments.find(from);
+    if (segment !== this.#segments.newest) this.#recent.touch(segment);
     segment.lease();
     try {
       return await segment.read(from, bounded);
@@ -59,7 +58,7 @@ export class LogReader {
   }
 
   async *scan(from: Offset): AsyncGenerator<LogRecord, void, void> {
-    const end = this.#range().nextOffset;
+    const end = this.#segments.nextOffset;
     let next = from;
     do {
       const limits = { bytesMax: SCAN_BYTES, recordsMax: Number.MAX_SAFE_INTEGER, end };
@@ -69,27 +68,6 @@ export class LogReader {
       }
       next = toOffset(next + range.ends.length);
     } while (next < end);
-  }
-
-  #range(): { readonly firstOffset: Offset; readonly nextOffset: Offset } {
-    const first = this.#segments[0];
-    const newest = this.#segments.at(-1);
-    assert(first !== undefined && newest !== undefined, "A log has at least one segment");
-    return { firstOffset: first.base, nextOffset: newest.nextOffset };
-  }
-
-  /** The segment that holds `offset`, which is in range. */
-  #segmentOf(offset: Offset): Segment {
-    let low = 0;
-    let high = this.#segments.length - 1;
-    while (low < high) {
-      const middle = Math.ceil((low + high) / 2);
-      if ((this.#segments[middle]?.base ?? 0) <= offset) low = middle;
-      else high = middle - 1;
-    }
-    const found = this.#segments[low];
-    assert(found !== undefined, "A log has at least one segment");
-    return found;
   }
 
   /** The data of frame number `at`. @throws STORE_CORRUPT when the owner's check does not pass it */

@@ -1,6 +1,5 @@
 import { assert } from "../base/assert.ts";
 import { ProglogError } from "../base/errors.ts";
-import { SILENT_LOGGER } from "../base/log.ts";
 import { type Offset, toOffset } from "../base/units.ts";
 import { Failure } from "./failure.ts";
 import type { FrameBatch } from "./frame.ts";
@@ -17,10 +16,11 @@ import type {
   SegmentLimits,
 } from "./log-types.ts";
 import { loadExtent } from "./open-at.ts";
-import { loadReadOnly, type ReadOnlyOptions } from "./read-only.ts";
+import { loadReadOnly, READ_ONLY_DEFAULTS, type ReadOnlyOptions } from "./read-only.ts";
 import { RecentSegments } from "./recent-segments.ts";
 import { type LoadedLog, recoverLog } from "./recovery.ts";
 import { Segment } from "./segment.ts";
+import { SegmentList } from "./segment-list.ts";
 import { Serial } from "./serial.ts";
 import { namingPlatformErrors } from "./storage-errors.ts";
 import { frameRecords, refuseBatch } from "./store.ts";
@@ -28,14 +28,6 @@ import { Trimmer } from "./trimmer.ts";
 import { Writer } from "./writer.ts";
 
 const PENDING_BYTES_MAX_DEFAULT = 16 * 1024 * 1024;
-
-/** What is not asked of those who only read. */
-const READ_ONLY_DEFAULTS = {
-  logger: SILENT_LOGGER,
-  clock: { monotonicMs: () => 0, wallUs: () => 0, schedule: () => () => undefined },
-  segmentBytesMax: 1,
-  segmentRecordsMax: 1,
-};
 
 /**
  * A totally ordered sequence of opaque records in a folder, in the seed's format:
@@ -48,8 +40,7 @@ const READ_ONLY_DEFAULTS = {
 export class Log {
   /** What opening found. */
   readonly recovery: LogRecovery;
-  readonly #options: LogOptions;
-  readonly #segments: Segment[];
+  readonly #segments: SegmentList;
   readonly #failure: Failure;
   readonly #sync: LogSync;
   readonly #writer: Writer;
@@ -58,33 +49,26 @@ export class Log {
   readonly #syncs = new Serial();
   readonly #recent = new RecentSegments();
   readonly #isReadOnly: boolean;
-  #limits: SegmentLimits;
   /** The segment that was written last. */
   #writing: Segment | undefined;
   #isClosed = false;
 
   private constructor(options: LogOptions, loaded: LoadedLog, isReadOnly = false) {
-    const { fs, dir, clock, logger } = options;
-    const { segments } = loaded;
-    this.#options = options;
-    this.#limits = options;
-    this.#segments = segments;
+    const { fs, dir, clock, logger, check } = options;
+    const make = (base: Offset) => new Segment({ fs, dir, base });
+    const segments = new SegmentList(loaded.segments, make, options);
+    const failure = new Failure(options.onFailure);
+    const unsynced = options.syncOnRoll === false ? undefined : loaded.segments.slice(0, -1);
+    const sync = new LogSync({ fs, dir, failure, unsynced, isNew: loaded.isNew });
+    const prepare = (segment: Segment) => this.#prepare(segment);
+    const pendingBytesMax = options.pendingBytesMax ?? PENDING_BYTES_MAX_DEFAULT;
     this.recovery = loaded.recovery;
     this.#isReadOnly = isReadOnly;
-    const failure = new Failure(options.onFailure);
+    this.#segments = segments;
     this.#failure = failure;
-    const unsynced = options.syncOnRoll === false ? undefined : segments.slice(0, -1);
-    const sync = new LogSync({ fs, dir, failure, unsynced, isNew: loaded.isNew });
     this.#sync = sync;
-    this.#writer = new Writer({
-      pendingBytesMax: options.pendingBytesMax ?? PENDING_BYTES_MAX_DEFAULT,
-      clock,
-      logger,
-      failure,
-      prepare: (segment) => this.#prepare(segment),
-    });
+    this.#writer = new Writer({ pendingBytesMax, clock, logger, failure, prepare });
     const { pending } = this.#writer;
-    const { check } = options;
     this.#reader = new LogReader({ segments, pending, recent: this.#recent, check });
     this.#trimmer = new Trimmer({ fs, writer: this.#writer, sync });
   }
@@ -96,9 +80,7 @@ export class Log {
    * @throws STORE_CORRUPT, DATA_DIR_INVALID (files are kept); DISK_FAILED, DISK_FULL
    */
   static async open(options: LogOptions): Promise<Log> {
-    const loaded = await namingPlatformErrors(`open the log in "${options.dir}"`, () =>
-      recoverLog(options),
-    );
+    const loaded = await naming(options, () => recoverLog(options));
     const { cutBytes, stopped, rebuiltIndexes } = loaded.recovery;
     if (cutBytes > 0 || rebuiltIndexes > 0) {
       const fields = { dir: options.dir, cutBytes, stopped, rebuiltIndexes };
@@ -114,9 +96,7 @@ export class Log {
    * @throws STORE_CORRUPT (files are kept); DISK_FAILED, DISK_FULL
    */
   static async openAt(options: LogOptions, extent: LogExtent): Promise<Log> {
-    const loaded = await namingPlatformErrors(`open the log in "${options.dir}"`, () =>
-      loadExtent(options, extent),
-    );
+    const loaded = await naming(options, () => loadExtent(options, extent));
     return new Log(options, loaded);
   }
 
@@ -125,34 +105,32 @@ export class Log {
    * @throws DATA_DIR_INVALID when there is no such folder
    */
   static async openReadOnly(options: ReadOnlyOptions): Promise<Log> {
-    const loaded = await namingPlatformErrors(`open the log in "${options.dir}"`, () =>
-      loadReadOnly(options),
-    );
+    const loaded = await naming(options, () => loadReadOnly(options));
     return new Log({ ...READ_ONLY_DEFAULTS, ...options }, loaded, true);
   }
 
   /** Offset of the first record that is there; equal to {@link nextOffset} when there is none. */
   get firstOffset(): Offset {
-    return this.#segments[0]?.base ?? toOffset(0);
+    return this.#segments.firstOffset;
   }
 
   /** Offset that the next appended record gets. */
   get nextOffset(): Offset {
-    return this.#newest.nextOffset;
+    return this.#segments.nextOffset;
   }
 
   /** Stores and indexes, with what is not written yet; without what a trim is deleting. */
   get diskBytes(): number {
-    return this.#segments.reduce((sum, segment) => sum + segment.diskBytes, 0);
+    return this.#segments.diskBytes;
   }
 
   segments(): readonly SegmentInfo[] {
-    return this.#segments.map((segment) => segment.info(segment === this.#newest));
+    return this.#segments.infos();
   }
 
   /** All of the log as it is now, with what is not synced. */
   extent(): LogExtent {
-    return { segments: this.#segments.map((segment) => segment.appendedExtent()) };
+    return this.#segments.extent();
   }
 
   /** Appended bytes that are not written yet. */
@@ -177,7 +155,7 @@ export class Log {
 
   /** Sets when segments are closed, from the next append on. */
   configure(limits: SegmentLimits): void {
-    this.#limits = limits;
+    this.#segments.configure(limits);
   }
 
   /**
@@ -194,10 +172,8 @@ export class Log {
     const offset = this.nextOffset;
     const isAtItsPlace = batch.firstOffset === undefined || batch.firstOffset === offset;
     assert(isAtItsPlace, `Cannot append at ${offset}: the batch is of ${batch.firstOffset}`);
-    const { bytes, records } = this.#newest.appended;
-    const { segmentBytesMax, segmentRecordsMax } = this.#limits;
-    if (bytes >= segmentBytesMax || records >= segmentRecordsMax) this.roll();
-    const segment = this.#newest;
+    if (this.#segments.isFull) this.roll();
+    const segment = this.#segments.newest;
     this.#writer.push({ ...segment.reserve(batch), segment });
     return offset;
   }
@@ -210,11 +186,8 @@ export class Log {
   /** Closes the newest segment unless it is empty, and begins a new one. */
   roll(): void {
     this.#refuseChange();
-    const newest = this.#newest;
-    if (newest.appended.records === 0) return;
-    const { fs, dir } = this.#options;
-    this.#segments.push(new Segment({ fs, dir, base: newest.nextOffset }));
-    this.#sync.closed(newest);
+    const closed = this.#segments.roll();
+    if (closed !== undefined) this.#sync.closed(closed);
   }
 
   /** Resolves when all that was appended before the call is in the files. @throws as {@link whenRoom} */
@@ -261,11 +234,9 @@ export class Log {
    */
   async trimBefore(offset: Offset): Promise<void> {
     this.#refuseChange();
-    const kept = this.#segments.findIndex((segment) => segment.nextOffset > offset);
-    const count = kept < 0 ? this.#segments.length - 1 : Math.min(kept, this.#segments.length - 1);
-    const gone = this.#segments.splice(0, count);
+    const gone = this.#segments.takeBefore(offset);
     for (const segment of gone) this.#recent.forget(segment);
-    await this.#trimmer.remove(gone, this.#segments[0] ?? this.#newest);
+    await this.#trimmer.remove(gone, this.#segments.find(this.firstOffset));
   }
 
   /**
@@ -282,7 +253,7 @@ export class Log {
       // What was trimmed counts as appended: or its offsets could be given again after a crash.
       do await this.#writer.writtenUpTo(toOffset(Math.max(end, this.firstOffset)));
       while ((this.#writer.pending.firstOffset ?? this.nextOffset) < this.firstOffset);
-      return await this.#sync.all(this.#segments, this.#trimmer.leaving());
+      return await this.#sync.all(this.#segments.all(), this.#trimmer.leaving());
     });
   }
 
@@ -299,17 +270,11 @@ export class Log {
     } finally {
       await this.#trimmer.idle();
       await this.#syncs.idle();
-      for (const segment of this.#segments) {
+      for (const segment of this.#segments.all()) {
         await segment.idle();
         await segment.close();
       }
     }
-  }
-
-  get #newest(): Segment {
-    const newest = this.#segments.at(-1);
-    assert(newest !== undefined, "A log has at least one segment");
-    return newest;
   }
 
   /** Called before each write to `segment`. */
@@ -331,4 +296,8 @@ export class Log {
     this.#failure.refuse();
     this.#refuseClosed();
   }
+}
+
+function naming<T>({ dir }: { readonly dir: string }, open: () => Promise<T>): Promise<T> {
+  return namingPlatformErrors(`open the log in "${dir}"`, open);
 }

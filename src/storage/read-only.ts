@@ -1,4 +1,5 @@
 import { hasReason, ProglogError, platformCode } from "../base/errors.ts";
+import { SILENT_LOGGER } from "../base/log.ts";
 import { type Offset, toOffset, toPosition } from "../base/units.ts";
 import { measureClosed } from "./closed-segment.ts";
 import { ENTRY_BYTES } from "./index.ts";
@@ -10,6 +11,14 @@ import { listSegmentFiles } from "./segment-files.ts";
 
 /** What {@link openReadOnly} needs of the options. */
 export type ReadOnlyOptions = Pick<LogOptions, "fs" | "dir" | "check">;
+
+/** What is not asked of those who only read. */
+export const READ_ONLY_DEFAULTS = {
+  logger: SILENT_LOGGER,
+  clock: { monotonicMs: () => 0, wallUs: () => 0, schedule: () => () => undefined },
+  segmentBytesMax: 1,
+  segmentRecordsMax: 1,
+};
 
 /**
  * Opens a log for tools: writes nothing, cuts nothing, and reports what does not fit.
