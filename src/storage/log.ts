@@ -33,9 +33,8 @@ const PENDING_BYTES_MAX_DEFAULT = 16 * 1024 * 1024;
  * A totally ordered sequence of opaque records in a folder, in the seed's format:
  * segments, each a store and an index. Offsets begin at 0 and have no gaps.
  *
- * Appends are put in order at once, are readable at once, and are written a little
- * later; only {@link Log.sync} makes them durable. All methods may be called at any
- * time by any number of callers.
+ * Appends are put in order and readable at once, and written a little later; only
+ * {@link Log.sync} makes them durable. Any number of callers may call anything at any time.
  */
 export class Log {
   /** What opening found. */
@@ -74,9 +73,7 @@ export class Log {
   }
 
   /**
-   * Opens a log without knowing what of it was synced, and makes it when it is missing;
-   * see {@link recoverLog}.
-   *
+   * Opens a log without knowing what of it was synced, or makes it; see {@link recoverLog}.
    * @throws STORE_CORRUPT, DATA_DIR_INVALID (files are kept); DISK_FAILED, DISK_FULL
    */
   static async open(options: LogOptions): Promise<Log> {
@@ -109,12 +106,12 @@ export class Log {
     return new Log({ ...READ_ONLY_DEFAULTS, ...options }, loaded, true);
   }
 
-  /** Offset of the first record that is there; equal to {@link nextOffset} when there is none. */
+  /** Of the first record that is there; equal to {@link nextOffset} when there is none. */
   get firstOffset(): Offset {
     return this.#segments.firstOffset;
   }
 
-  /** Offset that the next appended record gets. */
+  /** What the next appended record gets. */
   get nextOffset(): Offset {
     return this.#segments.nextOffset;
   }
@@ -298,6 +295,6 @@ export class Log {
   }
 }
 
-function naming<T>({ dir }: { readonly dir: string }, open: () => Promise<T>): Promise<T> {
+function naming<T>({ dir }: ReadOnlyOptions, open: () => Promise<T>): Promise<T> {
   return namingPlatformErrors(`open the log in "${dir}"`, open);
 }
