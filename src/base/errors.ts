@@ -53,7 +53,13 @@ export const REASONS = {
     retry: "no",
     when: "A produce request has a field that this server does not know; it could be a condition.",
     fix: "Update the server, or leave the field out.",
-    metadata: ["fieldNumber"],
+    metadata: ["field"],
+  },
+  MESSAGE_INVALID: {
+    code: "invalid_argument",
+    retry: "no",
+    when: "The request's bytes are not the message that the method takes.",
+    fix: "Encode it with the published proto files; JSON as protobuf's JSON mapping says.",
   },
   SETTING_INVALID: {
     code: "invalid_argument",
@@ -123,6 +129,13 @@ export const REASONS = {
     when: "The server holds as many topics as it may.",
     fix: "Delete a topic, or raise `--topics-max`.",
     metadata: ["topicCountMax"],
+  },
+  SERVICE_NOT_FOUND: {
+    code: "not_found",
+    retry: "no",
+    when: "A health check names a service that this server does not have.",
+    fix: "List the services with reflection; the empty name stands for the server.",
+    metadata: ["service"],
   },
   OFFSET_NOT_FOUND: {
     code: "not_found",
@@ -205,6 +218,12 @@ export const REASONS = {
     when: "A request message is over the server's limit.",
     fix: "Send smaller batches, or raise `--request-bytes-max`.",
     metadata: ["requestBytesMax"],
+  },
+  STARTING: {
+    code: "unavailable",
+    retry: "after-backoff",
+    when: "This server is not ready yet: it recovers.",
+    fix: "Try again soon; `/readyz` says what it waits for.",
   },
   DRAINING: {
     code: "unavailable",

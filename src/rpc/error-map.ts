@@ -114,14 +114,6 @@ export function encodeError(error: ProglogError): ConnectError {
   );
 }
 
-/** The health protocol's own NOT_FOUND: the only error that is not of the table. */
-export function serviceNotFound(service: string): ConnectError {
-  const info = { reason: "SERVICE_NOT_FOUND", domain: ERROR_DOMAIN, metadata: { service } };
-  return new ConnectError(`There is no service "${service}" here`, Code.NotFound, undefined, [
-    detail(ErrorInfoSchema, info),
-  ]);
-}
-
 function detailsOfCode(code: ErrorCode, error: ProglogError): readonly Detail[] {
   const { metadata, reason, message: description } = error;
   switch (code) {

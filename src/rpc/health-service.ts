@@ -1,4 +1,5 @@
 import type { MessageInitShape } from "@bufbuild/protobuf";
+import { ProglogError } from "../base/errors.ts";
 import {
   type HealthCheckRequest,
   type HealthCheckResponseSchema,
@@ -6,7 +7,6 @@ import {
   HealthCheckResponse_ServingStatus as Status,
 } from "../gen/health/v1/health_pb.ts";
 import type { Call } from "./call.ts";
-import { serviceNotFound } from "./error-map.ts";
 import type { ServingState } from "./serving-state.ts";
 import { onAbort, Wakeup } from "./wakeup.ts";
 
@@ -57,4 +57,12 @@ export class HealthHandlers {
   #status(): Status {
     return this.#state.isServing ? Status.SERVING : Status.NOT_SERVING;
   }
+}
+
+function serviceNotFound(service: string): ProglogError {
+  return new ProglogError(
+    "SERVICE_NOT_FOUND",
+    `Cannot tell how service "${service}" is: there is none of that name`,
+    { metadata: { service } },
+  );
 }

@@ -123,9 +123,7 @@ const UNKNOWN_KEY = /key "([^"]*)" is unknown/;
 function unreadableError(message: string): ProglogError {
   const unknown = UNKNOWN_KEY.exec(message)?.[1];
   if (unknown !== undefined) return unknownFieldError(unknown);
-  return new ProglogError("FIELD_INVALID", `Cannot read the request: ${message}`, {
-    metadata: { field: "" },
-  });
+  return new ProglogError("MESSAGE_INVALID", `Cannot read the request: ${message}`);
 }
 
 /** @param field name in JSON, number in binary: nothing more is known of it */
@@ -133,6 +131,6 @@ export function unknownFieldError(field: string): ProglogError {
   return new ProglogError(
     "FIELD_UNKNOWN",
     `Cannot take the request: this server does not know its field "${field}", which could be a condition`,
-    { metadata: { field, fieldNumber: /^\d+$/.test(field) ? field : "" } },
+    { metadata: { field } },
   );
 }

@@ -28,7 +28,7 @@ export class TopicsSource {
     }
   }
 
-  /** @throws NO_QUORUM when they did not come in time; the call's own reason when it ended before */
+  /** @throws STARTING when they did not come in time; the call's own reason when it ended before */
   async get(call: Call): Promise<Topics> {
     if (this.#topics !== undefined) return this.#topics;
     let cancel = () => {};
@@ -45,6 +45,6 @@ export class TopicsSource {
     call.signal.removeEventListener("abort", leave);
     call.signal.throwIfAborted();
     if (this.#topics !== undefined) return this.#topics;
-    throw new ProglogError("NO_QUORUM", "Cannot serve yet: the server is starting");
+    throw new ProglogError("STARTING", "Cannot serve yet: the server is starting");
   }
 }

@@ -117,7 +117,7 @@ export function infoOf(thrown: unknown): { reason: string; metadata: Record<stri
 /** Checks that `call` fails for `reason`. @returns the metadata */
 export async function failsWith(
   call: Promise<unknown>,
-  reason: Reason | "SERVICE_NOT_FOUND",
+  reason: Reason,
 ): Promise<Record<string, string>> {
   let metadata: Record<string, string> = {};
   await assert.rejects(call, (thrown) => {

@@ -87,11 +87,11 @@ for (const protocol of RAW_PROTOCOLS) {
     const { port } = await startApi(t);
     const broken = Uint8Array.of(0x0a, 99, 1);
     const unary = await callRaw(t, port, { ...produce, body: wrap(broken) });
-    assertReason(unary, "FIELD_INVALID", Code.InvalidArgument);
+    assertReason(unary, "MESSAGE_INVALID", Code.InvalidArgument);
     if (!hasEnvelopes) assert.equal(unary.httpStatus, 400);
     for (const path of [CONSUME_STREAM, PRODUCE_STREAM]) {
       const call = { path, type: protocol.streaming, body: envelope(broken) };
-      assertReason(await callRaw(t, port, call), "FIELD_INVALID", Code.InvalidArgument);
+      assertReason(await callRaw(t, port, call), "MESSAGE_INVALID", Code.InvalidArgument);
     }
   });
 
@@ -123,7 +123,7 @@ for (const protocol of RAW_PROTOCOLS) {
       });
     assert.equal((await send("gzip", gzipSync(produceRequest(1000)))).error, undefined);
     assertReason(await send("snappy", produceRequest(1)), "UNIMPLEMENTED", Code.Unimplemented);
-    assertReason(await send("gzip", produceRequest(9)), "FIELD_INVALID", Code.InvalidArgument);
+    assertReason(await send("gzip", produceRequest(9)), "MESSAGE_INVALID", Code.InvalidArgument);
     const bomb = gzipSync(new Uint8Array(50 * MIB));
     assertReason(await send("gzip", bomb), "REQUEST_TOO_LARGE", Code.ResourceExhausted);
   });
@@ -153,7 +153,7 @@ for (const protocol of RAW_PROTOCOLS) {
         ...produce,
         body: wrap(produceRequest(9)).subarray(0, 9),
       });
-      assertReason(half, "FIELD_INVALID", Code.InvalidArgument);
+      assertReason(half, "MESSAGE_INVALID", Code.InvalidArgument);
     });
   }
 }
@@ -201,7 +201,7 @@ test("JSON that is none, or has unknown fields, is refused where that matters", 
     return { status: answer.status, info: parsed.details?.[0]?.debug };
   };
   const cut = await send(PRODUCE, '{"topic":');
-  assert.deepEqual([cut.status, cut.info?.reason], [400, "FIELD_INVALID"]);
+  assert.deepEqual([cut.status, cut.info?.reason], [400, "MESSAGE_INVALID"]);
   for (const body of [
     '{"topic":"default","records":[{}],"ifNoneMatch":"x"}',
     '{"topic":"default","records":[{}],"producer":{"id":"a","ifNoneMatch":"1"}}',
