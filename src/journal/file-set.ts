@@ -274,10 +274,10 @@ export class FileSet {
 
   readonly #release = async (): Promise<void> => {
     const { fs, sync, fileBytes } = this.#options;
-    // What made its entries needless must not be lost when they are gone.
-    if (sync === "none") await synced(this.current.sync());
     while (this.#isReleasable()) {
       const file = this.oldest;
+      // What made its entries needless must not be lost when they are gone.
+      if (sync === "none") await synced(this.current.sync());
       const name = freeName(file.sequence);
       await fs.rename(journalPath(walName(file.sequence)), journalPath(name));
       this.#files.shift();

@@ -29,7 +29,7 @@ export class CrashWorkload {
   #issued: Issued[] = [];
   /** After all operations so far. */
   #latest: ModelState = new Map();
-  /** Every index that was ever given as a checkpoint, by replica. */
+  /** Every index that was given as a checkpoint in this life, by replica. */
   readonly #checkpoints = new Map<number, Set<number>>();
   #nextId = 1;
   #text = 0;
@@ -81,6 +81,7 @@ export class CrashWorkload {
   }
 
   #beginAt(found: ModelState, state: ModelState): void {
+    this.#checkpoints.clear();
     for (const [id, { record }] of found) {
       const replica = state.get(id);
       if (replica === undefined) continue;

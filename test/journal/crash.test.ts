@@ -35,6 +35,8 @@ async function openAnyhow(
       const { seed, sync } = options;
       const { journal } = await openJournal(fs, { fileBytes: FILE_BYTES, seed, sync });
       fs.onStep(undefined);
+      // Opened, but what it does in the background has come to that step.
+      if (fs.isStopped) throw new SimCrash();
       return { fs, journal };
     } catch (error) {
       if (!fs.isStopped) throw error;

@@ -35,7 +35,7 @@ interface Built {
 }
 
 /** Six flushes in two files: two replicas, entries, a hard state, a checkpoint. */
-async function build(sync: "always" | "none" = "always"): Promise<Built> {
+async function build(sync: "always" | "none" = "always", filler = "."): Promise<Built> {
   const fs = new SimFileSystem(makeRandom(7));
   const { journal } = await openJournal(fs, { ...SMALL, sync });
   const contents = new Map<number, readonly string[]>([[0, []]]);
@@ -52,7 +52,7 @@ async function build(sync: "always" | "none" = "always"): Promise<Built> {
   else await append(journal, [entry(2, 3, "instead")]);
   await keep();
   journal.setCheckpoint(1, 2, 1);
-  await append(journal, [entry(1, 4, payloadOf(1, 4, 700))]);
+  await append(journal, [entry(1, 4, payloadOf(1, 4, 700) + filler)]);
   await keep();
   await append(journal, [entry(2, sync === "always" ? 3 : 4, "d", 4)]);
   await keep();
@@ -279,6 +279,17 @@ test("flushes of another file, and older ones of the same file, behind the end a
       6,
     );
   }
+});
+
+test("a flush that follows another flush than the one before it is not taken", async () => {
+  const built = await build("none");
+  const other = await build("none", "!");
+  const place = built.flushes[4];
+  assert.ok(place !== undefined && place.path === FILE_2);
+  // The same place, number, file and salt: as if flush 5 had been lost and another one written.
+  const flush = (other.image.get(FILE_2) ?? new Uint8Array(0)).slice(place.position, place.end);
+  const image = changed(built.image, FILE_2, (bytes) => put(bytes, flush, place.position));
+  await checkEndsAt(image, other, 5);
 });
 
 /** A journal whose files have all had a use before. */

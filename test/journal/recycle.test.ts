@@ -1,6 +1,7 @@
 import assert from "node:assert/strict";
 import { test } from "node:test";
 import { hasReason } from "../../src/base/errors.ts";
+import { decodeFileHead } from "../../src/journal/flush.ts";
 import type { Journal } from "../../src/journal/journal.ts";
 import { makeRandom } from "../support/prng.ts";
 import { settle } from "../support/sim-clock.ts";
@@ -188,6 +189,43 @@ test("damage of an entry is reported when it is read, with its place", async () 
     (error) => hasReason(error, "JOURNAL_CORRUPT") && error.metadata["position"] === `${at - 34}`,
   );
   assert.deepEqual(read, [2]);
+});
+
+test("a file gets another salt with each use", async () => {
+  const { fs, journal } = await opened();
+  const salts = new Map<string, number>();
+  for (let round = 0; round < 12; round += 1) {
+    await appendMany(journal, 6);
+    journal.setCheckpoint(1, journal.lastIndex(1), 1);
+    await journal.idle();
+    for (const [path, bytes] of fs.dump()) {
+      const head = decodeFileHead(bytes);
+      if (path.endsWith(".wal") && typeof head === "object") salts.set(path, head.salt);
+    }
+  }
+  assert.ok(salts.size > 8);
+  assert.equal(new Set(salts.values()).size, salts.size);
+});
+
+test("the last file is not freed before the list in the next one is durable", async () => {
+  const { fs, journal } = await opened(1);
+  await journal.addReplica(newReplica(2, { term: 8, vote: 2 }));
+  // The last file is past its half, so the next one is made already.
+  await appendMany(journal, 45);
+  await journal.idle();
+  const [current = "", next = ""] = names(fs, ".wal").slice(-2);
+  journal.setCheckpoint(1, 46, 1);
+  await journal.setHardState(1, { term: 2, vote: 1, commit: 1 });
+  // Too large for what is left, and on its way for so long that all files could be freed.
+  fs.hold({ op: "write", path: new RegExp(next) });
+  const opening = outcomeOf(append(journal, [entry(1, 47, payloadOf(1, 47, 20_000))]));
+  await settle();
+  assert.equal(opening.state, "waiting");
+  assert.deepEqual(names(fs, ".wal"), [current, next]);
+  fs.crash(0);
+  const again = await openJournal(fs.reopen(), SMALL);
+  assert.equal(again.journal.replica(2)?.term, 8);
+  assert.equal(again.journal.lastIndex(1), 46);
 });
 
 // Goal: a clean stop of a long journal can be interrupted anywhere. Method: stop it at every step.
