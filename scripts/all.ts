@@ -138,6 +138,8 @@ function run(step: Step): Promise<Count> {
       const count = step.count?.(plain) ?? { passed: code === 0 ? 1 : 0, failed: 0, skipped: 0 };
       // A runner that ended badly without naming a failure must not pass.
       if (code !== 0 && count.failed === 0) count.failed = 1;
+      // Neither must one that found nothing to run.
+      if (count.passed + count.failed + count.skipped === 0) count.failed = 1;
       if (count.failed > 0) process.stdout.write(`${output.slice(-20_000)}\n`);
       resolve(count);
     });
