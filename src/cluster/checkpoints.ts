@@ -1,7 +1,6 @@
 import type { Clock } from "../base/clock.ts";
 import { hasReason } from "../base/errors.ts";
 import type { Journal } from "../journal/journal.ts";
-import type { Admission } from "../raft/admission.ts";
 import { forEachOf, orDiskFull } from "./wait.ts";
 
 /** Longest pause after a checkpoint. */
@@ -10,8 +9,8 @@ const PAUSE_MS_MAX = 100;
 /** Until what found no room is tried again. */
 const RETRY_MS = 1_000;
 
-/** Checkpoints side by side when the journal is longer than it should be. */
-const SIDE_BY_SIDE_MAX = 4;
+/** Checkpoints side by side when the journal is long; less than the runtime's threads, for the journal needs one. */
+const SIDE_BY_SIDE_MAX = 3;
 
 /** A group as this sees it. */
 export interface CheckpointedGroup {
@@ -29,11 +28,10 @@ export interface CheckpointsOptions {
   /** Bytes of journal after which everything is checkpointed. */
   readonly journalBytes: number;
   /**
-   * Bytes of journal above which what cannot be checkpointed is copied forward; at twice as
-   * many, nothing new is let in until checkpoints have caught up.
+   * Bytes of journal above which what cannot be checkpointed is copied forward. At twice as
+   * many nothing new comes in (see Throttle), so files are let go without waiting for that.
    */
   readonly journalBytesMax: number;
-  readonly admission: Admission;
   readonly onFailure: (error: unknown) => void;
 }
 
@@ -66,7 +64,6 @@ export class Checkpoints {
 
   /** Looks whether there is something to do. Cheap: called after every run of applied entries. */
   poke(): void {
-    if (this.#isTooLong && !this.#isClosed) this.#options.admission.isHeld = true;
     if (this.#running !== undefined || this.#isClosed || !this.#isDue()) return;
     this.#running = this.#run()
       .catch((error) => this.#options.onFailure(error))
@@ -82,7 +79,6 @@ export class Checkpoints {
     this.#wake();
     this.#cancelRetry?.();
     await this.#running;
-    this.#options.admission.isHeld = false;
   }
 
   get #isTooLong(): boolean {
@@ -113,9 +109,11 @@ export class Checkpoints {
     if (isRound) this.#roundAt = journal.writtenBytes;
     const wanted = new Set(this.#wanted);
     this.#wanted.clear();
-    const due = groups().filter(
-      (group) => group.isDirty && (isRound || wanted.has(group.replicaId)),
-    );
+    // Those first that keep the oldest file.
+    const lagging = new Set(isRound ? journal.laggards() : []);
+    const due = groups()
+      .filter((group) => group.isDirty && (isRound || wanted.has(group.replicaId)))
+      .sort((a, b) => Number(lagging.has(b.replicaId)) - Number(lagging.has(a.replicaId)));
     const failed: number[] = [];
     await forEachOf(due, this.#isUrgent ? SIDE_BY_SIDE_MAX : 1, async (group) => {
       if (this.#isClosed || (await this.#checkpoint(group))) return;
@@ -124,7 +122,6 @@ export class Checkpoints {
     });
     if (failed.length > 0) await this.#copyForward(failed);
     if (this.#isTooLong) await this.#shorten();
-    if (!this.#isTooLong) this.#options.admission.isHeld = false;
   }
 
   /** A failure that is not lack of room has been reported by the group. */

@@ -20,6 +20,7 @@ import { Reserve } from "./reserve.ts";
 import { RetentionTimer } from "./retention-timer.ts";
 import { type NodeParts, release, shutDown } from "./shut-down.ts";
 import { identify, inspectFolders, isFounding, makeTopicsDir } from "./start.ts";
+import { Throttle } from "./throttle.ts";
 import { openTopic, type TopicContext } from "./topic-group.ts";
 import { forEachOf, orDiskFull } from "./wait.ts";
 
@@ -149,6 +150,7 @@ async function openParts(
   const { sync, journalFileBytes: fileBytes } = settings;
   const journal = await Journal.open({ fs, clock, random, logger, fileBytes, sync, onFailure });
   let checkpoints: Checkpoints | undefined;
+  let throttle: Throttle | undefined;
   const context: TopicContext = {
     fs,
     journal,
@@ -164,7 +166,10 @@ async function openParts(
     }),
     defaults: settings.topicDefaults,
     pendingBytesMax: settings.topicInFlightBytesMax,
-    onApplied: () => checkpoints?.poke(),
+    onApplied: () => {
+      throttle?.poke();
+      checkpoints?.poke();
+    },
     onTrimmedFiles: (replicaId) => checkpoints?.want(replicaId),
     onFailure,
   };
@@ -177,12 +182,18 @@ async function openParts(
     const reconciler = new Reconciler(context, catalogue);
     checkpoints = new Checkpoints({
       journal,
-      admission: context.admission,
       clock,
       groups: () => [catalogue, ...reconciler.topics().map(({ group }) => group)],
       journalBytes: settings.checkpointBytes,
       journalBytesMax: settings.journalBytesMax,
       onFailure,
+    });
+    const { admission } = context;
+    throttle = new Throttle({
+      journal,
+      admission,
+      clock,
+      journalBytesMax: settings.journalBytesMax,
     });
     const retention = new RetentionTimer({
       clock,
@@ -190,7 +201,8 @@ async function openParts(
       intervalMs: settings.retentionIntervalMs,
       topics: () => reconciler.topics(),
     });
-    const parts = { lock, failure, context, catalogue, reconciler, checkpoints, retention };
+    const workers = { checkpoints, retention, throttle };
+    const parts = { lock, failure, context, catalogue, reconciler, ...workers };
     failure.listen((reason) => stopAll(parts, reason));
     return parts;
   } catch (error) {

@@ -5,6 +5,7 @@ import type { Checkpoints } from "./checkpoints.ts";
 import type { NodeFailure } from "./node-failure.ts";
 import type { Reconciler } from "./reconciler.ts";
 import type { RetentionTimer } from "./retention-timer.ts";
+import type { Throttle } from "./throttle.ts";
 import type { TopicContext, TopicGroup } from "./topic-group.ts";
 import { forEachOf, orDiskFull } from "./wait.ts";
 
@@ -20,6 +21,7 @@ export interface NodeParts {
   readonly reconciler: Reconciler;
   readonly checkpoints: Checkpoints;
   readonly retention: RetentionTimer;
+  readonly throttle: Throttle;
 }
 
 /**
@@ -28,7 +30,7 @@ export interface NodeParts {
  * is full, or the node has failed, it leaves things as they are: the journal has them.
  */
 export async function shutDown(parts: NodeParts): Promise<void> {
-  const { context, reconciler, checkpoints, retention, failure } = parts;
+  const { context, reconciler, checkpoints, retention, throttle, failure } = parts;
   const { clock, journal } = context;
   const groups = groupsOf(parts);
   const isStuck = () =>
@@ -37,6 +39,7 @@ export async function shutDown(parts: NodeParts): Promise<void> {
     groups.some((group) => group.machine.isDiskFull);
   const draining = new ProglogError("DRAINING", "The server is stopping");
   const finish = async () => {
+    throttle.close();
     const draining = groups.map((group) => group.voter.drain());
     await retention.close();
     await reconciler.close();
@@ -54,12 +57,13 @@ export async function shutDown(parts: NodeParts): Promise<void> {
 
 /** Ends everything at once, as it is. */
 export async function release(
-  { context, lock, reconciler, checkpoints, retention, ...parts }: NodeParts,
+  { context, lock, reconciler, checkpoints, retention, throttle, ...parts }: NodeParts,
   reason: ProglogError,
 ): Promise<void> {
   const { journal, logger } = context;
   const groups = groupsOf({ reconciler, ...parts });
   for (const group of groups) group.stop(reason);
+  throttle.close();
   const closing = [retention.close(), reconciler.close(), checkpoints.close()];
   await journal.close();
   for (const group of groups) {
