@@ -1,5 +1,5 @@
 import { execFileSync } from "node:child_process";
-import { readFileSync } from "node:fs";
+import { readFileSync, rmSync } from "node:fs";
 
 export interface Target {
   /** Name in the archive's file name: the triple that rustc and LLVM use. */
@@ -126,4 +126,6 @@ export function compile(options: {
     ],
     { stdio: ["ignore", "ignore", "inherit"] },
   );
+  // The map is inside the executable too, where stack traces find it.
+  rmSync(`${options.outfile.replace(/\.exe$/, "")}.map`, { force: true });
 }
