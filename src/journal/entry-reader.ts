@@ -49,7 +49,7 @@ export async function* readEntries(
       // Moved while it was read: what was read may be of the file's next use.
       if (now !== place.file || at !== place.position) break;
       const start = place.position - first.position;
-      yield check(bytes.subarray(start, start + frameBytes(place)), { file, place, replica });
+      yield checkEntry(bytes.subarray(start, start + frameBytes(place)), { file, place, replica });
       index += 1;
     }
   }
@@ -92,8 +92,11 @@ function frameBytes(place: EntryPlace): number {
   return ENTRY_HEAD_BYTES + place.payloadBytes;
 }
 
-/** The frame must be what was journalled there, in every part. */
-function check(
+/**
+ * Takes an entry from its frame, which must be what was journalled there in every part.
+ * @throws {ProglogError} JOURNAL_CORRUPT
+ */
+export function checkEntry(
   frame: Uint8Array,
   at: { readonly file: JournalFile; readonly place: EntryPlace; readonly replica: Replica },
 ): StoredEntry {

@@ -173,6 +173,17 @@ export class EntryTable {
     return undefined;
   }
 
+  /** True when each entry stands behind the one before it, in its file or in a later one. */
+  isInFileOrder(): boolean {
+    const { files, positions } = this.#columns;
+    for (let slot = this.#start + 1; slot < this.#end; slot += 1) {
+      const [file = 0, before = 0] = [files[slot], files[slot - 1]];
+      if (file < before) return false;
+      if (file === before && (positions[slot] ?? 0) < (positions[slot - 1] ?? 0)) return false;
+    }
+    return true;
+  }
+
   /** Indexes of the entries in that file, ascending. */
   indexesIn(file: number): number[] {
     const found: number[] = [];

@@ -104,6 +104,11 @@ export class FileSet {
     return total;
   }
 
+  /** From the oldest to the current one. */
+  kept(): readonly JournalFile[] {
+    return [...this.#files];
+  }
+
   /** Undefined when that file is not kept any more. */
   file(sequence: number): JournalFile | undefined {
     return this.#files[sequence - this.oldest.sequence];

@@ -40,6 +40,10 @@ export interface StoredEntry {
   readonly payload: Uint8Array;
 }
 
+export interface ReplicaEntry extends StoredEntry {
+  readonly replicaId: number;
+}
+
 export interface AppendOptions {
   /**
    * True for what makes room (a trim): it is not refused while the disk is full, and may use the

@@ -5,6 +5,7 @@ import { diskFailed, diskFull, isNoSpace } from "../storage/storage-errors.ts";
 import type { Waiting } from "./batch.ts";
 import { readCopies } from "./copy-forward.ts";
 import { readEntries } from "./entry-reader.ts";
+import { scanEntries } from "./entry-scan.ts";
 import type { FileSet } from "./file-set.ts";
 import type { FrameBuffer } from "./frame-buffer.ts";
 import { FrameType } from "./frames.ts";
@@ -15,6 +16,7 @@ import type {
   HardState,
   JournalOptions,
   JournalRecovery,
+  ReplicaEntry,
   ReplicaRecord,
   StoredEntry,
 } from "./journal-types.ts";
@@ -95,6 +97,17 @@ export class Journal {
    */
   entries(replicaId: number, fromIndex: number): AsyncGenerator<StoredEntry> {
     return readEntries(this.#files, this.#known(replicaId), fromIndex);
+  }
+
+  /**
+   * Reads the durable entries of all replicas in one pass, many at a time: for a start, before
+   * anything is appended. The entries of each replica come in the order of their indexes.
+   *
+   * @param fromIndex says of each replica which entry is the first that is wanted
+   * @throws {ProglogError} JOURNAL_CORRUPT, DISK_FAILED
+   */
+  allEntries(fromIndex: (replicaId: number) => number): AsyncGenerator<readonly ReplicaEntry[]> {
+    return scanEntries({ files: this.#files, replicas: this.#replicas, fromIndex });
   }
 
   /**

@@ -55,7 +55,27 @@ export async function stateOf(journal: Journal): Promise<ModelState> {
     assert.equal(entries.size, journal.lastIndex(replicaId) - snapshotIndex);
     state.set(replicaId, { record, entries });
   }
+  await checkOnePass(journal, state);
   return state;
+}
+
+/** Reading all replicas in one pass must find the same, each in the order of its indexes. */
+async function checkOnePass(journal: Journal, state: ModelState): Promise<void> {
+  const next = new Map<number, number>();
+  const first = (id: number) => (state.get(id)?.record.snapshotIndex ?? 0) + 1 + (id % 2);
+  for await (const found of journal.allEntries(first)) {
+    for (const { replicaId: id, index, payload } of found) {
+      assert.equal(index, next.get(id) ?? first(id));
+      assert.equal(new TextDecoder().decode(payload), state.get(id)?.entries.get(index));
+      next.set(id, index + 1);
+    }
+  }
+  for (const id of state.keys()) {
+    assert.equal(
+      Math.max(next.get(id) ?? 0, first(id)),
+      Math.max(journal.lastIndex(id) + 1, first(id)),
+    );
+  }
 }
 
 /** Undefined when `found` is `wanted`, seen from its checkpoints; else the first difference. */
