@@ -1,5 +1,6 @@
 import assert from "node:assert/strict";
 import { test } from "node:test";
+import type { Node } from "../../src/cluster/node.ts";
 import { integerFrom, makeRandom, seedsFromEnv } from "../support/prng.ts";
 import { SimCrash, SimFileSystem } from "../support/sim-file-system.ts";
 import { Client } from "./client.ts";
@@ -17,6 +18,78 @@ for (const seed of seedsFromEnv(200)) {
   test(`what clients were told holds after crashes (seed ${seed})`, async () => {
     await runLives(seed);
   });
+}
+
+// The same by exhaustion: one short run that does a bit of everything, stopped at each of its steps.
+test("what clients were told holds wherever a run of everything is stopped", async () => {
+  const [power, kill] = [await stopEverywhere(true), await stopEverywhere(false)];
+  assert.ok(power > 200 && kill > 200, `only ${power} and ${kill} steps`);
+});
+
+async function stopEverywhere(isPowerCut: boolean): Promise<number> {
+  for (let stop = 1; ; stop += 1) {
+    const random = makeRandom(stop);
+    const world = new World();
+    world.topics.set("default", new TopicModel("default", 1, {}));
+    const client = new Client("c", world, makeRandom(11));
+    const fs = new SimFileSystem(random);
+    fs.onStep((step) => {
+      if (step === stop) throw new SimCrash();
+    });
+    const { life } = await tryToStart(fs, { seed: stop });
+    if (life !== undefined) {
+      await liveThrough(life, async () => {
+        await client.run(life, 45);
+        await life.node.close();
+      });
+    }
+    if (!fs.isStopped) return stop;
+    if (isPowerCut) fs.crash();
+    const next = await tryToStart(fs.reopen(), { seed: stop + 1 });
+    try {
+      if (next.life === undefined) throw next.error;
+      await world.verify(next.life.node, next.life.fs);
+    } catch (cause) {
+      throw new Error(`stopped at step ${stop}: ${cause}`, { cause });
+    }
+  }
+}
+
+// With `--sync none` the end of the process loses nothing. A power cut may, but never so that a start is refused
+// or a batch is torn.
+for (const seed of seedsFromEnv(30)) {
+  test(`with --sync none what is there is whole (seed ${seed})`, async () => {
+    const random = makeRandom(seed * 104_729);
+    let fs = new SimFileSystem(random);
+    let world = new World();
+    for (let number = 1; number <= LIVES; number += 1) {
+      const { life, error } = await tryToStart(fs, { seed: number, settings: { sync: "none" } });
+      if (life === undefined) throw error;
+      if (world.topics.size === 0) learn(world, life.node);
+      const clients = [1, 2, 3].map((name) => new Client(`${number}.${name}`, world, random));
+      stopSomewhere(fs, random, true);
+      await liveThrough(life, async () => {
+        await world.verify(life.node, fs);
+        await Promise.all(clients.map((client) => client.run(life, 20)));
+        if (random() < 0.3) await life.node.close();
+      });
+      if (random() < 0.5) {
+        fs.crash();
+        // What was acknowledged may be gone: what is left is looked at as if for the first time.
+        world = new World(world.batchNumber);
+      }
+      fs = fs.reopen();
+    }
+  });
+}
+
+function learn(world: World, node: Node): void {
+  for (const { name, id, settings } of node.topics.list({ limit: 100 }).topics) {
+    const model = new TopicModel(name, id, settings);
+    model.isForeign = true;
+    model.tokenAsked = Number.POSITIVE_INFINITY;
+    world.topics.set(name, model);
+  }
 }
 
 test("a run is a function of its seed", async () => {
