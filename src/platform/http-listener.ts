@@ -46,11 +46,12 @@ class Port implements Listener {
   readonly #sockets = new Set<Socket>();
   /** Connections of which nothing is known yet, with the time at which patience ends. */
   readonly #unknown = new Map<Socket, number>();
+  /** TLS handshakes by their peers: a secure socket does not tell which bare one it is on. */
+  readonly #bareSockets = new Map<string, Socket>();
   #relay: Http1Relay | undefined;
   #port = 0;
   #refusals = 0;
   #stopScan = () => {};
-  #whenEmpty = () => {};
 
   constructor(options: ListenOptions) {
     this.#options = options;
@@ -68,7 +69,7 @@ class Port implements Listener {
         noDelay: true,
       });
       this.#server = this.#tlsServer;
-      this.#tlsServer.on("connection", (socket: Socket) => this.#track(socket));
+      this.#tlsServer.on("connection", (socket: Socket) => this.#acceptTls(socket));
       this.#tlsServer.on("secureConnection", (socket) => this.#acceptSecure(socket));
       // After a time-out of the handshake nobody else closes it.
       this.#tlsServer.on("tlsClientError", (_error, socket) => socket.destroy());
@@ -104,23 +105,46 @@ class Port implements Listener {
 
   async close(graceMs: number): Promise<void> {
     const { clock } = this.#options;
-    const empty = new Promise<void>((resolve) => {
-      this.#whenEmpty = resolve;
-    });
+    const force = Promise.withResolvers<void>();
+    const cancelForce = clock.schedule(graceMs, force.resolve);
+    // As long as calls are under way, who asks whether the server is ready must be told that it is not.
+    this.#leaveConnections();
+    await Promise.race([this.#closed(), force.promise]);
     this.#server.close();
     this.#relay?.close();
+    this.#leaveConnections();
+    const destroyed = force.promise.then(() => this.#destroy());
+    while (this.#sockets.size > 0) {
+      const isForced = await Promise.race([this.#closed(), destroyed]);
+      if (isForced === true) break;
+    }
+    cancelForce();
+    this.#stopScan();
+  }
+
+  /** Closes idle connections now, and those with calls after their answers. */
+  #leaveConnections(): void {
+    this.#relay?.closeIdle();
     this.#http1.close();
     this.#http2.close();
     for (const socket of this.#unknown.keys()) socket.destroy();
-    const cancelForce = clock.schedule(graceMs, () => {
-      this.#http2.destroy();
-      for (const socket of this.#sockets) socket.destroy();
-      clock.schedule(FORCED_CLOSE_MS, () => this.#whenEmpty());
+  }
+
+  /** Resolves when all connections that are open now are closed. */
+  async #closed(): Promise<void> {
+    await Promise.all(
+      [...this.#sockets].map((socket) => new Promise((resolve) => socket.once("close", resolve))),
+    );
+  }
+
+  /** @returns true when whoever waits need not wait longer */
+  async #destroy(): Promise<true> {
+    this.#http2.destroy();
+    for (const socket of this.#sockets) socket.destroy();
+    await new Promise<void>((resolve) => {
+      this.#options.clock.schedule(FORCED_CLOSE_MS, resolve);
     });
-    if (this.#sockets.size === 0) this.#whenEmpty();
-    await empty;
-    cancelForce();
-    this.#stopScan();
+    return true;
   }
 
   #acceptPlain(socket: Socket): void {
@@ -130,7 +154,22 @@ class Port implements Listener {
     sniffProtocol(socket, (isHttp2) => this.#dispatch(socket, isHttp2));
   }
 
+  #acceptTls(socket: Socket): void {
+    if (!this.#track(socket)) return;
+    const dueMs = this.#options.clock.monotonicMs() + this.#limits.headerTimeoutMs;
+    this.#unknown.set(socket, dueMs);
+    const peer = peerOf(socket);
+    this.#bareSockets.set(peer, socket);
+    socket.once("close", () => {
+      if (this.#bareSockets.get(peer) === socket) this.#bareSockets.delete(peer);
+    });
+  }
+
   #acceptSecure(socket: TLSSocket): void {
+    const peer = peerOf(socket);
+    const bare = this.#bareSockets.get(peer);
+    if (bare !== undefined) this.#unknown.delete(bare);
+    this.#bareSockets.delete(peer);
     socket.on("error", () => {}); // "close" follows
     if (socket.alpnProtocol === "h2") this.#http2.accept(socket);
     else this.#http1.accept(socket);
@@ -161,14 +200,11 @@ class Port implements Listener {
     }
     this.#sockets.add(socket);
     socket.setKeepAlive(true, TCP_KEEP_ALIVE_MS);
-    socket.once("close", () => this.#untrack(socket));
+    socket.once("close", () => {
+      this.#sockets.delete(socket);
+      this.#unknown.delete(socket);
+    });
     return true;
-  }
-
-  #untrack(socket: Socket): void {
-    this.#sockets.delete(socket);
-    this.#unknown.delete(socket);
-    if (this.#sockets.size === 0) this.#whenEmpty();
   }
 
   #scheduleScan(): void {
@@ -180,6 +216,10 @@ class Port implements Listener {
       this.#scheduleScan();
     });
   }
+}
+
+function peerOf({ remoteAddress, remotePort }: Socket): string {
+  return `${remoteAddress} ${remotePort}`;
 }
 
 function tlsOptions(material: TlsMaterial) {

@@ -90,9 +90,10 @@ export interface Listener {
   /** Connections open now. */
   readonly connectionCount: number;
   /**
-   * Takes no more connections, tells the present ones to go (GOAWAY, or the end
-   * of the connection after the answer under way), and after `graceMs` closes
-   * what is still open. Resolves when nothing is.
+   * Tells the present connections to go (GOAWAY, or the end of the connection after
+   * the answer under way). New ones are still taken until these have gone, so that
+   * probes are answered; each is left after its answer. Then takes no more, and
+   * resolves when nothing is open. After `graceMs` closes what still is.
    */
   close(graceMs: number): Promise<void>;
   /**

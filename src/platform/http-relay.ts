@@ -33,9 +33,12 @@ export class Http1Relay {
     inner.pipe(socket);
   }
 
-  /** Takes no more connections, and ends those that are idle. */
+  closeIdle(): void {
+    this.#server.closeIdleConnections();
+  }
+
+  /** Takes no more connections. */
   close(): void {
     this.#server.close();
-    this.#server.closeIdleConnections();
   }
 }

@@ -1,6 +1,7 @@
 import { createServer, type IncomingMessage, type Server, type ServerResponse } from "node:http";
 import type { Socket } from "node:net";
 import { drainHttp1, hasBody } from "./http-early-answer.ts";
+import { ANSWERED_LINGER_MS, endGently, IDLE_LINGER_MS } from "./http-linger.ts";
 import type { ListenLimits, ListenOptions } from "./http-options.ts";
 import { IS_BUN } from "./http-runtime.ts";
 
@@ -76,11 +77,14 @@ export class Http1Connections {
     }
   }
 
-  /** Ends idle connections now, the others after their answers. */
+  /**
+   * Ends idle connections now, the others after their answers; so also those that
+   * come later, until the next call of it.
+   */
   close(): void {
     this.#isClosing = true;
     for (const [socket, connection] of this.#connections) {
-      if (connection.active.size === 0) socket.end();
+      if (connection.active.size === 0) endGently(socket, this.#options.clock, IDLE_LINGER_MS);
     }
   }
 
@@ -114,7 +118,8 @@ export class Http1Connections {
     connection.state = "idle";
     connection.sinceMs = this.#options.clock.monotonicMs();
     connection.bytesRead = socket.bytesRead;
-    if (this.#isClosing && connection.active.size === 0) socket.end();
+    if (!this.#isClosing || connection.active.size > 0) return;
+    endGently(socket, this.#options.clock, ANSWERED_LINGER_MS);
   }
 }
 

@@ -6,8 +6,10 @@ import {
   type ServerHttp2Session,
 } from "node:http2";
 import type { Socket } from "node:net";
+import { assert } from "../base/assert.ts";
 import { MIB } from "../base/units.ts";
 import { drainHttp2 } from "./http-early-answer.ts";
+import { ANSWERED_LINGER_MS, destroyAfter, IDLE_LINGER_MS } from "./http-linger.ts";
 import type { ListenLimits, ListenOptions } from "./http-options.ts";
 import { IS_BUN } from "./http-runtime.ts";
 
@@ -25,12 +27,22 @@ interface Liveness {
   dueMs: number;
 }
 
+interface Session extends Liveness {
+  readonly socket: Socket;
+  /** Calls that are open. */
+  streamCount: number;
+  /** GOAWAY is out. */
+  isLeft: boolean;
+}
+
 /** The HTTP/2 connections of a port. */
 export class Http2Sessions {
   readonly #server: Http2Server;
   readonly #options: ListenOptions;
   readonly #limits: ListenLimits;
-  readonly #sessions = new Map<ServerHttp2Session, Liveness>();
+  readonly #sessions = new Map<ServerHttp2Session, Session>();
+  /** Whose session comes next: both runtimes make it before `emit` returns. */
+  #accepted: Socket | undefined;
   #isClosing = false;
 
   constructor(options: ListenOptions, limits: ListenLimits) {
@@ -53,7 +65,9 @@ export class Http2Sessions {
 
   /** Takes over a connection whose first bytes, if any were read, are back in `socket`. */
   accept(socket: Socket): void {
+    this.#accepted = socket;
     this.#server.emit("connection", socket);
+    this.#accepted = undefined;
   }
 
   /** Drops connections that never sent SETTINGS or do not answer a PING; asks the others. */
@@ -65,10 +79,14 @@ export class Http2Sessions {
     }
   }
 
-  /** Sends GOAWAY on every connection: calls under way go on, others are refused. */
+  /**
+   * Sends GOAWAY on every connection: calls under way go on, others are refused. A
+   * connection that comes later may make calls, and is left when none is open, or
+   * by the next call of this.
+   */
   close(): void {
     this.#isClosing = true;
-    for (const session of this.#sessions.keys()) session.close();
+    for (const [session, state] of this.#sessions) this.#leave(session, state, IDLE_LINGER_MS);
   }
 
   /** Ends every connection with all its calls. */
@@ -78,19 +96,35 @@ export class Http2Sessions {
 
   #onSession(session: ServerHttp2Session): void {
     const { clock } = this.#options;
-    const liveness: Liveness = {
+    const socket = this.#accepted;
+    assert(socket !== undefined, "An HTTP/2 session without a connection");
+    const state: Session = {
+      socket,
+      streamCount: 0,
+      isLeft: false,
       state: "new",
       dueMs: clock.monotonicMs() + this.#limits.headerTimeoutMs,
     };
-    this.#sessions.set(session, liveness);
+    this.#sessions.set(session, state);
     session.once("close", () => this.#sessions.delete(session));
     session.on("error", () => {});
     session.once("remoteSettings", () => {
-      liveness.state = "alive";
-      liveness.dueMs = clock.monotonicMs() + this.#limits.pingIntervalMs;
+      state.state = "alive";
+      state.dueMs = clock.monotonicMs() + this.#limits.pingIntervalMs;
     });
     if (!IS_BUN) session.setLocalWindowSize(SESSION_WINDOW_BYTES);
-    if (this.#isClosing) session.close();
+  }
+
+  #onAnswered(session: ServerHttp2Session, state: Session): void {
+    state.streamCount -= 1;
+    if (this.#isClosing) this.#leave(session, state, ANSWERED_LINGER_MS);
+  }
+
+  #leave(session: ServerHttp2Session, state: Session, lingerMs: number): void {
+    const { socket, streamCount } = state;
+    if (!state.isLeft && !session.destroyed) session.close();
+    state.isLeft = true;
+    if (streamCount === 0) destroyAfter(socket, this.#options.clock, lingerMs);
   }
 
   #ask(session: ServerHttp2Session, liveness: Liveness, nowMs: number): void {
@@ -110,6 +144,12 @@ export class Http2Sessions {
   #onRequest(request: Http2ServerRequest, response: Http2ServerResponse): void {
     drainHttp2(request.stream, this.#options.clock);
     request.stream.on("error", () => {}); // a reset stream says so to whoever reads or writes it
+    const session = request.stream.session as ServerHttp2Session | undefined;
+    const state = session && this.#sessions.get(session);
+    if (session !== undefined && state !== undefined) {
+      state.streamCount += 1;
+      request.stream.once("close", () => this.#onAnswered(session, state));
+    }
     this.#options.onRequest(request, response);
   }
 }
