@@ -77,15 +77,18 @@ export class Journal {
     return Math.max(snapshotIndex, this.#writer.pendingMark(replicaId)?.index ?? 0) + 1;
   }
 
-  /** Index of the last durable entry; the checkpoint's index when there is none. */
+  /** Index of the last durable entry; the checkpoint's index when there is none above it. */
   lastIndex(replicaId: number): number {
     const { record, entries } = this.#known(replicaId);
-    return entries.isEmpty ? record.snapshotIndex : entries.lastIndex;
+    const last = entries.isEmpty ? record.snapshotIndex : entries.lastIndex;
+    return Math.max(last, this.#writer.pendingMark(replicaId)?.index ?? 0);
   }
 
   /** Term of a durable entry or of the checkpoint's index; undefined for any other index. */
   termAt(replicaId: number, index: number): number | undefined {
     const { record, entries } = this.#known(replicaId);
+    const mark = this.#writer.pendingMark(replicaId);
+    if (index === mark?.index) return mark.term;
     return index === record.snapshotIndex ? record.snapshotTerm : entries.termAt(index);
   }
 
@@ -162,11 +165,11 @@ export class Journal {
   /**
    * Says that a durable checkpoint holds everything up to `index`, so that the entries up to there may
    * go. It is journalled with the next flush; files without needed entries get a new use after that.
-   * An index below the last one given is ignored.
+   * An index below the last one given is ignored; one above the last entry is fine: the checkpoint
+   * may hold what the journal has lost, and the next entry follows it.
    */
   setCheckpoint(replicaId: number, index: number, term: number): void {
     if (this.#known(replicaId).isLeaving || index < this.firstIndex(replicaId)) return;
-    assert(index <= this.lastIndex(replicaId), `Checkpoint ${index} is above the last entry`);
     this.#writer.mark(replicaId, { index, term });
   }
 
@@ -284,7 +287,8 @@ export class Journal {
       if (replica?.record.replicaId !== replicaId) {
         replica = this.#known(replicaId);
         assert(!replica.isLeaving, "Entries for a replica that is being removed");
-        last = replica.lastQueued ?? this.lastIndex(replicaId);
+        const markIndex = this.#writer.pendingMark(replicaId)?.index ?? 0;
+        last = Math.max(replica.lastQueued ?? this.lastIndex(replicaId), markIndex);
       }
       assert(index <= last + 1, "An entry leaves a gap after the last one of its replica");
       assert(index >= this.firstIndex(replicaId), "An entry is at or below the checkpoint");

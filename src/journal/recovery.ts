@@ -48,6 +48,7 @@ interface Stop {
 export class Recovery {
   readonly #fs: FileSystem;
   readonly #logger: Logger;
+  readonly #mode: "read" | "write";
   readonly #replicas = new ReplicaSet();
   readonly #files: RecoveredFile[] = [];
   readonly #scans: FileScan[] = [];
@@ -64,9 +65,11 @@ export class Recovery {
   #entryCount = 0;
   #flushBytes = 0;
 
-  constructor(fs: FileSystem, logger: Logger) {
+  /** @param mode "read" for tools that only look; the files cannot be repaired then */
+  constructor(fs: FileSystem, logger: Logger, mode: "read" | "write" = "write") {
     this.#fs = fs;
     this.#logger = logger;
+    this.#mode = mode;
   }
 
   /**
@@ -110,7 +113,7 @@ export class Recovery {
   }
 
   async #openFile(sequence: number, isLast: boolean): Promise<void> {
-    const file = await this.#fs.open(journalPath(walName(sequence)), { mode: "write" });
+    const file = await this.#fs.open(journalPath(walName(sequence)), { mode: this.#mode });
     const sizeBytes = await file.size();
     // Pushed before it is judged, so that it is closed when the judgement is bad.
     const recovered = { sequence, salt: 0, file, sizeBytes, endPosition: FIRST_FLUSH };

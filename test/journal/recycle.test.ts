@@ -87,6 +87,19 @@ test("a checkpoint raises the first index at once, and is durable with the next 
   assert.equal(again.journal.firstIndex(1), 5);
 });
 
+test("a checkpoint above the last entry takes the place of what the journal lost", async () => {
+  const { fs, journal } = await opened();
+  await appendMany(journal, 3);
+  journal.setCheckpoint(1, 9, 2);
+  assert.deepEqual([journal.firstIndex(1), journal.lastIndex(1)], [10, 9]);
+  assert.equal(journal.termAt(1, 9), 2);
+  await append(journal, [entry(1, 10, "follows", 2), entry(1, 11, "too", 2)]);
+  assert.deepEqual(await entriesOf(journal, 1), ["10/2 follows", "11/2 too"]);
+  const again = await openJournal(fs.reopen(), SMALL);
+  assert.deepEqual(await entriesOf(again.journal, 1), ["10/2 follows", "11/2 too"]);
+  assert.equal(again.journal.replica(1)?.snapshotIndex, 9);
+});
+
 test("a replica that lags keeps the oldest file, until its entries are copied forward", async () => {
   const { fs, journal } = await opened();
   await append(journal, [entry(2, 2, "old"), entry(2, 3, "old too")]);
