@@ -1,7 +1,7 @@
 /**
  * What the journal costs beside the bare disk.
  *
- *   bun bench/journal.ts [--dir DIR] [--rounds 5] [--milliseconds 400]
+ *   bun bench/journal.ts [--dir DIR] [--rounds 31] [--milliseconds 50]
  *   node bench/journal.ts
  *
  * All cases run interleaved, round by round, and the medians are printed as JSON
@@ -41,8 +41,8 @@ const KEPT_ENTRIES = 1000;
 const { values } = parseArgs({
   options: {
     dir: { type: "string", default: "data" },
-    rounds: { type: "string", default: "5" },
-    milliseconds: { type: "string", default: "400" },
+    rounds: { type: "string", default: "31" },
+    milliseconds: { type: "string", default: "50" },
   },
 });
 const rounds = Number(values.rounds);
