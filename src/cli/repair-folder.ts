@@ -1,6 +1,8 @@
 import type { FileSystem } from "../platform/file-system.ts";
 import { rebuildIndex } from "../storage/closed-segment.ts";
+import type { StoreSize } from "../storage/index.ts";
 import { topicDir } from "../storage/layout.ts";
+import { Log } from "../storage/log.ts";
 import { Segment } from "../storage/segment.ts";
 import type { DataFolder } from "./data-folder.ts";
 import { putAside } from "./put-aside.ts";
@@ -35,29 +37,52 @@ export async function* repairFolder(
     const { fix, topicId } = finding;
     const dir = topicId === undefined ? "" : topicDir(topicId);
     const isAllowed = fix !== undefined && (fix.kind !== "frame" || options.doesPutAside);
-    const done = isAllowed ? await apply(folder.fs, dir, fix) : undefined;
+    const done = isAllowed ? await apply(folder, dir, fix) : undefined;
     yield { finding, done };
   }
 }
 
-async function apply(fs: FileSystem, dir: string, fix: Fix): Promise<string | undefined> {
+async function apply({ fs, kind }: DataFolder, dir: string, fix: Fix): Promise<string | undefined> {
   if (fix.kind === "frame") return putAside(fs, dir, fix);
   const segment = new Segment({ fs, dir, base: fix.base });
   const { store, index } = segment;
+  let vouched = fix.size;
   try {
     if (fix.kind === "tail") {
       await store.write((file) => file.truncate(fix.size.bytes));
       await store.write((file) => file.sync());
     }
-    await rebuildIndex(segment, fix.size);
+    if (kind === "raw") vouched = await vouchedSize(fs, dir, fix);
+    await rebuildIndex(segment, vouched);
     await index.ensure();
-    await index.cutAfter(fix.size.records);
+    await index.cutAfter(vouched.records);
     await index.write((file) => file.sync());
     await fs.syncDir(dir);
   } finally {
     await segment.close();
   }
-  return fix.kind === "tail"
-    ? `cut it after ${fix.size.records} whole records`
-    : `made the index anew, ${fix.size.records} entries`;
+  const done =
+    fix.kind === "tail"
+      ? `cut it after ${fix.size.records} whole records`
+      : `made the index anew, ${vouched.records} entries`;
+  const left = fix.size.records - vouched.records;
+  return left === 0 ? done : `${done}; left ${left} empty records at the end out of the index`;
+}
+
+/**
+ * How much of a raw log's segment an index may speak of. An entry would make records of the
+ * zeros that the seed extends its files with.
+ */
+async function vouchedSize(
+  fs: FileSystem,
+  dir: string,
+  { base, size }: Extract<Fix, { kind: "index" | "tail" }>,
+): Promise<StoreSize> {
+  const log = await Log.openReadOnly({ fs, dir });
+  const { unvouchedFrom } = log.recovery;
+  await log.close();
+  if (unvouchedFrom === undefined || unvouchedFrom.offset >= base + size.records) return size;
+  // It lies in the newest segment; this one is older.
+  if (unvouchedFrom.offset < base || log.segments().at(-1)?.base !== base) return size;
+  return { records: unvouchedFrom.offset - base, bytes: unvouchedFrom.position };
 }

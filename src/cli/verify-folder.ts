@@ -1,13 +1,17 @@
 import { hasReason, type ProglogError } from "../base/errors.ts";
 import { SILENT_LOGGER } from "../base/log.ts";
 import { toOffset } from "../base/units.ts";
-import type { JournalRecovery } from "../journal/journal-types.ts";
+import { FIRST_INDEX } from "../cluster/replica-files.ts";
+import type { JournalRecovery, ReplicaRecord } from "../journal/journal-types.ts";
 import { Recovery } from "../journal/recovery.ts";
+import type { FileSystem } from "../platform/file-system.ts";
 import { readCheckpoint } from "../storage/checkpoint.ts";
 import { extentFrom } from "../storage/extent.ts";
 import { checkFrame } from "../storage/frame.ts";
 import { CHECKPOINT_NAME, JOURNAL_DIR, topicDir } from "../storage/layout.ts";
+import { Log } from "../storage/log.ts";
 import { readNodeFile } from "../storage/node-file.ts";
+import { CATALOGUE_TOPIC_ID } from "../topics/catalogue-state.ts";
 import type { DataFolder } from "./data-folder.ts";
 import { topicIds } from "./data-folder.ts";
 import { type Finding, type VerifyCounts, verifyLog } from "./verify-log.ts";
@@ -22,6 +26,7 @@ export interface FolderFinding extends Finding {
 export interface JournalSummary extends JournalRecovery {
   /** Topics that the journal says are here. */
   readonly topicIds: readonly number[];
+  readonly replicas: readonly ReplicaRecord[];
 }
 
 /** Reads everything in the folder. Changes nothing. */
@@ -30,13 +35,13 @@ export async function* verifyFolder(
   counts: VerifyCounts,
 ): AsyncGenerator<FolderFinding> {
   if (folder.kind === "raw") {
-    yield* verifyLog({ fs: folder.fs, dir: "", counts });
+    yield* verifyRawLog(folder.fs, counts);
     return;
   }
   yield* verifyNodeFile(folder);
-  const journal = yield* verifyJournal(folder);
   const present = await topicIds(folder);
-  for (const topicId of present) yield* verifyTopic(folder, topicId, counts);
+  const journal = yield* verifyJournal(folder, present);
+  for (const topicId of present) yield* verifyTopic(folder, { topicId, journal, counts });
   yield* compareTopics(present, journal);
 }
 
@@ -46,7 +51,15 @@ export async function readJournal(folder: DataFolder): Promise<JournalSummary | 
   const recovery = new Recovery(folder.fs, SILENT_LOGGER);
   const { info, replicas } = await recovery.run();
   await recovery.closeAll();
-  return { ...info, topicIds: replicas.all().map(({ record }) => record.topicId) };
+  const records = replicas.all().map(({ record }) => record);
+  return { ...info, topicIds: records.map(({ topicId }) => topicId), replicas: records };
+}
+
+async function* verifyRawLog(fs: FileSystem, counts: VerifyCounts): AsyncGenerator<FolderFinding> {
+  const log = await Log.openReadOnly({ fs, dir: "" });
+  const { unvouchedFrom } = log.recovery;
+  await log.close();
+  yield* verifyLog({ fs, dir: "", counts, unvouchedFrom });
 }
 
 async function* verifyNodeFile({ fs }: DataFolder): AsyncGenerator<FolderFinding> {
@@ -61,6 +74,7 @@ async function* verifyNodeFile({ fs }: DataFolder): AsyncGenerator<FolderFinding
 
 async function* verifyJournal(
   folder: DataFolder,
+  present: readonly number[],
 ): AsyncGenerator<FolderFinding, JournalSummary | undefined> {
   let journal: JournalSummary | undefined;
   try {
@@ -70,9 +84,15 @@ async function* verifyJournal(
     yield journalDamage(error);
     return undefined;
   }
-  if (journal === undefined) {
-    yield { severity: "damage", file: JOURNAL_DIR, what: "the folder is missing" };
-  } else if (journal.isTorn) {
+  // As the start judges it: a node that has never held anything may be without.
+  const isKnown = journal?.topicIds.includes(CATALOGUE_TOPIC_ID) === true;
+  if (!isKnown && ((journal?.topicIds.length ?? 0) > 0 || (await isUsed(folder, present)))) {
+    const state =
+      journal === undefined ? "the folder is missing" : "it does not know the catalogue";
+    const what = `${state}, but there are topics: the server does not start without the journal that belongs to them`;
+    yield { severity: "damage", file: JOURNAL_DIR, what };
+  }
+  if (journal?.isTorn === true) {
     yield {
       severity: "note",
       file: `${JOURNAL_DIR}/${journal.endFile}`,
@@ -81,6 +101,13 @@ async function* verifyJournal(
     };
   }
   return journal;
+}
+
+/** True when there is more than what the very first start leaves when it is cut short. */
+async function isUsed({ fs }: DataFolder, present: readonly number[]): Promise<boolean> {
+  if (present.some((topicId) => topicId !== CATALOGUE_TOPIC_ID)) return true;
+  const catalogue = await readCheckpoint(fs, topicDir(CATALOGUE_TOPIC_ID));
+  return typeof catalogue === "object" && catalogue.appliedIndex > FIRST_INDEX;
 }
 
 function journalDamage(error: ProglogError): FolderFinding {
@@ -95,15 +122,23 @@ function journalDamage(error: ProglogError): FolderFinding {
 
 async function* verifyTopic(
   { fs }: DataFolder,
-  topicId: number,
-  counts: VerifyCounts,
+  options: {
+    readonly topicId: number;
+    readonly journal: JournalSummary | undefined;
+    readonly counts: VerifyCounts;
+  },
 ): AsyncGenerator<FolderFinding> {
+  const { topicId, journal, counts } = options;
   const dir = topicDir(topicId);
   const checkpoint = await readCheckpoint(fs, dir);
   const isKnown = checkpoint !== undefined && checkpoint !== "damaged";
   if (!isKnown) {
-    const what = `the checkpoint is ${checkpoint ?? "missing"}; the next start reads the log instead`;
-    yield { severity: "damage", file: `${dir}/${CHECKPOINT_NAME}`, what, topicId };
+    const replica = journal?.replicas.find((record) => record.topicId === topicId);
+    // A topic whose creation was cut short; that nothing uses the folder is said elsewhere.
+    const isUnused = journal !== undefined && journal.topicIds.length > 0 && replica === undefined;
+    const what = `the checkpoint is ${checkpoint ?? "missing"}; ${withoutCheckpoint(topicId, replica)}`;
+    const file = `${dir}/${CHECKPOINT_NAME}`;
+    if (!isUnused) yield { severity: "damage", file, what, topicId };
   }
   const start = isKnown ? toOffset(checkpoint.startOffset) : toOffset(0);
   const extent = isKnown ? { extent: extentFrom(checkpoint.extent, start) } : {};
@@ -112,11 +147,23 @@ async function* verifyTopic(
   }
 }
 
+/** What the next start does about it. */
+function withoutCheckpoint(topicId: number, replica: ReplicaRecord | undefined): string {
+  if (replica?.snapshotIndex === FIRST_INDEX) {
+    return "the next start makes it anew: the journal has everything";
+  }
+  if (topicId === CATALOGUE_TOPIC_ID) {
+    return "the server does not start without it: restore it from a backup, or import the topics' folders into a new server";
+  }
+  return "the next start reads the records instead; producers, fencing token, settings and trims since then are lost";
+}
+
 function* compareTopics(
   present: readonly number[],
   journal: JournalSummary | undefined,
 ): Generator<FolderFinding> {
-  if (journal === undefined) return;
+  // Without the catalogue it is another folder's, or new: that was said.
+  if (journal?.topicIds.includes(CATALOGUE_TOPIC_ID) !== true) return;
   for (const topicId of journal.topicIds.filter((id) => !present.includes(id))) {
     const what = "the folder is missing, and the journal says that it is here";
     yield { severity: "damage", file: topicDir(topicId), what, topicId };

@@ -1,10 +1,11 @@
 import { hasReason } from "../base/errors.ts";
 import { type Offset, toOffset } from "../base/units.ts";
 import type { FileSystem } from "../platform/file-system.ts";
+import { extentEnd } from "../storage/extent.ts";
 import type { FrameCheck } from "../storage/frame.ts";
 import type { StoreSize } from "../storage/index.ts";
-import type { LogExtent } from "../storage/log-types.ts";
-import type { ScanResult, ScanStop } from "../storage/scan.ts";
+import type { LogExtent, LogRecovery } from "../storage/log-types.ts";
+import { HEADER_BYTES, type ScanResult, type ScanStop } from "../storage/scan.ts";
 import { Segment } from "../storage/segment.ts";
 import { listSegmentFiles } from "../storage/segment-files.ts";
 
@@ -49,6 +50,8 @@ export interface VerifyLogOptions {
   readonly check?: (data: Uint8Array, offset: Offset) => FrameCheck;
   /** What a checkpoint says is synced; absent: all but the newest segment. */
   readonly extent?: LogExtent;
+  /** Of raw logs: where the newest store is taken to end. What follows is a note. */
+  readonly unvouchedFrom?: LogRecovery["unvouchedFrom"];
   /** Added to, for a progress line. */
   readonly counts: VerifyCounts;
 }
@@ -112,7 +115,15 @@ class SegmentVerifier {
 
   async *run(): AsyncGenerator<Finding> {
     const { store, base } = this.#segment;
-    const size = await store.size();
+    const fileBytes = await store.size();
+    const unvouched = this.#wanted === undefined ? this.#options.unvouchedFrom : undefined;
+    if (unvouched !== undefined) {
+      const { offset, position } = unvouched;
+      const count = Math.floor((fileBytes - position) / HEADER_BYTES);
+      const what = `${count} empty records that the index does not vouch for: most likely zeros that the file was extended with`;
+      yield { severity: "note", file: store.path, offset, position, what };
+    }
+    const size = unvouched?.position ?? fileBytes;
     let at = { record: 0, position: 0 };
     for (;;) {
       const found = await this.#walk(at, size);
@@ -213,7 +224,7 @@ class SegmentVerifier {
       const next = base + this.#wanted;
       const what = `records are missing: the next segment begins at offset ${next}`;
       yield {
-        severity: "damage",
+        severity: this.#isBehind(records) ? "note" : "damage",
         file: store.path,
         offset: base + records,
         position: bytes,
@@ -237,15 +248,20 @@ class SegmentVerifier {
   async *#judgeIndex(size: StoreSize): AsyncGenerator<Finding> {
     const { index, base } = this.#segment;
     if (this.#misfit === undefined) return;
-    // Behind the checkpoint an index may be behind its store.
-    const part = this.#options.extent?.segments.find((segment) => segment.base === base);
-    const isBehind = part !== undefined && this.#misfit >= part.records;
     yield {
-      severity: isBehind ? "note" : "damage",
+      severity: this.#isBehind(this.#misfit) ? "note" : "damage",
       file: index.path,
       offset: base + this.#misfit,
       what: "the index does not fit its store; it can be made anew without loss",
       fix: { kind: "index", base, size },
     };
+  }
+
+  /** True when the checkpoint does not have this record: the next start writes it anew. */
+  #isBehind(record: number): boolean {
+    const { extent } = this.#options;
+    if (extent === undefined) return false;
+    const { base } = this.#segment;
+    return record >= (this.#syncedRecords ?? extentEnd(extent) - base);
   }
 }

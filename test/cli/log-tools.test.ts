@@ -10,6 +10,7 @@ import { repairFolder } from "../../src/cli/repair-folder.ts";
 import { type FolderFinding, verifyFolder } from "../../src/cli/verify-folder.ts";
 import { NodeFileSystem } from "../../src/platform/node-file-system.ts";
 import { SystemClock } from "../../src/platform/system-clock.ts";
+import { writeCheckpoint } from "../../src/storage/checkpoint.ts";
 import { checkFrame, decodeRecord, encodeBatch } from "../../src/storage/frame.ts";
 import { Log } from "../../src/storage/log.ts";
 import { runCli } from "./support/run-cli.ts";
@@ -334,4 +335,67 @@ test("import appends what comes before damage, then says where it stopped", asyn
   } finally {
     await server.stop();
   }
+});
+
+test("repair never makes records of zeros that the index does not vouch for", async () => {
+  // Whether the index is there, and what follows the zeros.
+  for (const fault of ["index as it was", "index gone", "index cut", "garbage behind"]) {
+    await writeRawLog(["a", "b", "c", "d"]);
+    const zeros = 8 * 1_000;
+    const bytes = (await readFile(STORE(0))).length;
+    await truncate(STORE(0), bytes + zeros);
+    await truncate(INDEX(0), (4 + 10) * 16);
+    if (fault === "index gone") await unlink(INDEX(0));
+    if (fault === "index cut") await truncate(INDEX(0), 16);
+    if (fault === "garbage behind") {
+      await writeFile(STORE(0), Buffer.concat([await readFile(STORE(0)), Buffer.from([9, 0, 1])]));
+    }
+    const { code, stdout, stderr } = await runCli(["log", "repair", dir, "--yes"]);
+    assert.equal(code, 0, `${fault}: ${stdout}${stderr}`);
+    const log = await Log.openReadOnly({ fs: new NodeFileSystem(dir), dir: "" });
+    assert.equal(log.recovery.unvouchedFrom?.offset, 4, `${fault}: ${stdout}`);
+    await log.close();
+    assert.match(stdout.toString(), /empty records/, fault);
+    assert.equal((await runCli(["log", "verify", dir])).code, 0, fault);
+    await rm(dir, { recursive: true });
+    await mkdir(dir);
+  }
+});
+
+test("empty records that the index vouches for are records, and stay so", async () => {
+  await writeRawLog(["a", "", ""]);
+  const before = await readFile(INDEX(0));
+  await writeFile(STORE(0), Buffer.concat([await readFile(STORE(0)), Buffer.from([9, 0, 1])]));
+  assert.equal((await runCli(["log", "repair", dir, "--yes"])).code, 0);
+  assert.deepEqual(await readFile(INDEX(0)), before);
+});
+
+test("behind a topic's checkpoint an index that does not fit is a note, also of a later segment", async () => {
+  const topic = join(dir, "topics", "1");
+  await mkdir(topic, { recursive: true });
+  const fs = new NodeFileSystem(topic);
+  const log = await Log.open({
+    ...{ fs, dir: "", logger: SILENT_LOGGER, clock: new SystemClock() },
+    segmentBytesMax: 1_000_000,
+    segmentRecordsMax: SEGMENT_RECORDS,
+  });
+  for (const [place, value] of numbered.entries()) {
+    const input = { firstOffset: toOffset(place), raftIndex: 2 + place, appendTimeUs: 5 };
+    log.append(encodeBatch({ ...input, bodies: [Buffer.from(value)] }));
+  }
+  const { segments } = await log.sync();
+  await log.close();
+  await writeCheckpoint(fs, "", {
+    ...{ topicId: 1, replicaId: 2, appliedIndex: 11, appliedTerm: 1, startOffset: 0 },
+    nextOffset: SEGMENT_RECORDS,
+    extent: { segments: segments.slice(0, 1) },
+    confState: new Uint8Array(0),
+    state: new Uint8Array(0),
+  });
+  const severities = async () =>
+    (await findings()).flatMap(({ file, severity }) => (file.endsWith(".idx") ? [severity] : []));
+  for (const base of [10, 20]) await truncate(join(topic, INDEX(base).slice(dir.length)), 17);
+  assert.deepEqual(await severities(), ["note", "note"]);
+  await truncate(join(topic, INDEX(0).slice(dir.length)), 17);
+  assert.deepEqual(await severities(), ["damage", "note", "note"]);
 });

@@ -1,0 +1,61 @@
+import assert from "node:assert/strict";
+import { mkdirSync, readdirSync, rmSync } from "node:fs";
+import { cp } from "node:fs/promises";
+import { join } from "node:path";
+import { after, afterEach, before, beforeEach, test } from "node:test";
+import { makeFolder, RealServer, removeFolder } from "../support/real-server.ts";
+import { type CliResult, killLeftovers, runCli } from "../support/run-cli.ts";
+
+// Goal: the offline tools and the server agree about a folder. Method: a real server's folder,
+// stopped cleanly, of which things are taken away.
+let original: string;
+let dir: string;
+before(async () => {
+  original = makeFolder();
+  const server = await RealServer.start(original);
+  await server.run(["topic", "create", "orders"]);
+  await server.run(["produce", "orders", "--key", "k", "-H", "h=1"], "a\nb\nc\n");
+  assert.equal((await server.stop()).code, 0);
+});
+beforeEach(async () => {
+  dir = makeFolder();
+  await cp(original, dir, { recursive: true });
+});
+afterEach(() => {
+  killLeftovers();
+  removeFolder(dir);
+});
+after(() => removeFolder(original));
+
+const verify = () => runCli(["log", "verify", dir]);
+
+/** A start that must fail. */
+const start = (): Promise<CliResult> =>
+  runCli(["serve", "--data-dir", dir, "--listen", "127.0.0.1:0"]);
+
+test("a journal that is lost is damage, before and after the start that it is refused for", async () => {
+  assert.equal((await verify()).code, 0);
+  for (const name of readdirSync(join(dir, "journal"))) rmSync(join(dir, "journal", name));
+  assert.equal((await verify()).code, 1);
+  rmSync(join(dir, "journal"), { recursive: true });
+  const missing = await verify();
+  assert.equal(missing.code, 1);
+  assert.match(missing.stdout.toString(), /^damage: journal: .*does not start without/);
+  assert.equal((await start()).code, 1);
+  assert.equal((await verify()).code, 1);
+});
+
+test("a catalogue that is lost is damage, with what the start does about it", async () => {
+  rmSync(join(dir, "topics", "0", "checkpoint"));
+  const { code, stdout } = await verify();
+  assert.equal(code, 1);
+  assert.match(stdout.toString(), /topics\/0\/checkpoint: .*the server does not start without it/);
+  assert.equal((await start()).code, 1);
+});
+
+test("a topic whose creation was cut short is a note", async () => {
+  mkdirSync(join(dir, "topics", "9"));
+  const { code, stdout } = await verify();
+  assert.equal(code, 0);
+  assert.match(stdout.toString(), /^note: topics\/9: a folder that the journal does not know/);
+});
