@@ -48,11 +48,7 @@ export class BatchEncoder {
     const valueField = valueBytes === 0 ? 0 : 1 + varintSize(valueBytes) + valueBytes;
     const recordBytes = before.length + valueField + after.length;
     const fieldBytes = 1 + varintSize(recordBytes) + recordBytes;
-    if (this.#count === this.#recordsMax) return false;
-    if (this.#size + fieldBytes > this.#bytes.length) {
-      if (this.#count > 0) return false;
-      this.#bytes = new Uint8Array(fieldBytes);
-    }
+    if (!this.#makeRoom(fieldBytes)) return false;
     const bytes = this.#bytes;
     bytes[this.#size] = RECORDS_TAG;
     let at = writeVarint(bytes, this.#size + 1, recordBytes);
@@ -72,6 +68,21 @@ export class BatchEncoder {
     return true;
   }
 
+  /**
+   * Adds a record that is encoded already, as it is.
+   * @returns false when the batch must be taken first; nothing was added then.
+   */
+  addEncoded(record: Uint8Array): boolean {
+    if (!this.#makeRoom(1 + varintSize(record.length) + record.length)) return false;
+    const bytes = this.#bytes;
+    bytes[this.#size] = RECORDS_TAG;
+    const at = writeVarint(bytes, this.#size + 1, record.length);
+    bytes.set(record, at);
+    this.#size = at + record.length;
+    this.#count += 1;
+    return true;
+  }
+
   /** Gives what was gathered and begins anew. The bytes are the caller's from now on. */
   take(): EncodedBatch {
     const batch = { bytes: this.#bytes.subarray(0, this.#size), recordCount: this.#count };
@@ -81,6 +92,15 @@ export class BatchEncoder {
     this.#size = 0;
     this.#count = 0;
     return batch;
+  }
+
+  /** @returns false when the batch must be taken first */
+  #makeRoom(fieldBytes: number): boolean {
+    if (this.#count === this.#recordsMax) return false;
+    if (this.#size + fieldBytes <= this.#bytes.length) return true;
+    if (this.#count > 0) return false;
+    this.#bytes = new Uint8Array(fieldBytes);
+    return true;
   }
 }
 

@@ -1,13 +1,14 @@
+import { join } from "node:path";
+import { toOffset } from "../../base/units.ts";
 import { BatchEncoder } from "../../client/batch-encoder.ts";
-import { encodeFrame } from "../../client/record-parts.ts";
 import { WriteError, Writer } from "../../client/writer.ts";
 import { SystemClock } from "../../platform/system-clock.ts";
-import { Log } from "../../storage/log.ts";
 import { type Command, CommandError, type CommandInput } from "../command.ts";
 import type { CommandContext } from "../context.ts";
 import { openFolder } from "../data-folder.ts";
 import { EXIT } from "../exit-codes.ts";
 import { exitCodeOf, InterruptedError, withFix } from "../failures.ts";
+import { type ImportSource, openImportSource } from "../import-source.ts";
 import { ProgressLine } from "../progress.ts";
 import { withServer } from "../server-connection.ts";
 import { SERVER_FLAGS } from "../shared-flags.ts";
@@ -16,20 +17,30 @@ const BATCH_LIMITS = { recordsMax: 10_000, bytesMax: 256 * 1024 };
 
 export const logImportCommand: Command = {
   words: ["log", "import"],
-  summary: "Append the records of a log in the seed's format to a topic of a running server.",
+  summary: "Append the records of a log's folder to a topic of a running server.",
   examples: [
     { line: "proglog log import ./proglog-rs-data orders", says: "All records, in order." },
-    { line: "proglog log import ./old default --server other:8400", says: "To another server." },
+    {
+      line: "proglog log import ./old-data/topics/2 orders --server other:8400",
+      says: "A topic's folder of another server, which is stopped or lost, with keys and headers.",
+    },
   ],
   arguments: [
     { name: "DIR", help: "Folder with the log's segments: NNN.log and NNN.idx." },
     { name: "TOPIC", help: "Topic to append to. It must exist." },
   ],
-  flags: SERVER_FLAGS,
+  flags: [
+    { name: "raw", help: "Take frames as values, also when they are a topic's of this program." },
+    ...SERVER_FLAGS,
+  ],
   details: [
-    "Each record becomes the value of a new one; offsets are given anew. Stops before a run of empty " +
+    "Of a topic's folder of this program each record is appended as it was: key, value, headers and " +
+      "client time, without those that were removed or trimmed. Which folder was whose topic: " +
+      "proglog log inspect DATA-DIR, as long as the catalogue is there.",
+    "Of a log in the seed's format each record becomes the value of a new one. Stops before a run of empty " +
       "records at the end that the index does not vouch for: the seed extends its files with zeros, " +
       "which look like empty records. Damage ends it, after what came before was appended.",
+    "Offsets and append times are given anew.",
   ],
   run: importLog,
 };
@@ -39,10 +50,14 @@ async function importLog(input: CommandInput, context: CommandContext): Promise<
   const folder = await openFolder(name);
   if (folder.kind === "data") {
     throw new CommandError(
-      `Cannot import ${name}: it is a server's data folder; serve it, then copy with consume and produce`,
+      `Cannot import ${name}: it is a server's data folder; name the folder of one topic, such as ${join(name, "topics", "1")}`,
     );
   }
-  const log = await Log.openReadOnly({ fs: folder.fs, dir: "" });
+  const source = await openImportSource(folder.fs, { isRaw: input.has("raw") });
+  const { log } = source;
+  if (source.kind === "records") {
+    context.say(`${name} is a topic of proglog: its records are appended with keys and headers`);
+  }
   try {
     return await withServer(input, context, async (server) => {
       const topic = input.argument("TOPIC");
@@ -62,9 +77,9 @@ async function importLog(input: CommandInput, context: CommandContext): Promise<
         () => `${writer.summary.records} records appended`,
       );
       try {
-        return await copy(log, writer, context, topic);
+        return await copy(source, writer, context, topic);
       } catch (thrown) {
-        throw thrown instanceof WriteError ? explain(thrown, log, writer) : thrown;
+        throw thrown instanceof WriteError ? explain(thrown, source, writer) : thrown;
       } finally {
         progress.end();
         abandoned.abort();
@@ -76,19 +91,20 @@ async function importLog(input: CommandInput, context: CommandContext): Promise<
 }
 
 async function copy(
-  log: Log,
+  source: ImportSource,
   writer: Writer,
   context: CommandContext,
   topic: string,
 ): Promise<number> {
-  const frame = encodeFrame({ key: new Uint8Array(0), headers: [] });
+  const { log, end } = source;
   const encoder = new BatchEncoder(BATCH_LIMITS);
-  const end = log.recovery.unvouchedFrom?.offset ?? log.nextOffset;
   let damage: unknown;
   try {
-    for await (const { offset, data } of log.scan(log.firstOffset)) {
-      if (offset >= end || context.interrupted.aborted) break;
-      while (!encoder.add(frame, data, 0, data.length)) await writer.send(encoder.take());
+    if (source.start < end) {
+      for await (const record of log.scan(toOffset(source.start))) {
+        if (record.offset >= end || context.interrupted.aborted) break;
+        while (source.add(encoder, record) === "full") await writer.send(encoder.take());
+      }
     }
   } catch (thrown) {
     if (thrown instanceof WriteError) throw thrown;
@@ -100,18 +116,31 @@ async function copy(
   context.say(`Imported ${records} records to ${topic}${offsets}`);
   if (damage !== undefined) throw damage;
   if (context.interrupted.aborted) throw new InterruptedError();
+  sayLeftOut(source, context);
+  return EXIT.fine;
+}
+
+/** What of the old log is no record. @throws {CommandError} when records are missing that were there */
+function sayLeftOut({ log, end, syncedEnd }: ImportSource, context: CommandContext): void {
+  const { cutBytes } = log.recovery;
+  if (cutBytes > 0) context.say(`Left out ${cutBytes} bytes after the last whole record`);
+  if (end < syncedEnd) {
+    throw new CommandError(
+      `Cannot import the records from offset ${end} to ${syncedEnd - 1}: they are damaged, see proglog log verify`,
+    );
+  }
   if (end < log.nextOffset) {
     context.say(
       `Left out ${log.nextOffset - end} empty records from offset ${end} on: the index does not ` +
         "vouch for them, so they are most likely zeros that the file was extended with",
     );
   }
-  return EXIT.fine;
 }
 
-function explain(thrown: WriteError, log: Log, writer: Writer): CommandError {
+function explain(thrown: WriteError, source: ImportSource, writer: Writer): CommandError {
   const { failure, refused } = thrown;
-  const next = log.firstOffset + writer.summary.records;
+  // As many as were appended, when none was left out in between.
+  const next = source.start + writer.summary.records;
   const place = refused === undefined ? "" : ` the records from offset ${next} on`;
   const lines = withFix(`Cannot append${place}: ${failure.message}`, failure.reason);
   const done = `Imported ${writer.summary.records} records, up to offset ${next - 1} of the old log`;

@@ -15,6 +15,7 @@ before(async () => {
   const server = await RealServer.start(original);
   await server.run(["topic", "create", "orders"]);
   await server.run(["produce", "orders", "--key", "k", "-H", "h=1"], "a\nb\nc\n");
+  await server.run(["topic", "trim", "orders", "--before", "1", "--yes"]);
   assert.equal((await server.stop()).code, 0);
 });
 beforeEach(async () => {
@@ -58,4 +59,35 @@ test("a topic whose creation was cut short is a note", async () => {
   const { code, stdout } = await verify();
   assert.equal(code, 0);
   assert.match(stdout.toString(), /^note: topics\/9: a folder that the journal does not know/);
+});
+
+test("import appends a topic's folder as the records they were, without what was trimmed", async () => {
+  // The way out when the catalogue is lost.
+  rmSync(join(dir, "topics", "0"), { recursive: true });
+  const fresh = makeFolder();
+  const server = await RealServer.start(fresh);
+  try {
+    const folder = join(dir, "topics", "2");
+    await server.run(["topic", "create", "orders"]);
+    await server.run(["topic", "create", "values"]);
+    const whole = await server.run(["log", "import", dir, "orders"]);
+    assert.match(whole.stderr, /name the folder of one topic, such as .*topics\/1/);
+    const imported = await server.run(["log", "import", folder, "orders"]);
+    assert.equal(imported.code, 0, imported.stderr);
+    assert.match(imported.stderr, /is a topic of proglog/);
+    const format = ["--format", "%o %k %v %h\\n"];
+    const { stdout } = await server.run(["consume", "orders", ...format]);
+    assert.equal(stdout.toString(), "0 k b h=1\n1 k c h=1\n");
+    const raw = await server.run(["log", "import", folder, "values", "--raw"]);
+    assert.equal(raw.code, 0, raw.stderr);
+    assert.equal(await server.nextOffset("values"), 3);
+    // Without its checkpoint nobody knows what was trimmed.
+    rmSync(join(folder, "checkpoint"));
+    assert.equal((await server.run(["log", "import", folder, "orders"])).code, 0);
+    const again = await server.run(["consume", "orders", "--offset", "2", ...format]);
+    assert.equal(again.stdout.toString(), "2 k a h=1\n3 k b h=1\n4 k c h=1\n");
+  } finally {
+    await server.stop();
+    removeFolder(fresh);
+  }
 });
