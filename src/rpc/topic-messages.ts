@@ -7,7 +7,7 @@ import type {
   UpdateTopicRequest,
 } from "../gen/proglog/v1/topic_service_pb.ts";
 import type { TopicInfo, TopicSettingName, TopicSettings } from "../topics/topics.ts";
-import { fieldError, toDuration, toMilliseconds, toTimestamp } from "./fields.ts";
+import { fieldError, toDuration, toMilliseconds, toSafeInteger, toTimestamp } from "./fields.ts";
 
 /** Names of settings in the proto file, as in errors and field masks. */
 const FIELDS = {
@@ -21,7 +21,7 @@ const FIELDS = {
 
 const NAMES = Object.keys(FIELDS) as readonly TopicSettingName[];
 
-/** Settings of a request. Ranges are checked below. @throws FIELD_INVALID, SETTING_INVALID */
+/** Settings of a request. Ranges are checked below. @throws SETTING_INVALID */
 export function toSettings(message: TopicSettingsMessage | undefined): TopicSettings {
   if (message === undefined) return {};
   const { maxRecordBytes, maxSegmentBytes, maxSegmentRecords, replicationFactor } = message;
@@ -31,16 +31,30 @@ export function toSettings(message: TopicSettingsMessage | undefined): TopicSett
     ...(maxSegmentBytes !== undefined && { maxSegmentBytes }),
     ...(maxSegmentRecords !== undefined && { maxSegmentRecords }),
     ...(replicationFactor !== undefined && { replicationFactor }),
-    ...(retentionBytes !== undefined && { retentionBytes: toBytes(retentionBytes) }),
+    ...(retentionBytes !== undefined && {
+      retentionBytes: setting(toSafeInteger, retentionBytes, "retentionBytes"),
+    }),
     ...(retentionAge !== undefined && {
-      retentionAgeMs: toMilliseconds(retentionAge, "settings.retention_age"),
+      retentionAgeMs: setting(toMilliseconds, retentionAge, "retentionAgeMs"),
     }),
   };
 }
 
-/** More than 2^53 bytes cannot be told from for ever, but for ever is 0. */
-function toBytes(value: bigint): number {
-  return value > BigInt(Number.MAX_SAFE_INTEGER) ? Number.MAX_SAFE_INTEGER : Number(value);
+/** `convert`, with its complaint as one about a setting. @throws SETTING_INVALID */
+function setting<T>(
+  convert: (value: T, field: string) => number,
+  value: T,
+  name: TopicSettingName,
+): number {
+  try {
+    return convert(value, `settings.${FIELDS[name]}`);
+  } catch (thrown) {
+    if (!hasReason(thrown, "FIELD_INVALID")) throw thrown;
+    throw new ProglogError("SETTING_INVALID", thrown.message, {
+      metadata: thrown.metadata,
+      cause: thrown,
+    });
+  }
 }
 
 export function toSettingsMessage(
