@@ -1,4 +1,5 @@
 import { ProglogError } from "../base/errors.ts";
+import { isServerTopic } from "./names.ts";
 import type { Refusal } from "./topic-state.ts";
 
 /** The error of an entry that was refused when it was applied. The topic is named in it. */
@@ -10,11 +11,15 @@ export function refusalError(refusal: Refusal, topic: string): ProglogError {
   });
 }
 
-/** @param topicId its id, when another one was asked for */
 export function topicNotFound(topic: string): ProglogError {
-  return new ProglogError("TOPIC_NOT_FOUND", `Cannot use topic "${topic}": there is none`, {
+  return new ProglogError("TOPIC_NOT_FOUND", `Cannot use topic "${topic}": ${whyNone(topic)}`, {
     metadata: { topic },
   });
+}
+
+function whyNone(topic: string): string {
+  if (!isServerTopic(topic)) return "there is none";
+  return "names that begin with _ are the server's own, and nobody else can create or use them";
 }
 
 export function topicReplaced(topic: string, topicId: number, wantedId: number): ProglogError {
@@ -80,7 +85,7 @@ function describe(refusal: Refusal, topic: string, value: (key: string) => strin
     case "TOPIC_RESERVED":
       return `Cannot delete topic "${topic}": the server needs it`;
     case "TOPIC_NOT_FOUND":
-      return `Cannot delete topic "${topic}": there is none`;
+      return `Cannot delete topic "${topic}": ${whyNone(topic)}`;
     case "TOPIC_REPLACED":
       return `Cannot delete topic "${topic}": it has id ${value("topicId")} now`;
     default:
