@@ -1,9 +1,10 @@
 import { createContextValues } from "@connectrpc/connect";
-import type { UniversalServerRequest } from "@connectrpc/connect/protocol";
+import type { UniversalServerRequest, UniversalServerResponse } from "@connectrpc/connect/protocol";
 import type { Clock } from "../base/clock.ts";
 import { ProglogError } from "../base/errors.ts";
 import type { Logger } from "../base/log.ts";
 import type { HttpRequest, HttpResponse } from "../platform/http-options.ts";
+import { answerBare } from "./bare-answer.ts";
 import { BodySource } from "./body-source.ts";
 import { type BodyBudget, CALL_KEY, Call, type CallHook } from "./call.ts";
 import { DEADLINE_HEADERS, readDeadline } from "./deadline.ts";
@@ -58,8 +59,28 @@ export class CallServer {
   async #call(route: Route, request: HttpRequest, response: HttpResponse): Promise<void> {
     const call = this.#begin(route, request, response);
     const handler = isJson(request) ? route.json : route.binary;
-    const answer = await handler(this.#toUniversal(call, route));
+    let answer: UniversalServerResponse;
+    try {
+      answer = await handler(this.#toUniversal(call, route));
+    } catch (thrown) {
+      this.#answerUnencoded(call, response, thrown);
+      return;
+    }
     await respond(call, answer, response, this.#libraryErrors);
+  }
+
+  /**
+   * The library could not even encode its error. It does so when the error quotes
+   * half of a pair of surrogates from JSON, which no header can hold.
+   */
+  #answerUnencoded(call: Call, response: HttpResponse, thrown: unknown): void {
+    const isQuote = thrown instanceof URIError;
+    const error = isQuote
+      ? new ProglogError("MESSAGE_INVALID", "Cannot read the request: a name in it is no text")
+      : this.#options.errors.toProglogError(thrown, call.method, call.signal);
+    call.failed(error);
+    call.answered();
+    answerBare(call.request, response, error, isQuote ? 400 : 500);
   }
 
   /** The one door of all calls: limits, deadline, drain, and whoever wants to know of them. */

@@ -66,10 +66,24 @@ export class ErrorMap {
     return this.#internal(thrown, method);
   }
 
+  /**
+   * An error that a client made and that has the code INTERNAL, since the protocol
+   * wants it so. No defect: any client could fill the log with it.
+   */
+  clientInternal(message: string, method: string): ProglogError {
+    const requestId = this.#nextId();
+    this.#logger.debug(message, { method, requestId });
+    return new ProglogError("INTERNAL", message, { metadata: { requestId } });
+  }
+
+  #nextId(): string {
+    this.#unknownCount += 1;
+    return `${this.#idPrefix}-${this.#unknownCount}`;
+  }
+
   /** Its text may hold paths or secrets: it goes to the log, and the client gets its number. */
   #internal(thrown: unknown, method: string): ProglogError {
-    this.#unknownCount += 1;
-    const requestId = `${this.#idPrefix}-${this.#unknownCount}`;
+    const requestId = this.#nextId();
     this.#logger.error("A call failed for an unknown reason", { method, requestId }, thrown);
     if (thrown instanceof InvariantError) this.#onFatal(thrown);
     return new ProglogError("INTERNAL", "Internal error", {
@@ -106,7 +120,7 @@ export function encodeError(error: ProglogError): ConnectError {
     ...detailsOfRetry(error),
   ];
   return new ConnectError(
-    error.message,
+    error.message.toWellFormed(), // a name from JSON may hold half of a pair
     CODES[REASONS[error.reason].code],
     undefined,
     details,

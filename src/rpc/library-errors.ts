@@ -7,15 +7,22 @@ import {
   errorFromJsonBytes,
   errorToJsonBytes,
 } from "@connectrpc/connect/protocol-connect";
-import { findTrailerError, setTrailerStatus } from "@connectrpc/connect/protocol-grpc";
+import { findTrailerError } from "@connectrpc/connect/protocol-grpc";
 import { trailerFlag, trailerParse, trailerSerialize } from "@connectrpc/connect/protocol-grpc-web";
 import { ProglogError } from "../base/errors.ts";
 import type { Call } from "./call.ts";
 import { type ErrorMap, encodeError } from "./error-map.ts";
+import { fieldError } from "./fields.ts";
+import { plainMessage, setStatus } from "./grpc-message.ts";
 
 /** Flags and length before each message of the protocols with envelopes. */
 const ENVELOPE_HEADER_BYTES = 5;
 const COMPRESSED_FLAG = 1;
+const HTTP_ERROR_MIN = 400;
+/** The library's words for bytes that are not what they should be, whatever its code for them. */
+const UNREADABLE = /^(?:parse binary: |decompression failed)/;
+/** And for a compressed message in a request that names no compression. */
+const NO_COMPRESSION = "received compressed envelope";
 
 /**
  * Errors that Connect's own code makes (a message that is too large, bytes that do
@@ -42,13 +49,19 @@ export class LibraryErrors {
     return answer.status === 200 ? piece : this.#completeUnary(call, answer, piece);
   }
 
-  /** The same for a gRPC trailer. */
-  completeTrailer(call: Call, trailer: Headers): void {
+  /** The same for a gRPC trailer. @returns false when there is no error in it */
+  completeTrailer(call: Call, trailer: Headers): boolean {
     const status = trailer.get("grpc-status");
-    if (status === null || status === "0") return;
+    if (status === null || status === "0") return false;
     const found = findTrailerError(trailer);
-    if (found === undefined || found.details.length > 0) return;
-    setTrailerStatus(trailer, encodeError(this.#explain(call, found)));
+    if (found === undefined || found.details.length > 0) plainMessage(trailer);
+    else setStatus(trailer, encodeError(this.#explain(call, found)));
+    return true;
+  }
+
+  /** Gives an outcome to a call that was refused by its status alone: no error is encoded in it. */
+  completeStatus(call: Call, status: number): void {
+    if (status >= HTTP_ERROR_MIN && call.outcome === undefined) call.failed(statusError(status));
   }
 
   #completeUnary(call: Call, answer: UniversalServerResponse, piece: Uint8Array): Uint8Array {
@@ -76,7 +89,7 @@ export class LibraryErrors {
     const flags = piece[0] ?? 0;
     if ((flags & trailerFlag) === 0 || (flags & COMPRESSED_FLAG) !== 0) return piece;
     const trailer = trailerParse(piece.subarray(ENVELOPE_HEADER_BYTES));
-    this.completeTrailer(call, trailer);
+    if (!this.completeTrailer(call, trailer)) return piece;
     return encodeEnvelope(flags, trailerSerialize(trailer));
   }
 
@@ -93,8 +106,13 @@ export class LibraryErrors {
     }
     if (code === Code.ResourceExhausted) return this.#tooLarge();
     if (code === Code.Unimplemented) return new ProglogError("UNIMPLEMENTED", rawMessage);
-    if (code === Code.InvalidArgument || rawMessage.startsWith("parse binary: ")) {
+    if (code === Code.InvalidArgument || UNREADABLE.test(rawMessage)) {
       return unreadableError(rawMessage);
+    }
+    if (rawMessage.startsWith(NO_COMPRESSION)) {
+      const message =
+        "Cannot read the request: a message is compressed, and no header says how it is";
+      return this.#errors.clientInternal(message, call.method);
     }
     return this.#errors.toProglogError(found, call.method);
   }
@@ -106,6 +124,18 @@ export class LibraryErrors {
       { metadata: { requestBytesMax: `${this.#requestBytesMax}` } },
     );
   }
+}
+
+/** What `status` says of a request for a method that is here. */
+function statusError(status: number): ProglogError {
+  if (status === 415) {
+    return fieldError("content-type", "the method does not take this media type");
+  }
+  return new ProglogError(
+    "UNIMPLEMENTED",
+    `The method cannot be called so: refused with HTTP status ${status}`,
+    { metadata: { httpStatus: `${status}` } },
+  );
 }
 
 function parseUnaryError(bytes: Uint8Array): ConnectError | undefined {

@@ -19,6 +19,7 @@ export async function respond(
     const sink = new Sink(call, response);
     let piece = await pieces?.next();
     let bytes = piece?.done === false ? errors.complete(call, answer, piece.value) : undefined;
+    errors.completeStatus(call, answer.status);
     // Headers go out with the first piece: until then a handler may set some.
     sink.writeHead(answer.status, headersOf(answer.header));
     while (bytes !== undefined) {

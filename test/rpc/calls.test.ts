@@ -4,6 +4,7 @@ import { test } from "node:test";
 import { gzipSync } from "node:zlib";
 import { create, toBinary } from "@bufbuild/protobuf";
 import { ConsumeStreamRequestSchema } from "../../src/gen/proglog/v1/log_service_pb.ts";
+import type { CallHook } from "../../src/rpc/call.ts";
 import { recordOfValue } from "../../src/rpc/record-wire.ts";
 import { clientsOf, failsWith, MemoryLogger, startApi, until } from "./api.ts";
 import { connect2, RawConnection, request, request2 } from "./ports.ts";
@@ -129,6 +130,30 @@ test("a hook that fails is a defect, and no call gets by it", async (t) => {
   });
   await failsWith(clientsOf(port).log.consume(TOPIC), "INTERNAL");
   assert.equal(logger.lines.length, 1);
+});
+
+test("a call that is refused by its status alone has an outcome too", async (t) => {
+  const ended: string[] = [];
+  const hook: CallHook = ({ method }) => {
+    return ({ outcome }) => ended.push(`${method.split("/")[1]} ${outcome?.reason}`);
+  };
+  const { port } = await startApi(t, { hook });
+  const path = "/proglog.v1.LogService/Produce";
+  const send = async (status: number, options: Parameters<typeof request>[2], at = path) => {
+    const before = ended.length;
+    assert.equal((await request(port, at, options)).status, status);
+    await until(() => ended.length > before);
+    return ended.at(-1);
+  };
+  const type = (name: string) => ({ "content-type": name });
+  const post = { method: "POST", body: "{}" };
+  assert.equal(await send(415, { ...post, headers: type("text/plain") }), "Produce FIELD_INVALID");
+  assert.equal(await send(415, { ...post }), "Produce FIELD_INVALID");
+  assert.equal(await send(405, { method: "DELETE" }), "Produce UNIMPLEMENTED");
+  const get = `${path}?connect=v1&encoding=json&message=%7B%7D`;
+  assert.equal(await send(405, { method: "GET" }, get), "Produce UNIMPLEMENTED");
+  const stream = { ...post, headers: type("application/connect+json") };
+  assert.equal(await send(505, stream, `${path}Stream`), "ProduceStream UNIMPLEMENTED");
 });
 
 test("odd headers and addresses get an answer", async (t) => {
