@@ -5,8 +5,8 @@ import type { Random } from "../base/random.ts";
 import { KIB, MIB, type Position } from "../base/units.ts";
 import type { FileSystem } from "../platform/file-system.ts";
 import { JOURNAL_DIR } from "../storage/layout.ts";
-import { isNoSpace } from "../storage/storage-errors.ts";
 import type { LiveCounts } from "./entry-table.ts";
+import { type FileJob, FileJobs } from "./file-jobs.ts";
 import { freeName, journalPath, walName } from "./file-names.ts";
 import { BLOCK_BYTES, encodeFileHead, FIRST_FLUSH } from "./flush.ts";
 import { synced } from "./journal-errors.ts";
@@ -23,9 +23,6 @@ const RESERVE_BYTES = 256 * KIB;
 
 /** Free files that are kept for later use; more are deleted. */
 const FREE_FILES_MAX = 2;
-
-const RETRY_MS_MIN = 100;
-const RETRY_MS_MAX = 1000;
 
 export interface FileSetOptions {
   readonly fs: FileSystem;
@@ -55,15 +52,8 @@ export class FileSet {
   #next: JournalFile | undefined;
   /** Names of free files. */
   readonly #free: string[] = [];
-  /** End of the queue of jobs. Never rejects. */
-  #jobs: Promise<unknown> = Promise.resolve();
+  readonly #jobs: FileJobs;
   #isBackgroundJobWaiting = false;
-  /** What found no room last, to be tried again; undefined while there is room. */
-  #starved: (() => Promise<void>) | undefined;
-  #cancelRetry = () => {};
-  #retryMs = RETRY_MS_MIN;
-  /** Closed, or a job has failed: no other job may build on it. */
-  #isStopped = false;
 
   /** @param files from the oldest to the current one; empty for a new journal, see {@link begin} */
   constructor(options: FileSetOptions, files: readonly JournalFile[]) {
@@ -74,6 +64,7 @@ export class FileSet {
       Math.floor(options.fileBytes / 4 / BLOCK_BYTES) * BLOCK_BYTES,
     );
     this.#files = [...files];
+    this.#jobs = new FileJobs(options);
   }
 
   /** Makes the first file of a new journal. Rejects with the platform's error. */
@@ -128,7 +119,7 @@ export class FileSet {
       if (this.canWrite(bytes, isUrgent)) return true;
       const isFitting = this.#fitsCurrent(bytes);
       const job = isFitting ? this.#growTo(this.#end(bytes) + this.#reserveBytes) : this.#makeNext;
-      if (!(await this.#attempt(job))) return this.canWrite(bytesOf(), isUrgent);
+      if (!(await this.#jobs.attempt(job))) return this.canWrite(bytesOf(), isUrgent);
       if (!isFitting) await this.#roll();
     }
   }
@@ -143,45 +134,40 @@ export class FileSet {
 
   /** Does in the background what will be needed soon. Called after each flush; cheap when nothing is. */
   lookAhead(): void {
-    if (this.#isBackgroundJobWaiting || this.#isStopped || this.#soon() === undefined) return;
+    if (this.#isBackgroundJobWaiting || this.#jobs.isStopped) return;
+    if (this.#soon() === undefined) return;
     this.#isBackgroundJobWaiting = true;
-    const job = async () => {
+    this.#jobs.start(async () => {
       this.#isBackgroundJobWaiting = false;
       await this.#soon()?.();
-    };
-    this.#enqueue(job).catch(this.#options.onFailure);
+    });
   }
 
   /** True while something found no room and waits to be tried again. */
   get isStarved(): boolean {
-    return this.#starved !== undefined;
+    return this.#jobs.isStarved;
   }
 
   /** Goes on in the next file though the current one has room. @returns false when the disk is full */
   async goOn(): Promise<boolean> {
-    if (!(await this.#attempt(this.#makeNext))) return false;
+    if (!(await this.#jobs.attempt(this.#makeNext))) return false;
     await this.#roll();
     return true;
   }
 
   /** Gives all files that can be freed a new use. */
   async release(): Promise<void> {
-    if (this.#isReleasable()) await this.#enqueue(this.#release);
+    if (this.#isReleasable()) await this.#jobs.run(this.#release);
   }
 
   /** Resolves when no job runs or waits. */
-  async settled(): Promise<void> {
-    for (let jobs: unknown; jobs !== this.#jobs; ) {
-      jobs = this.#jobs;
-      await this.#jobs;
-    }
+  settled(): Promise<void> {
+    return this.#jobs.settled();
   }
 
   /** Tries no more, waits for what is under way, and closes all files. */
   async close(): Promise<void> {
-    this.#isStopped = true;
-    this.#cancelRetry();
-    await this.settled();
+    await this.#jobs.stop();
     for (const file of this.#files) await file.close();
     await this.#next?.close();
   }
@@ -195,7 +181,7 @@ export class FileSet {
     return this.current.isUnused || this.#end(bytes) <= this.#options.fileBytes;
   }
 
-  #soon(): (() => Promise<void>) | undefined {
+  #soon(): FileJob | undefined {
     if (this.#isReleasable()) return this.#release;
     if (this.isStarved) return undefined;
     const { allocatedBytes, endPosition } = this.current;
@@ -209,7 +195,7 @@ export class FileSet {
     return undefined;
   }
 
-  #growTo(bytes: number): () => Promise<void> {
+  #growTo(bytes: number): FileJob {
     const file = this.current;
     return async () => {
       const wanted = this.#options.fileBytes + this.#reserveBytes;
@@ -218,7 +204,7 @@ export class FileSet {
     };
   }
 
-  readonly #makeNext = async (): Promise<void> => {
+  readonly #makeNext: FileJob = async () => {
     if (this.#next !== undefined) return;
     const { fileBytes } = this.#options;
     const bytes = Math.min(ALLOCATION_BYTES, fileBytes + this.#reserveBytes);
@@ -277,7 +263,7 @@ export class FileSet {
     return this.#options.counts.of(oldest.sequence) === 0 && !oldest.isRead;
   }
 
-  readonly #release = async (): Promise<void> => {
+  readonly #release: FileJob = async () => {
     const { fs, sync, fileBytes } = this.#options;
     while (this.#isReleasable()) {
       const file = this.oldest;
@@ -294,47 +280,6 @@ export class FileSet {
       else await fs.remove(journalPath(name));
     }
     // Not only when the time comes: there may be room now.
-    if (this.isStarved) this.#retry();
-  };
-
-  /** As {@link #enqueue}, for what needs room: false at once while something else waits for it. */
-  async #attempt(job: () => Promise<void>): Promise<boolean> {
-    return await this.#enqueue(job, () => !this.isStarved);
-  }
-
-  /** Runs `job` when those before it are done. @returns false when it found no room */
-  async #enqueue(job: () => Promise<void>, isWanted = () => true): Promise<boolean> {
-    const turn = this.#jobs.then(async () => isWanted() && (await this.#runOnce(job)));
-    this.#jobs = turn.catch(() => {});
-    return await turn;
-  }
-
-  async #runOnce(job: () => Promise<void>): Promise<boolean> {
-    if (this.#isStopped) return false;
-    try {
-      await job();
-      this.#retryMs = RETRY_MS_MIN;
-      return true;
-    } catch (error) {
-      if (!isNoSpace(error)) {
-        this.#isStopped = true;
-        throw error;
-      }
-      this.#starved = job;
-      this.#cancelRetry();
-      this.#cancelRetry = this.#options.clock.schedule(this.#retryMs, this.#retry);
-      this.#retryMs = Math.min(RETRY_MS_MAX, this.#retryMs * 2);
-      return false;
-    }
-  }
-
-  readonly #retry = (): void => {
-    const job = this.#starved;
-    if (job === undefined || this.#isStopped) return;
-    this.#cancelRetry();
-    this.#starved = undefined;
-    this.#attempt(job).then((hasRoom) => {
-      if (hasRoom) this.#options.onRoom();
-    }, this.#options.onFailure);
+    this.#jobs.retry();
   };
 }

@@ -36,6 +36,7 @@ export const FrameType = {
   replicaListed: 7,
   /** Clean stop. */
   closeMark: 8,
+  // 9 is reserved: a snapshot that a leader sent, which also drops all entries above it.
 } as const;
 
 export type FrameType = (typeof FrameType)[keyof typeof FrameType];

@@ -180,12 +180,12 @@ export class Journal {
 
   /** Bytes of all flushes written since the journal was opened. */
   get writtenBytes(): number {
-    return this.#writer.writtenBytes;
+    return this.#writer.written.bytes;
   }
 
   /** Flushes written since the journal was opened; each is one sync unless sync is "none". */
   get flushCount(): number {
-    return this.#writer.flushCount;
+    return this.#writer.written.flushes;
   }
 
   /** Replicas that keep the oldest file from being free; empty when it is the current one. */
@@ -230,7 +230,7 @@ export class Journal {
 
   /**
    * Writes what waits and a closing flush, then closes the files; a second call waits for the first.
-   * After a failure, or without room, it only closes them.
+   * After a failure, or without room, it only closes them. A failure meanwhile goes to `onFailure`.
    */
   close(): Promise<void> {
     this.#closing ??= this.#close();
@@ -239,16 +239,17 @@ export class Journal {
 
   async #close(): Promise<void> {
     await this.#writer.drain();
-    if (this.#writer.failure === undefined) {
-      // Opens a file when the present one is long: the next start then reads only that.
-      if (this.usedBytes > CLOSED_BYTES_MAX) await this.#files.goOn();
-      await this.#closingFlush();
-      await this.#files.release();
+    try {
+      if (this.#writer.failure === undefined) await this.#stopCleanly();
+    } catch (error) {
+      this.#writer.fail(error);
     }
     await this.#files.close();
   }
 
-  async #closingFlush(): Promise<void> {
+  async #stopCleanly(): Promise<void> {
+    // Opens a file when the present ones are long: the next start then reads only that.
+    if (this.usedBytes > CLOSED_BYTES_MAX) await this.#files.goOn();
     await new Promise<void>((resolve) => {
       this.#writer.add({
         entries: [],
@@ -260,6 +261,7 @@ export class Journal {
       });
     });
     await this.#writer.idle();
+    await this.#files.release();
   }
 
   #add(item: Waiting): void {

@@ -34,11 +34,9 @@ export interface WriterOptions {
   readonly onFailure: (error: Error) => void;
 }
 
-/**
- * Group commit: while one flush is on its way to the disk, everything that
- * arrives is gathered for the next.
- */
+/** Group commit: while one flush is on its way to the disk, what arrives is gathered for the next. */
 export class Writer {
+  readonly written = { bytes: 0, flushes: 0 };
   readonly #options: WriterOptions;
   readonly #queue: BatchQueue;
   /** By replica. Kept until they are durable. */
@@ -53,8 +51,6 @@ export class Writer {
   #failure: Error | undefined;
   /** Ends a wait for room. */
   #wake = () => {};
-  #writtenBytes = 0;
-  #flushCount = 0;
 
   constructor(options: WriterOptions) {
     this.#options = options;
@@ -68,14 +64,6 @@ export class Writer {
 
   get failure(): Error | undefined {
     return this.#failure;
-  }
-
-  get writtenBytes(): number {
-    return this.#writtenBytes;
-  }
-
-  get flushCount(): number {
-    return this.#flushCount;
   }
 
   add(item: Waiting): void {
@@ -231,8 +219,8 @@ export class Writer {
       if (this.#marks.get(replicaId) === mark) this.#marks.delete(replicaId);
     }
     this.#inFlight = undefined;
-    this.#writtenBytes += flush.bytes;
-    this.#flushCount += 1;
+    this.written.bytes += flush.bytes;
+    this.written.flushes += 1;
     this.#untold = flush.batch;
     this.#queue.recycle(flush.batch.frames);
     this.#options.files.lookAhead();

@@ -104,6 +104,30 @@ test("a read error while opening says so, and opening again finds everything", a
   }
 });
 
+test("a clean stop ends whatever fails in it, tells the owner once, and loses nothing", async () => {
+  let hits = 0;
+  for (const op of ["open", "write", "sync", "rename", "syncDir", "remove"] as const) {
+    for (let after = 0; after < 8; after += 1) {
+      const fs = new SimFileSystem(makeRandom(after));
+      const { journal, failures } = await openJournal(fs, { fileBytes: 2 ** 20 });
+      await journal.addReplica(newReplica(1));
+      for (let index = 2; index < 17; index += 1) {
+        await append(journal, [entry(1, index, "x".repeat(100_000))]);
+      }
+      journal.setCheckpoint(1, 16, 1);
+      await journal.idle();
+      fs.failNext({ op, after }, "EIO");
+      await journal.close();
+      hits += failures.length;
+      assert.ok(failures.length <= 1, `${op} ${after}`);
+      fs.crash();
+      const again = await openJournal(fs.reopen(), { fileBytes: 2 ** 20 });
+      assert.equal(again.journal.lastIndex(1), 16, `${op} ${after}`);
+    }
+  }
+  assert.ok(hits >= 6, `${hits} failures were hit`);
+});
+
 // Goal: whatever fails, wherever, nothing acknowledged is lost and nothing more is acknowledged.
 // Method: fail the n-th operation of each kind for every n that a random workload reaches.
 const KINDS: readonly SimOperation[] = ["write", "sync", "open", "rename", "syncDir", "remove"];
