@@ -31,6 +31,7 @@ test("a run of entries wakes once, with all of it there", async () => {
   const seen: number[] = [];
   void followers.waitBeyond(0, never).then(() => seen.push(next));
   for (next = 1; next < 10; next += 1) followers.advance(next);
+  assert.equal(followers.count, 1, "woken in the middle of the run");
   await settle();
   assert.deepEqual(seen, [10]);
 });
