@@ -124,7 +124,6 @@ class Port implements Listener {
 
   /** Closes idle connections now, and those with calls after their answers. */
   #leaveConnections(): void {
-    this.#relay?.closeIdle();
     this.#http1.close();
     this.#http2.close();
     for (const socket of this.#unknown.keys()) socket.destroy();

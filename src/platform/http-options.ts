@@ -91,9 +91,9 @@ export interface Listener {
   readonly connectionCount: number;
   /**
    * Tells the present connections to go (GOAWAY, or the end of the connection after
-   * the answer under way). New ones are still taken until these have gone, so that
-   * probes are answered; each is left after its answer. Then takes no more, and
-   * resolves when nothing is open. After `graceMs` closes what still is.
+   * the answer under way). New ones are taken until these have gone, so that probes
+   * are answered; then they are told too, and no more are taken. Resolves when
+   * nothing is open; after `graceMs` closes what still is.
    */
   close(graceMs: number): Promise<void>;
   /**

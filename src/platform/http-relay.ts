@@ -33,10 +33,6 @@ export class Http1Relay {
     inner.pipe(socket);
   }
 
-  closeIdle(): void {
-    this.#server.closeIdleConnections();
-  }
-
   /** Takes no more connections. */
   close(): void {
     this.#server.close();

@@ -13,6 +13,8 @@ interface Connection {
   sinceMs: number;
   /** Bytes received when `sinceMs` was set. */
   bytesRead: number;
+  /** No request is taken after those that are active. */
+  isLeft: boolean;
 }
 
 /**
@@ -27,7 +29,6 @@ export class Http1Connections {
   readonly #options: ListenOptions;
   readonly #limits: ListenLimits;
   readonly #connections = new Map<Socket, Connection>();
-  #isClosing = false;
 
   constructor(options: ListenOptions, limits: ListenLimits) {
     this.#options = options;
@@ -41,18 +42,12 @@ export class Http1Connections {
       },
       (request, response) => this.#onRequest(request, response),
     );
+    this.#server.on("connection", (socket) => this.#onConnection(socket));
     this.#server.on("clientError", refuse);
   }
 
   /** Takes over a connection whose first bytes, if any were read, are back in `socket`. */
   accept(socket: Socket): void {
-    this.#connections.set(socket, {
-      active: new Set(),
-      state: "header",
-      sinceMs: this.#options.clock.monotonicMs(),
-      bytesRead: 0,
-    });
-    socket.once("close", () => this.#connections.delete(socket));
     this.#server.emit("connection", socket);
   }
 
@@ -78,14 +73,25 @@ export class Http1Connections {
   }
 
   /**
-   * Ends idle connections now, the others after their answers; so also those that
-   * come later, until the next call of it.
+   * Ends idle connections now, the others after their answers. Connections that
+   * come later live until the next call of it.
    */
   close(): void {
-    this.#isClosing = true;
     for (const [socket, connection] of this.#connections) {
+      connection.isLeft = true;
       if (connection.active.size === 0) endGently(socket, this.#options.clock, IDLE_LINGER_MS);
     }
+  }
+
+  #onConnection(socket: Socket): void {
+    this.#connections.set(socket, {
+      active: new Set(),
+      state: "header",
+      sinceMs: this.#options.clock.monotonicMs(),
+      bytesRead: 0,
+      isLeft: false,
+    });
+    socket.once("close", () => this.#connections.delete(socket));
   }
 
   #onRequest(request: IncomingMessage, response: ServerResponse): void {
@@ -95,22 +101,9 @@ export class Http1Connections {
       connection.active.add(request);
       response.once("close", () => this.#onAnswered(socket, connection, request));
     }
-    if (!IS_BUN) this.#sayClose(request, response);
+    if (!IS_BUN && connection !== undefined) sayClose(request, response, connection);
     drainHttp1(request, response, this.#options.clock);
     this.#options.onRequest(request, response);
-  }
-
-  /**
-   * While the port closes, answers tell clients not to use the connection again.
-   * On Bun 1.4 that resets the socket before the answer is out; on Node it does so
-   * when the client is still sending. Then the end of the connection must do.
-   */
-  #sayClose(request: IncomingMessage, response: ServerResponse): void {
-    const { writeHead } = response;
-    response.writeHead = ((...args: Parameters<typeof writeHead>) => {
-      if (this.#isClosing && isComplete(request)) response.setHeader("Connection", "close");
-      return writeHead.apply(response, args);
-    }) as typeof writeHead;
   }
 
   #onAnswered(socket: Socket, connection: Connection, request: IncomingMessage): void {
@@ -118,9 +111,26 @@ export class Http1Connections {
     connection.state = "idle";
     connection.sinceMs = this.#options.clock.monotonicMs();
     connection.bytesRead = socket.bytesRead;
-    if (!this.#isClosing || connection.active.size > 0) return;
+    if (!connection.isLeft || connection.active.size > 0) return;
     endGently(socket, this.#options.clock, ANSWERED_LINGER_MS);
   }
+}
+
+/**
+ * The answers of a connection that is left tell the client not to use it again.
+ * On Bun 1.4 that resets the socket before the answer is out; on Node it does so
+ * when the client is still sending. Then the end of the connection must do.
+ */
+function sayClose(
+  request: IncomingMessage,
+  response: ServerResponse,
+  connection: Connection,
+): void {
+  const { writeHead } = response;
+  response.writeHead = ((...args: Parameters<typeof writeHead>) => {
+    if (connection.isLeft && isComplete(request)) response.setHeader("Connection", "close");
+    return writeHead.apply(response, args);
+  }) as typeof writeHead;
 }
 
 function isComplete(request: IncomingMessage): boolean {

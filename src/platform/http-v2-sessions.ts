@@ -43,7 +43,6 @@ export class Http2Sessions {
   readonly #sessions = new Map<ServerHttp2Session, Session>();
   /** Whose session comes next: both runtimes make it before `emit` returns. */
   #accepted: Socket | undefined;
-  #isClosing = false;
 
   constructor(options: ListenOptions, limits: ListenLimits) {
     this.#options = options;
@@ -80,12 +79,10 @@ export class Http2Sessions {
   }
 
   /**
-   * Sends GOAWAY on every connection: calls under way go on, others are refused. A
-   * connection that comes later may make calls, and is left when none is open, or
-   * by the next call of this.
+   * Sends GOAWAY on every connection: calls under way go on, others are refused.
+   * Connections that come later live until the next call of it.
    */
   close(): void {
-    this.#isClosing = true;
     for (const [session, state] of this.#sessions) this.#leave(session, state, IDLE_LINGER_MS);
   }
 
@@ -117,7 +114,7 @@ export class Http2Sessions {
 
   #onAnswered(session: ServerHttp2Session, state: Session): void {
     state.streamCount -= 1;
-    if (this.#isClosing) this.#leave(session, state, ANSWERED_LINGER_MS);
+    if (state.isLeft) this.#leave(session, state, ANSWERED_LINGER_MS);
   }
 
   #leave(session: ServerHttp2Session, state: Session, lingerMs: number): void {

@@ -6,8 +6,8 @@ import {
   Health,
   HealthCheckResponse_ServingStatus as Status,
 } from "../../src/gen/health/v1/health_pb.ts";
-import { clientsOf, collect, failsWith, GRPC, startApi, until } from "./api.ts";
-import { connect2, request2 } from "./ports.ts";
+import { clientsOf, collect, failsWith, GRPC, startApi, until, WAYS } from "./api.ts";
+import { connect2, request, request2 } from "./ports.ts";
 
 /** Long enough that a test fails by it, not by chance. */
 const FOR_EVER_MS = 60_000;
@@ -78,4 +78,32 @@ test("calls that come during a drain are refused, safe to retry; probes are answ
   const session = await connect2(t, port);
   assert.equal((await request2(session, { ":path": "/livez" })).status, 200);
   assert.equal((await request2(session, { ":path": "/readyz" })).status, 503);
+});
+
+test("while a call is under way, the port says that it drains, and refuses other calls", async (t) => {
+  const { port, listener, topics, state } = await startApi(t);
+  const topic = topics.topic("default");
+  let release = () => {};
+  topic.hold = new Promise((resolve) => {
+    release = resolve;
+  });
+  const write = clientsOf(port).log.produce({ ...TOPIC, records: [{}] });
+  await until(() => topic.batches.length === 1);
+  state.drain();
+  const closed = listener.close(FOR_EVER_MS);
+  for (const way of WAYS) {
+    const { log, transport } = clientsOf(port, way);
+    const health = createClient(Health, transport);
+    assert.equal((await health.check({})).status, Status.NOT_SERVING, way.name);
+    await failsWith(collect(health.watch({})), "DRAINING");
+    await failsWith(log.consume(TOPIC), "DRAINING");
+    await failsWith(collect(log.consumeStream(TOPIC)), "DRAINING");
+    assert.equal((await health.check({})).status, Status.NOT_SERVING, way.name);
+  }
+  assert.equal((await request(port, "/livez")).status, 200);
+  assert.equal((await request(port, "/readyz")).body, "draining\n");
+  release();
+  assert.equal((await write).duplicate, false);
+  await closed;
+  await assert.rejects(request(port, "/readyz"));
 });
