@@ -137,7 +137,7 @@ export class Checkpoints {
   async #shorten(): Promise<void> {
     const { journal, clock } = this.#options;
     const [replica] = journal.replicas();
-    if (replica === undefined) return;
+    if (replica === undefined || this.#isClosed) return;
     const { replicaId, term, vote, commit } = replica;
     const flushed = journal.setHardState(replicaId, { term, vote, commit });
     const isFull = () => journal.isDiskFull;
@@ -168,6 +168,7 @@ export class Checkpoints {
       try {
         await journal.copyForward(replicaId);
       } catch (error) {
+        if (this.#isClosed) return;
         // Of a failed disk the journal has told the node.
         if (!hasReason(error, "DISK_FULL") && !hasReason(error, "DISK_FAILED")) throw error;
         return;

@@ -8,7 +8,7 @@ import { checkProducerId } from "./names.ts";
 import { IN_FLIGHT_MAX } from "./producers.ts";
 import type { TopicReplica } from "./replica.ts";
 import type { Replicator } from "./replicator.ts";
-import { refusalError, topicNotFound } from "./topic-errors.ts";
+import { refusalError } from "./topic-errors.ts";
 import type { TopicOutcome } from "./topic-state.ts";
 import type {
   Acknowledgement,
@@ -207,11 +207,6 @@ export class TopicHandle implements Topic {
     if (outcome.kind === "refused") return refusalError(outcome, name);
     return new ProglogError("INTERNAL", `A command of topic "${name}" had a foreign outcome`);
   }
-}
-
-/** What the handle of a deleted topic answers. */
-export function deleted(name: string): ProglogError {
-  return topicNotFound(name);
 }
 
 function recordTooLarge(records: readonly Uint8Array[], maxRecordBytes: number): ProglogError {
