@@ -1,10 +1,14 @@
+import assert from "node:assert/strict";
 import type { OutgoingHttpHeaders } from "node:http";
 import type { TestContext } from "node:test";
-import { ConnectError } from "@connectrpc/connect";
+import { create, toBinary } from "@bufbuild/protobuf";
+import { type Code, ConnectError } from "@connectrpc/connect";
 import { errorFromJson, errorFromJsonBytes } from "@connectrpc/connect/protocol-connect";
 import { findTrailerError } from "@connectrpc/connect/protocol-grpc";
 import { trailerParse } from "@connectrpc/connect/protocol-grpc-web";
 import { concat } from "../../src/base/bytes.ts";
+import { ProduceRequestSchema } from "../../src/gen/proglog/v1/log_service_pb.ts";
+import { infoOf } from "./api.ts";
 import { connect2 } from "./ports.ts";
 
 /** A protocol by hand, for what no client would send. */
@@ -135,4 +139,26 @@ function lastEnvelope(body: Uint8Array, flag: number): Uint8Array | undefined {
     if (((body[at] ?? 0) & flag) !== 0) return body.subarray(at + 5);
   }
   return undefined;
+}
+
+/** Checks why a call failed. @returns the metadata */
+export function assertReason(
+  answer: RawAnswer,
+  reason: string,
+  code: Code,
+): Record<string, string> {
+  assert.ok(answer.error, "the call succeeded");
+  const info = infoOf(answer.error);
+  assert.equal(info.reason, reason, answer.error.message);
+  assert.equal(answer.error.code, code);
+  return info.metadata;
+}
+
+/** A Produce of one record. */
+export function produceRequest(valueBytes: number): Uint8Array {
+  const records = [{ value: new Uint8Array(valueBytes) }];
+  return toBinary(
+    ProduceRequestSchema,
+    create(ProduceRequestSchema, { topic: "default", records }),
+  );
 }
