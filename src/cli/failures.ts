@@ -10,6 +10,7 @@ import {
 import { type Failure, failureOf } from "../client/failure.ts";
 import { ListenError } from "../server/listen-error.ts";
 import { SettingError } from "../server/load-settings.ts";
+import { describePlatformError, isPermissionError, stateOf } from "../server/platform-errors.ts";
 import { CommandError, UsageError } from "./command.ts";
 import { EXIT } from "./exit-codes.ts";
 import { OutputClosedError } from "./output.ts";
@@ -29,12 +30,19 @@ export interface Ending {
 /** Reasons of INVALID_ARGUMENT that are about what the user wrote, not about the data. */
 const USAGE_REASONS: readonly Reason[] = ["TOPIC_NAME_INVALID", "FIELD_INVALID", "SETTING_INVALID"];
 
-/** Turns anything that was thrown into words and an exit code. */
-export function endingOf(thrown: unknown): Ending {
+/**
+ * Turns anything that was thrown into words and an exit code.
+ *
+ * @param words of the command that was asked for, as far as it is known
+ */
+export function endingOf(thrown: unknown, words: readonly string[] = []): Ending {
   if (thrown instanceof OutputClosedError) return { exitCode: EXIT.fine, lines: [] };
   if (thrown instanceof InterruptedError) return { exitCode: EXIT.interrupted, lines: [] };
   if (thrown instanceof UsageError) {
-    return { exitCode: EXIT.usage, lines: [thrown.message, "Try: proglog --help"] };
+    return {
+      exitCode: EXIT.usage,
+      lines: [thrown.message, `Try: ${["proglog", ...words, "--help"].join(" ")}`],
+    };
   }
   if (thrown instanceof SettingError) return { exitCode: EXIT.usage, lines: [thrown.message] };
   if (thrown instanceof ListenError) return { exitCode: EXIT.failed, lines: [thrown.message] };
@@ -42,8 +50,7 @@ export function endingOf(thrown: unknown): Ending {
     return { exitCode: thrown.exitCode, lines: [thrown.message] };
   }
   if (thrown instanceof ProglogError) {
-    const lines = withFix(thrown.message, thrown.reason);
-    return { exitCode: exitCodeOfReason(thrown.reason), lines };
+    return { exitCode: exitCodeOfReason(thrown.reason), lines: linesOf(thrown) };
   }
   if (thrown instanceof ConnectError) {
     const failure = failureOf(thrown);
@@ -51,7 +58,8 @@ export function endingOf(thrown: unknown): Ending {
   }
   const code = platformCode(thrown);
   if (code !== undefined && thrown instanceof Error && !(thrown instanceof InvariantError)) {
-    if ("syscall" in thrown) return { exitCode: EXIT.failed, lines: [thrown.message] };
+    if ("syscall" in thrown)
+      return { exitCode: EXIT.failed, lines: [describePlatformError(thrown)] };
   }
   const stack = thrown instanceof Error ? (thrown.stack ?? thrown.message) : String(thrown);
   return { exitCode: EXIT.bug, lines: ["A defect in proglog, which you can report:", stack] };
@@ -65,7 +73,39 @@ export function exitCodeOf(failure: Failure): number {
 
 /** The message, then what to do about it. */
 export function withFix(message: string, reason: Reason | undefined): readonly string[] {
-  return reason === undefined ? [message] : [message, REASONS[reason].fix.replaceAll("`", "")];
+  if (reason === undefined) return [message];
+  return [message, FIXES[reason] ?? REASONS[reason].fix.replaceAll("`", "")];
+}
+
+/** What to do for a person at the command line, where the table speaks to programs. */
+const FIXES: Readonly<Partial<Record<Reason, string>>> = {
+  FIELD_INVALID: "See the command's --help for the values there are.",
+  SETTING_INVALID:
+    "See proglog topic create --help for the settings; proglog topic get shows them.",
+  FIELD_UNKNOWN: "The server is older than this program: update it.",
+  MESSAGE_INVALID: "The server may be of another version than this program: see proglog version.",
+  RECORD_INVALID: "The server may be of another version than this program: see proglog version.",
+  RECORD_TOO_LARGE:
+    "Send a smaller record, or raise the limit: proglog topic update TOPIC --max-record-bytes SIZE.",
+  OFFSET_OUT_OF_RANGE:
+    "Read from --offset start or --offset end; proglog topic get shows which offsets there are.",
+  TOPIC_REPLACED: "It was deleted and made again: its offsets mean other records now. Begin anew.",
+  PRODUCER_UNKNOWN: "Run it again; what was in flight may have been appended.",
+  DEADLINE_EXCEEDED:
+    "Allow more time: --timeout. Produce with --producer-id, so that it is safe to repeat.",
+  CANCELED: "Produce with --producer-id, so that it is safe to repeat.",
+  RATE_LIMITED: "Try again later, or run fewer producers at once.",
+};
+
+/** A disk that refuses for want of permissions is not failing. */
+function linesOf(error: ProglogError): readonly string[] {
+  if (error.reason !== "DISK_FAILED" || !isPermissionError(error.cause)) {
+    return withFix(error.message, error.reason);
+  }
+  return [
+    error.message.replace(/the disk reports E[A-Z]+$/, stateOf(error.cause)),
+    "Let this user read and write the data folder and everything in it (chown, chmod).",
+  ];
 }
 
 function exitCodeOfReason(reason: Reason): number {

@@ -1,6 +1,8 @@
-import { createReadStream, fstatSync } from "node:fs";
+import { constants, createReadStream, fstatSync } from "node:fs";
+import { access, stat } from "node:fs/promises";
 import type { Readable } from "node:stream";
 import { platformCode } from "../base/errors.ts";
+import { stateOf } from "../server/platform-errors.ts";
 import { CommandError } from "./command.ts";
 import type { CommandContext } from "./context.ts";
 
@@ -14,6 +16,18 @@ export interface InputBytes {
   readonly chunks: AsyncIterable<Buffer>;
   /** Ends `chunks` as if the input had ended. */
   close(): void;
+}
+
+/** Sees whether {@link openInput} could read, before anything else is done. @throws {CommandError} */
+export async function checkInput(path: string | undefined): Promise<void> {
+  if (path === undefined || path === "-") return;
+  try {
+    await access(path, constants.R_OK);
+    if (!(await stat(path)).isDirectory()) return;
+  } catch (cause) {
+    throw new CommandError(`Cannot read ${path}: ${stateOf(cause)}`, { cause });
+  }
+  throw new CommandError(`Cannot read ${path}: it is a folder, wanted a file`);
 }
 
 /** Opens `path`, or standard input when it is absent or `-`. An interrupt ends it. */
@@ -55,8 +69,7 @@ async function* read(
   } catch (cause) {
     // A stream that was destroyed ends with an error: that is how it was meant.
     if (state.isClosed()) return;
-    throw new CommandError(`Cannot read ${state.name}: ${platformCode(cause) ?? String(cause)}`, {
-      cause,
-    });
+    const why = platformCode(cause) === undefined ? String(cause) : stateOf(cause);
+    throw new CommandError(`Cannot read ${state.name}: ${why}`, { cause });
   }
 }

@@ -55,7 +55,7 @@ function readHeaders(value: unknown): readonly HeaderParts[] {
     checkKeys(fields, HEADER_KEYS);
     const { name } = fields;
     if (typeof name !== "string") throw new JsonRecordError('"name" of a header is not text');
-    return { name, value: readBytes(fields, "value") };
+    return { name: wellFormed(name, "name"), value: readBytes(fields, "value") };
   });
 }
 
@@ -65,13 +65,19 @@ function readBytes(fields: Readonly<Record<string, unknown>>, name: string): Uin
   if (text !== undefined && base64 !== undefined) {
     throw new JsonRecordError(`it has both "${name}" and "${name}Base64"`);
   }
-  if (typeof text === "string") return Buffer.from(text);
+  if (typeof text === "string") return Buffer.from(wellFormed(text, name));
   if (text !== undefined) throw new JsonRecordError(`"${name}" is not text`);
   if (base64 === undefined) return EMPTY;
   if (typeof base64 !== "string" || !isBase64(base64)) {
     throw new JsonRecordError(`"${name}Base64" is not base64`);
   }
   return Buffer.from(base64, "base64");
+}
+
+/** Half a surrogate pair has no UTF-8: it would become U+FFFD silently. */
+function wellFormed(text: string, name: string): string {
+  if (!/\p{Surrogate}/u.test(text)) return text;
+  throw new JsonRecordError(`"${name}" has half a surrogate pair, which is no character`);
 }
 
 /** Standard alphabet, padding optional: `Buffer` would skip everything else silently. */

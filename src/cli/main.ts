@@ -7,7 +7,7 @@ import { EXIT } from "./exit-codes.ts";
 import { endingOf } from "./failures.ts";
 import { helpText } from "./help.ts";
 import { Output } from "./output.ts";
-import { parseCommandLine } from "./parse-arguments.ts";
+import { parseCommandLine, wordsOf } from "./parse-arguments.ts";
 import { Terminal } from "./terminal.ts";
 
 /** Runs the command line. @returns the exit code. */
@@ -28,13 +28,13 @@ export async function main(
     isStderrTerminal: isatty(2),
     interrupted: interrupt.signal,
   };
-  const forget = onInterrupt(interrupt);
+  const forget = onInterrupt(interrupt, context);
   try {
     const exitCode = await dispatch(args, context);
     await context.stdout.flush();
     return exitCode;
   } catch (thrown) {
-    return await end(thrown, context);
+    return await end(thrown, context, wordsOf(args, COMMANDS));
   } finally {
     forget();
   }
@@ -58,8 +58,12 @@ async function dispatch(args: readonly string[], context: CommandContext): Promi
 }
 
 /** What was printed before the failure is still good; then say what happened. */
-async function end(thrown: unknown, context: CommandContext): Promise<number> {
-  const { exitCode, lines } = endingOf(thrown);
+async function end(
+  thrown: unknown,
+  context: CommandContext,
+  words: readonly string[],
+): Promise<number> {
+  const { exitCode, lines } = endingOf(thrown, words);
   try {
     await context.stdout.flush();
   } catch {
@@ -70,9 +74,12 @@ async function end(thrown: unknown, context: CommandContext): Promise<number> {
 }
 
 /** The first signal asks the command to finish; the second ends the process. */
-function onInterrupt(interrupt: AbortController): () => void {
+function onInterrupt(interrupt: AbortController, context: CommandContext): () => void {
   const listener = () => {
-    if (interrupt.signal.aborted) process.exit(EXIT.interrupted);
+    if (interrupt.signal.aborted) {
+      context.say("Interrupted again: ends at once, without waiting for what is under way");
+      process.exit(EXIT.interrupted);
+    }
     interrupt.abort(new Error("Interrupted"));
   };
   process.on("SIGINT", listener);

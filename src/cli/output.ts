@@ -1,5 +1,7 @@
 import { write } from "node:fs";
 import { platformCode } from "../base/errors.ts";
+import { stateOf } from "../server/platform-errors.ts";
+import { CommandError } from "./command.ts";
 
 const BUFFER_BYTES = 256 * 1024;
 
@@ -60,7 +62,7 @@ export class Output {
     this.appendByte(10);
   }
 
-  /** Resolves when everything so far was handed to the descriptor. @throws {OutputClosedError} */
+  /** Resolves when everything so far was handed to the descriptor. @throws {OutputClosedError}, {@link CommandError} */
   async flush(): Promise<void> {
     const bytes = this.#buffer.subarray(0, this.#used);
     this.#used = 0;
@@ -71,7 +73,9 @@ export class Output {
       } catch (cause) {
         const code = platformCode(cause);
         if (code === "EPIPE" || code === "ECONNRESET") throw new OutputClosedError();
-        if (code !== "EAGAIN") throw cause;
+        if (code !== "EAGAIN") {
+          throw new CommandError(`Cannot write standard output: ${stateOf(cause)}`, { cause });
+        }
         await new Promise((resolve) => setTimeout(resolve, RETRY_MS));
       }
     }

@@ -21,14 +21,7 @@ type OptionToken = Extract<Token, { kind: "option" }>;
  */
 export function parseCommandLine(args: readonly string[], commands: readonly Command[]): Request {
   const every = [...GLOBAL_FLAGS, ...commands.flatMap((command) => command.flags)];
-  const { tokens } = parseArgs({
-    args: [...args],
-    options: Object.fromEntries(every.map((flag) => [flag.name, toOption(flag)])),
-    // Strict mode would refuse `--offset -10`, and cannot suggest.
-    strict: false,
-    allowPositionals: true,
-    tokens: true,
-  });
+  const tokens = tokensOf(args, every);
   const words = tokens.flatMap((token) => (token.kind === "positional" ? [token.value] : []));
   const options = tokens.filter((token) => token.kind === "option");
   checkKnown(options, every);
@@ -43,6 +36,27 @@ export function parseCommandLine(args: readonly string[], commands: readonly Com
   if (command === undefined) throw new UsageError(unknownCommand(words, commands));
   const values = readArguments(command, words.slice(command.words.length));
   return { kind: "run", command, input: new CommandInput(values, readFlags(command, options)) };
+}
+
+/** The words of the command that is asked for; none when it cannot be told. For hints. */
+export function wordsOf(args: readonly string[], commands: readonly Command[]): readonly string[] {
+  const every = [...GLOBAL_FLAGS, ...commands.flatMap((command) => command.flags)];
+  const words = tokensOf(args, every).flatMap((token) =>
+    token.kind === "positional" ? [token.value] : [],
+  );
+  return findCommand(words, commands)?.words ?? [];
+}
+
+function tokensOf(args: readonly string[], flags: readonly FlagSpec[]): readonly Token[] {
+  const { tokens } = parseArgs({
+    args: [...args],
+    options: Object.fromEntries(flags.map((flag) => [flag.name, toOption(flag)])),
+    // Strict mode would refuse `--offset -10`, and cannot suggest.
+    strict: false,
+    allowPositionals: true,
+    tokens: true,
+  });
+  return tokens;
 }
 
 /** The command whose words, or alias, `words` begin with. */
@@ -89,7 +103,8 @@ function unknownCommand(words: readonly string[], commands: readonly Command[]):
   const verbs = siblings.flatMap((command) => command.words[1] ?? []);
   if (siblings.length === 0) {
     const firsts = [...new Set(commands.map((command) => command.words[0] ?? ""))];
-    return `Unknown command "${noun}"${didYouMean(noun, [...firsts, "help"])}`;
+    const suggestion = didYouMean(noun, [...firsts, "help"]);
+    return `Unknown command "${noun}"${suggestion === "" ? `: ${firsts.join(", ")}` : suggestion}`;
   }
   if (verb === undefined) return `"proglog ${noun}" needs a verb: ${verbs.join(", ")}`;
   const suggestion = didYouMean(verb, verbs);

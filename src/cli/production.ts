@@ -1,7 +1,8 @@
-import { BatchEncoder } from "../client/batch-encoder.ts";
+import { BatchEncoder, encodedBytes } from "../client/batch-encoder.ts";
 import { encodeFrame, type RecordFrame, type RecordMeta } from "../client/record-parts.ts";
 import { WriteError, Writer, type WriterOptions } from "../client/writer.ts";
 import { SystemClock } from "../platform/system-clock.ts";
+import { ENVELOPE_BYTES_MAX } from "../storage/frame.ts";
 import { CommandError, type CommandInput } from "./command.ts";
 import type { CommandContext } from "./context.ts";
 import { exitCodeOf, withFix } from "./failures.ts";
@@ -12,6 +13,28 @@ import type { ServerConnection } from "./server-connection.ts";
 
 /** With fewer batches under way one goes out without being full: input may be slow. */
 const EAGER_BATCHES = 2;
+
+/** A record that the server would refuse. Nothing of it or after it was sent. */
+class RecordTooLargeError extends Error {
+  override readonly name = "RecordTooLargeError";
+
+  constructor(recordBytes: number, recordBytesMax: number) {
+    super(
+      `it takes ${recordBytes} bytes with key and headers, the topic takes at most ${recordBytesMax}`,
+    );
+  }
+}
+
+/** A line that is no record, or none that can be appended. */
+type LineError = JsonRecordError | LineTooLongError | RecordTooLargeError;
+
+function isAboutLine(thrown: unknown): thrown is LineError {
+  return (
+    thrown instanceof JsonRecordError ||
+    thrown instanceof LineTooLongError ||
+    thrown instanceof RecordTooLargeError
+  );
+}
 
 interface ProductionOptions {
   readonly server: ServerConnection;
@@ -33,16 +56,20 @@ export class Production {
   readonly #encoder: BatchEncoder;
   readonly #context: CommandContext;
   readonly #isIdempotent: boolean;
+  /** Largest encoded record that the topic takes. */
+  readonly #recordBytesMax: number;
   #input: InputBytes | undefined;
 
   private constructor(
     input: CommandInput,
     context: CommandContext,
-    options: ProductionOptions & Pick<WriterOptions, "topicId" | "producer">,
+    options: ProductionOptions &
+      Pick<WriterOptions, "topicId" | "producer"> & { readonly recordBytesMax: number },
   ) {
     const { server } = options;
     const topic = input.argument("TOPIC");
     this.#encoder = new BatchEncoder(options.limits);
+    this.#recordBytesMax = options.recordBytesMax;
     this.#topic = topic;
     this.#context = context;
     this.#serverName = server.name;
@@ -74,11 +101,14 @@ export class Production {
     const topic = input.argument("TOPIC");
     const { topic: found } = await topics.getTopic({ topic }, callOptions);
     const topicId = Number(found?.id ?? 0n);
+    const max = found?.effectiveSettings?.maxRecordBytes;
+    const recordBytesMax = max === undefined ? Number.POSITIVE_INFINITY : max - ENVELOPE_BYTES_MAX;
+    const known = { ...options, topicId, recordBytesMax };
     const id = input.value("producer-id");
-    if (id === undefined) return new Production(input, context, { ...options, topicId });
+    if (id === undefined) return new Production(input, context, known);
     const opened = await log.openProducer({ topic, producerId: id }, callOptions);
     const producer = { id, epoch: Number(opened.epoch), inFlightMax: opened.maxInFlight };
-    return new Production(input, context, { ...options, topicId, producer });
+    return new Production(input, context, { ...known, producer });
   }
 
   /** Resolves when every line that was read is acknowledged. @throws {CommandError} */
@@ -87,7 +117,7 @@ export class Production {
     try {
       await this.#pump(input);
     } catch (thrown) {
-      if (thrown instanceof JsonRecordError || thrown instanceof LineTooLongError) {
+      if (isAboutLine(thrown)) {
         throw await this.#explainLine(thrown, input.name);
       }
       if (thrown instanceof WriteError) throw this.#explainWrite(thrown, input.name);
@@ -135,6 +165,10 @@ export class Production {
     start: number,
     end: number,
   ): Promise<void> | undefined {
+    const recordBytes = encodedBytes(frame, end - start);
+    if (recordBytes > this.#recordBytesMax) {
+      throw new RecordTooLargeError(recordBytes, this.#recordBytesMax);
+    }
     if (this.#encoder.add(frame, bytes, start, end)) return undefined;
     return this.#sendGathered().then(() => {
       this.#encoder.add(frame, bytes, start, end);
@@ -146,14 +180,14 @@ export class Production {
   }
 
   /** The lines before the bad one are good: append them, so that the user can go on after it. */
-  async #explainLine(
-    thrown: JsonRecordError | LineTooLongError,
-    inputName: string,
-  ): Promise<CommandError> {
+  async #explainLine(thrown: LineError, inputName: string): Promise<CommandError> {
     const line = this.#writer.recordCount + this.#encoder.recordCount + 1;
     await this.#sendGathered();
     await this.#writer.finish();
-    const lines = [`Cannot read line ${line} of ${inputName}: ${thrown.message}`, this.summary()];
+    const what = thrown instanceof RecordTooLargeError ? "append" : "read";
+    const message = `Cannot ${what} line ${line} of ${inputName}: ${thrown.message}`;
+    const reason = thrown instanceof RecordTooLargeError ? "RECORD_TOO_LARGE" : undefined;
+    const lines = [...withFix(message, reason), this.summary()];
     return new CommandError(lines.join("\n"), { cause: thrown });
   }
 

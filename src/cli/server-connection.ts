@@ -1,10 +1,10 @@
 import { readFile } from "node:fs/promises";
 import { type Client, Code, ConnectError, createClient, type Transport } from "@connectrpc/connect";
-import { platformCode } from "../base/errors.ts";
-import { failureOf } from "../client/failure.ts";
+import { CONNECTION_LOST, failureOf } from "../client/failure.ts";
 import { connect, type TransportOptions } from "../client/transport.ts";
 import { LogService } from "../gen/proglog/v1/log_service_pb.ts";
 import { TopicService } from "../gen/proglog/v1/topic_service_pb.ts";
+import { stateOf } from "../server/platform-errors.ts";
 import { CommandError, type CommandInput, UsageError } from "./command.ts";
 import type { CommandContext } from "./context.ts";
 import { exitCodeOf, InterruptedError } from "./failures.ts";
@@ -27,6 +27,8 @@ export interface ServerConnection extends Disposable {
   readonly log: Client<typeof LogService>;
   readonly topics: Client<typeof TopicService>;
   readonly callOptions: CallOptions;
+  /** What may be the matter when the connection ends without a word. */
+  readonly lostHint: string;
 }
 
 /** Reads the server's flags. Nothing is dialled before the first call. */
@@ -47,8 +49,11 @@ export async function openServer(
     ...(cert === undefined || key === undefined ? {} : { certificate: { cert, key } }),
   };
   const connection = connect(options);
+  const isTls = options.url.startsWith("https:");
+  const doubt = cert === undefined ? "" : "; it may not accept --client-cert";
   return {
     name,
+    lostHint: isTls ? doubt : "; if it is reached over TLS, write https:// or --tls-ca",
     transport: connection.transport,
     log: createClient(LogService, connection.transport),
     topics: createClient(TopicService, connection.transport),
@@ -74,17 +79,21 @@ export async function withServer<T>(
     return await work(server);
   } catch (thrown) {
     if (context.interrupted.aborted) throw new InterruptedError();
-    if (thrown instanceof ConnectError) throw namingServer(thrown, server.name);
+    if (thrown instanceof ConnectError) throw namingServer(thrown, server);
     throw thrown;
   }
 }
 
 /** The error as it is when proglog said it; else one that names the server. */
-export function namingServer(error: ConnectError, name: string): Error {
+export function namingServer(
+  error: ConnectError,
+  { name, lostHint }: Pick<ServerConnection, "name" | "lostHint">,
+): Error {
   const failure = failureOf(error);
   if (failure.reason !== undefined) return error;
   const what = failure.code === Code.DeadlineExceeded ? "no answer in time" : failure.message;
-  return new CommandError(`Cannot call ${name}: ${what}`, {
+  const hint = failure.message === CONNECTION_LOST ? lostHint : "";
+  return new CommandError(`Cannot call ${name}: ${what}${hint}`, {
     exitCode: exitCodeOf(failure),
     cause: error,
   });
@@ -122,8 +131,6 @@ async function readPem(
   try {
     return await readFile(path, "utf8");
   } catch (cause) {
-    throw new CommandError(`Cannot read ${path}: ${platformCode(cause) ?? "unknown error"}`, {
-      cause,
-    });
+    throw new CommandError(`Cannot read ${path} for --${name}: ${stateOf(cause)}`, { cause });
   }
 }

@@ -4,11 +4,13 @@ import { type TopicSettings, TopicSettingsSchema } from "../gen/proglog/v1/topic
 import {
   duration,
   integer,
+  orZero,
   printDuration,
   printSize,
   type SettingType,
   size,
 } from "../server/setting-types.ts";
+import { RETENTION_AGE_MS_MAX } from "../server/settings.ts";
 import { type CommandInput, type FlagSpec, UsageError } from "./command.ts";
 
 type Fields = MessageInitShape<typeof TopicSettingsSchema>;
@@ -27,7 +29,8 @@ interface TopicSetting {
 const ANY_SIZE = size({ min: 0, max: Number.MAX_SAFE_INTEGER });
 const ANY_SIZE_32 = size({ min: 0, max: 2 ** 32 - 1 });
 const ANY_COUNT = integer({ min: 0, max: 2 ** 32 - 1 });
-const ANY_AGE = duration({ min: 0, max: Number.MAX_SAFE_INTEGER });
+/** The server's message would be in milliseconds. */
+const AGE = orZero(duration({ min: 1_000, max: RETENTION_AGE_MS_MAX }));
 
 const TOPIC_SETTINGS: readonly TopicSetting[] = [
   {
@@ -54,7 +57,7 @@ const TOPIC_SETTINGS: readonly TopicSetting[] = [
   {
     name: "retention-age",
     help: "Age at which records may be removed; 0 means never.",
-    type: ANY_AGE,
+    type: AGE,
     put: (fields, value) => Object.assign(fields, { retentionAge: durationFromMs(value) }),
     get: ({ retentionAge }) => (retentionAge === undefined ? undefined : durationMs(retentionAge)),
   },
@@ -114,7 +117,7 @@ export function describeSettings(
 
 function print(setting: TopicSetting, value: number): string {
   if (setting.name.startsWith("retention") && value === 0) return "for ever";
-  if (setting.type === ANY_AGE) return printDuration(value);
+  if (setting.type === AGE) return printDuration(value);
   return setting.type === ANY_COUNT ? String(value) : printSize(value);
 }
 

@@ -45,8 +45,7 @@ export class BatchEncoder {
   add(frame: RecordFrame, source: Uint8Array, start: number, end: number): boolean {
     const valueBytes = end - start;
     const { before, after } = frame;
-    const valueField = valueBytes === 0 ? 0 : 1 + varintSize(valueBytes) + valueBytes;
-    const recordBytes = before.length + valueField + after.length;
+    const recordBytes = encodedBytes(frame, valueBytes);
     const fieldBytes = 1 + varintSize(recordBytes) + recordBytes;
     if (!this.#makeRoom(fieldBytes)) return false;
     const bytes = this.#bytes;
@@ -102,6 +101,12 @@ export class BatchEncoder {
     this.#bytes = new Uint8Array(fieldBytes);
     return true;
   }
+}
+
+/** Bytes of a record with a value of `valueBytes`, as the server counts them before its envelope. */
+export function encodedBytes({ before, after }: RecordFrame, valueBytes: number): number {
+  const valueField = valueBytes === 0 ? 0 : 1 + varintSize(valueBytes) + valueBytes;
+  return before.length + valueField + after.length;
 }
 
 /** Which batch of which producer it is. */

@@ -13,6 +13,12 @@ export interface Failure {
   readonly isRetryable: boolean;
 }
 
+/** The message of a connection that ended without a word. */
+export const CONNECTION_LOST = "connection lost";
+
+/** Causes of causes that are looked at. */
+const CAUSE_DEPTH_MAX = 5;
+
 /** Codes that the transport gives to a connection that could not be made or was lost. */
 const CONNECTION_CODES: readonly Code[] = [
   Code.Unavailable,
@@ -28,6 +34,11 @@ export function failureOf(thrown: unknown): Failure {
   const error = ConnectError.from(thrown);
   const info = error.findDetails(ErrorInfoSchema).find(({ domain }) => domain === "proglog");
   const reason = info !== undefined && info.reason in REASONS ? (info.reason as Reason) : undefined;
+  const refusal = info === undefined ? tlsRefusal(error) : undefined;
+  if (refusal !== undefined) {
+    const code = Code.Unauthenticated;
+    return { code, reason: undefined, metadata: {}, message: refusal, isRetryable: false };
+  }
   return {
     code: error.code,
     reason,
@@ -40,10 +51,25 @@ export function failureOf(thrown: unknown): Failure {
   };
 }
 
+/** One side does not trust the other's certificate; undefined when it is another error. */
+function tlsRefusal(error: ConnectError): string | undefined {
+  let cause: unknown = error;
+  for (let depth = 0; depth < CAUSE_DEPTH_MAX && cause !== undefined; depth += 1) {
+    const { code, message, cause: inner } = cause as Partial<Record<string, unknown>>;
+    const known = typeof code === "string" ? TLS_CODES[code] : undefined;
+    if (known !== undefined) return known;
+    const text = typeof message === "string" ? message : "";
+    const found = TLS_ALERTS.find(([pattern]) => pattern.test(text));
+    if (found !== undefined) return found[1];
+    cause = inner;
+  }
+  return undefined;
+}
+
 /** The innermost cause says most: `ECONNREFUSED`, not that a stream was closed. */
 function describeTransportError(error: ConnectError): string {
   let cause: unknown = error.cause;
-  for (let depth = 0; depth < 5; depth += 1) {
+  for (let depth = 0; depth < CAUSE_DEPTH_MAX; depth += 1) {
     const { code, cause: inner } = (cause ?? {}) as { code?: unknown; cause?: unknown };
     if (typeof code === "string" && code in PLATFORM_MESSAGES) {
       return PLATFORM_MESSAGES[code] ?? error.rawMessage;
@@ -53,23 +79,43 @@ function describeTransportError(error: ConnectError): string {
   }
   const isClosed =
     error.code === Code.Canceled && error.rawMessage.startsWith("http/2 stream closed");
-  if (isClosed) return "connection lost";
+  if (isClosed) return CONNECTION_LOST;
   return error.rawMessage === "" ? Code[error.code] : error.rawMessage;
 }
 
 const PLATFORM_MESSAGES: Readonly<Record<string, string>> = {
   ECONNREFUSED: "connection refused",
-  ECONNRESET: "connection lost",
+  ECONNRESET: CONNECTION_LOST,
   ENOTFOUND: "no such host",
   EAI_AGAIN: "the host's name cannot be resolved now",
   ETIMEDOUT: "connection timed out",
   EHOSTUNREACH: "host unreachable",
   EPROTO: "the server does not speak TLS, or not this kind",
-  DEPTH_ZERO_SELF_SIGNED_CERT: "the server's certificate is not trusted, name its CA: --tls-ca",
-  SELF_SIGNED_CERT_IN_CHAIN: "the server's certificate is not trusted, name its CA: --tls-ca",
-  UNABLE_TO_VERIFY_LEAF_SIGNATURE: "the server's certificate is not trusted, name its CA: --tls-ca",
-  UNABLE_TO_GET_ISSUER_CERT_LOCALLY:
-    "the server's certificate is not trusted, name its CA: --tls-ca",
+};
+
+const UNTRUSTED = "the server's certificate is not trusted, name its CA: --tls-ca";
+
+const TLS_CODES: Readonly<Record<string, string>> = {
+  DEPTH_ZERO_SELF_SIGNED_CERT: UNTRUSTED,
+  SELF_SIGNED_CERT_IN_CHAIN: UNTRUSTED,
+  UNABLE_TO_VERIFY_LEAF_SIGNATURE: UNTRUSTED,
+  UNABLE_TO_GET_ISSUER_CERT: UNTRUSTED,
+  UNABLE_TO_GET_ISSUER_CERT_LOCALLY: UNTRUSTED,
+  CERT_SIGNATURE_FAILURE: UNTRUSTED,
+  CERT_UNTRUSTED: UNTRUSTED,
   CERT_HAS_EXPIRED: "the server's certificate has expired",
+  CERT_NOT_YET_VALID: "the server's certificate is not valid yet",
   ERR_TLS_CERT_ALTNAME_INVALID: "the server's certificate is for another name",
 };
+
+/** What the other side says before it closes. Runtimes have no code of their own for these. */
+const TLS_ALERTS: readonly (readonly [RegExp, string])[] = [
+  [
+    /alert[ _](?:handshake[ _]failure|certificate[ _]required)/i,
+    "the server wants a client certificate, name one: --client-cert and --client-key",
+  ],
+  [
+    /alert[ _](?:unknown[ _]ca|bad[ _]certificate|certificate[ _](?:unknown|expired|revoked)|access[ _]denied)/i,
+    "the server does not accept this client certificate: see --client-cert and --client-key",
+  ],
+];

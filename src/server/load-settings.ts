@@ -2,6 +2,7 @@ import { readFile } from "node:fs/promises";
 import { isIP } from "node:net";
 import { parse as parseToml, TomlError } from "smol-toml";
 import { platformCode } from "../base/errors.ts";
+import { stateOf } from "./platform-errors.ts";
 import { type HostPort, printHostPort } from "./setting-types.ts";
 import {
   envNameOf,
@@ -169,9 +170,7 @@ async function readConfigFile(
     content = await readFile(path, "utf8");
   } catch (cause) {
     if (options.mayBeMissing && platformCode(cause) === "ENOENT") return undefined;
-    throw new SettingError(`Cannot read ${path}: ${platformCode(cause) ?? "unknown error"}`, {
-      cause,
-    });
+    throw new SettingError(`Cannot read ${path}: ${stateOf(cause)}`, { cause });
   }
   return { path, values: parseConfig(path, content) };
 }

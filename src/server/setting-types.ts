@@ -64,6 +64,23 @@ export function duration(limits: { min: number; max: number }): SettingType<numb
   };
 }
 
+/** As `type`, and 0 too, which means off. */
+export function orZero(type: SettingType<number>): SettingType<number> {
+  return {
+    ...type,
+    range: type.range === undefined ? undefined : `0 or ${type.range}`,
+    parse(text) {
+      if (/^0(ms|s|m|h|d|KiB|MiB|GiB)?$/.test(text)) return 0;
+      try {
+        return type.parse(text);
+      } catch (cause) {
+        if (!(cause instanceof RangeError) || type.range === undefined) throw cause;
+        throw new RangeError(cause.message.replace(type.range, `0 or ${type.range}`), { cause });
+      }
+    },
+  };
+}
+
 /** A whole number. */
 export function integer(limits: { min: number; max: number }): SettingType<number> {
   return {
@@ -130,6 +147,17 @@ export function text(placeholder: string): SettingType<string> {
     choices: undefined,
     parse: (value) => value,
     print: (value) => value,
+  };
+}
+
+/** A path; it cannot be empty. */
+export function path(placeholder: string): SettingType<string> {
+  return {
+    ...text(placeholder),
+    parse(value) {
+      if (value === "") throw new RangeError('"" is not a path, write ./data or /var/lib/proglog');
+      return value;
+    },
   };
 }
 

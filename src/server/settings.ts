@@ -6,6 +6,7 @@ import {
   integer,
   list,
   onOff,
+  path,
   type SettingType,
   size,
   text,
@@ -30,7 +31,7 @@ export type SettingGroup = "General" | "Security" | "Logging" | "Limits" | "Topi
 const HOUR_MS = 3_600_000;
 const DAY_MS = 24 * HOUR_MS;
 /** Longest retention: about 270 years, so that no sum of times leaves the safe integers. */
-const RETENTION_AGE_MS_MAX = 100_000 * DAY_MS;
+export const RETENTION_AGE_MS_MAX = 100_000 * DAY_MS;
 /** Largest retention by size: 8 PiB, below 2^53. */
 const RETENTION_BYTES_MAX = 2 ** 53 - GIB;
 
@@ -43,7 +44,7 @@ export const SETTINGS = {
     "Port 0 picks a free one, printed when the server is ready.",
     "An address that other machines can reach needs TLS with a client CA, or `--allow-insecure-public`.",
   ]),
-  "data-dir": setting("General", text("DIR"), "./data", [
+  "data-dir": setting("General", path("DIR"), "./data", [
     "Folder that holds the journal and the topics.",
     "Made when it is missing. One server at a time.",
   ]),

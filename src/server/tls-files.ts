@@ -1,8 +1,8 @@
 import { readFile } from "node:fs/promises";
 import { createSecureContext } from "node:tls";
-import { platformCode } from "../base/errors.ts";
 import type { TlsMaterial } from "../platform/http-options.ts";
 import { SettingError } from "./load-settings.ts";
+import { stateOf } from "./platform-errors.ts";
 import type { Settings } from "./settings.ts";
 
 /**
@@ -35,7 +35,6 @@ async function read(
   try {
     return await readFile(path, "utf8");
   } catch (cause) {
-    const code = platformCode(cause) ?? "unknown error";
-    throw new SettingError(`Cannot read ${path} for --${name}: ${code}`, { cause });
+    throw new SettingError(`Cannot read ${path} for --${name}: ${stateOf(cause)}`, { cause });
   }
 }

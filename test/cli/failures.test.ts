@@ -62,7 +62,20 @@ test("usage, interrupts, closed pipes and defects have their own ends", () => {
     code: "ENOSPC",
     syscall: "write",
   });
-  assert.deepEqual(endingOf(platform), { exitCode: 1, lines: ["ENOSPC: no space"] });
+  const full = { exitCode: 1, lines: ["Cannot write: the disk is full"] };
+  assert.deepEqual(endingOf(platform), full);
+  const file = { code: "EEXIST", syscall: "mkdir", path: "/x" };
+  assert.match(
+    endingOf(Object.assign(new Error(), file)).lines[0] ?? "",
+    /^Cannot make the folder \/x: there is a file of that name/,
+  );
+  const cause = Object.assign(new Error("EACCES"), { code: "EACCES" });
+  const message = 'Cannot write "LOCK": the disk reports EACCES';
+  const { lines } = endingOf(new ProglogError("DISK_FAILED", message, { cause }));
+  assert.match(lines.join(" "), /check the permissions .*chown/);
+  assert.doesNotMatch(lines.join(" "), /Check the disk|EACCES/);
+  const usage = endingOf(new UsageError("x"), ["topic", "get"]);
+  assert.deepEqual(usage.lines, ["x", "Try: proglog topic get --help"]);
 });
 
 test("only errors of proglog's own domain are read as its reasons", () => {

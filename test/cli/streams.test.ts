@@ -138,10 +138,41 @@ test("the first interrupt acknowledges what was read and drops half a line", asy
   assert.deepEqual(values(), ["a"]);
 });
 
-test("a file that is not there exits with 1 and says so", async () => {
-  const { code, stderr } = await runCli(["produce", "orders", "/nonexistent"], { env });
-  assert.equal(code, 1);
-  assert.equal(stderr, "proglog: Cannot read /nonexistent: ENOENT\n");
+test("a file that is not there is noticed before the server is called", async () => {
+  const nowhere = { PROGLOG_SERVER: "127.0.0.1:1" };
+  const missing = await runCli(["produce", "orders", "/no/such/file"], { env: nowhere });
+  assert.equal(missing.code, 1);
+  assert.equal(
+    missing.stderr,
+    "proglog: Cannot read /no/such/file: there is no such file or folder\n",
+  );
+  const folder = await runCli(["produce", "orders", "/"], { env: nowhere });
+  assert.match(folder.stderr, /Cannot read \/: it is a folder/);
+});
+
+test("half a surrogate pair in JSON is refused, not changed", async () => {
+  for (const line of [
+    '{"value":"\\ud800"}',
+    '{"key":"\\udfff"}',
+    '{"headers":[{"name":"\\ud800x","value":""}]}',
+  ]) {
+    const { code, stderr } = await runCli(["produce", "orders", "--input", "json"], {
+      env,
+      input: line,
+    });
+    assert.equal(code, 1);
+    assert.match(stderr, /Cannot read line 1 of standard input: .* half a surrogate pair/);
+  }
+  const whole = { env, input: '{"value":"\\ud83d\\ude00"}' };
+  assert.equal((await runCli(["produce", "orders", "--input", "json"], whole)).code, 0);
+  assert.deepEqual(values(), ["😀"]);
+});
+
+test("a retention that is too short is told in units", async () => {
+  const { code, stderr } = await runCli(["topic", "create", "t", "--retention-age", "500ms"]);
+  assert.equal(code, 2);
+  assert.match(stderr, /"500ms" is out of range, write 0 or 1s to 100000d/);
+  assert.match(stderr, /Try: proglog topic create --help/);
 });
 
 test("bytes go in and come out as they are", async () => {

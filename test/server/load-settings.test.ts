@@ -177,7 +177,7 @@ test("a file that was named must exist", async () => {
   const dir = await mkdtemp(join(tmpdir(), "proglog-settings-"));
   try {
     const missing = join(dir, "none.toml");
-    await assert.rejects(loadSettings({ config: missing }, {}), /none.toml: ENOENT/);
+    await assert.rejects(loadSettings({ config: missing }, {}), /none.toml: there is no such file/);
     const present = join(dir, "p.toml");
     await writeFile(present, 'data-dir = "elsewhere"\n');
     const loaded = await loadSettings({}, { PROGLOG_CONFIG: present });
@@ -186,4 +186,13 @@ test("a file that was named must exist", async () => {
   } finally {
     await rm(dir, { recursive: true });
   }
+});
+
+test("a data folder without a name is refused, from wherever it comes", () => {
+  const asFlag = { flags: { "data-dir": "" }, env: {} };
+  assert.throws(() => resolveSettings(asFlag), /Cannot read --data-dir: "" is not a path, write/);
+  const file = { path: "p.toml", values: { "data-dir": "" } };
+  assert.throws(() => resolveSettings({ flags: {}, env: {}, file }), /"" is not a path/);
+  const env = { PROGLOG_DATA_DIR: "" };
+  assert.equal(resolveSettings({ flags: {}, env }).settings["data-dir"], "./data");
 });

@@ -6,7 +6,7 @@ import type { CommandContext } from "../context.ts";
 import { EXIT } from "../exit-codes.ts";
 import { InterruptedError } from "../failures.ts";
 import { BATCH_BYTES, BATCH_RECORDS, DURATION, flagValue } from "../flag-values.ts";
-import { openInput } from "../input.ts";
+import { checkInput, openInput } from "../input.ts";
 import { Production } from "../production.ts";
 import { ProgressLine } from "../progress.ts";
 import { withServer } from "../server-connection.ts";
@@ -98,6 +98,7 @@ async function produce(input: CommandInput, context: CommandContext): Promise<nu
     retryMs: flagValue(input, "retry-for", DURATION) ?? RETRY_MS,
   };
   const meta = { key: Buffer.from(input.value("key") ?? ""), headers };
+  await checkInput(input.optionalArgument("FILE"));
   return withServer(input, context, async (server) => {
     const production = await Production.open(input, context, { ...options, server, meta });
     const lines = openInput(input.optionalArgument("FILE"), context);

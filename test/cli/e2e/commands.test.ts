@@ -54,9 +54,28 @@ test("a record over the limit is named by its line, and what came before it is t
   const { code, stderr } = await server.run(["produce", "limits"], input);
   assert.equal(code, 1);
   assert.match(stderr, /^proglog: Cannot append line 3 of standard input: /);
-  assert.match(stderr, /max_record_bytes/);
-  const { stdout } = await run("consume", "limits");
-  assert.equal(stdout.length, 0, "the batch is refused as a whole");
+  assert.match(stderr, /--max-record-bytes/);
+  assert.match(stderr, /Produced 2 records to limits, offsets 0-1\n$/);
+  assert.doesNotMatch(stderr, /may have been appended or not/);
+  // Line by line too: nothing behind the refused one is sent.
+  const single = await server.run(["produce", "limits", "--batch-records", "1"], input);
+  assert.equal(single.code, 1);
+  assert.match(single.stderr, /Produced 2 records to limits, offsets 2-3\n$/);
+  assert.equal(await server.nextOffset("limits"), 4);
+  // The client counts as the server does: the largest that fits, and one byte more.
+  const lengths = Array.from({ length: 60 }, (_, place) => 960 + place);
+  let largest = 0;
+  for (const length of lengths) {
+    const record = { value: Buffer.alloc(length, "z").toString("base64") };
+    const body = JSON.stringify({ topic: "limits", records: [record] });
+    const url = `http://${server.address}/proglog.v1.LogService/Produce`;
+    const headers = { "content-type": "application/json" };
+    if ((await fetch(url, { method: "POST", headers, body })).ok) largest = length;
+  }
+  assert.ok(largest > 960 && largest < 1_019, `${largest}`);
+  assert.equal((await server.run(["produce", "limits"], `${"z".repeat(largest)}\n`)).code, 0);
+  const over = await server.run(["produce", "limits"], `${"z".repeat(largest + 1)}\n`);
+  assert.equal(over.code, 1);
 });
 
 test("a topic's life: create, list, get, update, trim, delete", async () => {

@@ -43,10 +43,11 @@ test("over TLS the server is known by its CA only, and refuses plaintext", async
   const read = await server.run(["consume", "default", ...trusting]);
   assert.equal(read.stdout.toString(), "a\n");
   const unknown = await server.run(["consume", "default", "--server", `https://${server.address}`]);
-  assert.notEqual(unknown.code, 0);
+  assert.equal(unknown.code, 6, unknown.stderr);
   assert.match(unknown.stderr, /certificate is not trusted, name its CA: --tls-ca/);
   const plain = await server.run(["consume", "default"]);
   assert.equal(plain.code, 5, plain.stderr);
+  assert.match(plain.stderr, /connection lost; .*over TLS.*https:\/\//);
   assert.equal((await server.stop()).code, 0);
 });
 
@@ -62,10 +63,19 @@ test("with a client CA only its clients get in, and they may listen everywhere",
   ];
   const client = await server.run(["produce", "default", ...trusting, ...as("client")], "a\n");
   assert.equal(client.code, 0, client.stderr);
-  const nobody = await server.run(["consume", "default", ...trusting]);
-  assert.notEqual(nobody.code, 0);
+  for (const args of [
+    ["consume", "default"],
+    ["topic", "list"],
+    ["produce", "default"],
+  ]) {
+    const nobody = await server.run([...args, ...trusting], "a\n");
+    assert.equal(nobody.code, 6, nobody.stderr);
+    assert.match(nobody.stderr, /the server wants a client certificate, name one: --client-cert/);
+    assert.doesNotMatch(nobody.stderr, /SSL/);
+  }
   const stranger = await server.run(["consume", "default", ...trusting, ...as("stranger")]);
   assert.notEqual(stranger.code, 0);
+  assert.match(stranger.stderr, /--client-cert/);
   assert.equal((await server.stop()).code, 0);
   const everywhere = ["serve", "--check-config", "--listen", "0.0.0.0:0", ...flags];
   assert.equal((await runCli(everywhere)).code, 0);
