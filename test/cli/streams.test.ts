@@ -1,4 +1,6 @@
 import assert from "node:assert/strict";
+import { spawn } from "node:child_process";
+import { closeSync, existsSync, openSync } from "node:fs";
 import { afterEach, beforeEach, test } from "node:test";
 import { CliProcess, killLeftovers, runCli } from "./support/run-cli.ts";
 import { refusal, StubServer } from "./support/stub-server.ts";
@@ -148,6 +150,21 @@ test("a file that is not there is noticed before the server is called", async ()
   );
   const folder = await runCli(["produce", "orders", "/"], { env: nowhere });
   assert.match(folder.stderr, /Cannot read \/: it is a folder/);
+});
+
+const hasFullDevice = existsSync("/dev/full");
+test("standard output that is full is told in words", { skip: !hasFullDevice }, async () => {
+  const full = openSync("/dev/full", "w");
+  const main = new URL("../../src/main.ts", import.meta.url).pathname;
+  const child = spawn(process.execPath, [main, "version"], { stdio: ["ignore", full, "pipe"] });
+  let said = "";
+  child.stderr?.on("data", (chunk: Buffer) => {
+    said += chunk.toString();
+  });
+  const code = await new Promise((resolve) => child.once("close", resolve));
+  closeSync(full);
+  assert.equal(code, 1);
+  assert.equal(said, "proglog: Cannot write standard output: the disk is full\n");
 });
 
 test("half a surrogate pair in JSON is refused, not changed", async () => {

@@ -211,7 +211,9 @@ test("a second signal ends it at once, although a call is still in flight", asyn
   server.process.child.kill("SIGTERM");
   await server.process.until(() => server.process.stderr.includes("is stopping"));
   server.process.child.kill("SIGTERM");
-  assert.equal((await server.process.ended).code, 130);
+  const { code, stderr } = await server.process.ended;
+  assert.equal(code, 130);
+  assert.match(stderr, /\nproglog: Interrupted again: ends at once/);
   socket.destroy();
 });
 
