@@ -34,9 +34,9 @@ export async function* readEntries(
   replica: Replica,
   fromIndex: number,
 ): AsyncGenerator<StoredEntry> {
-  const { entries } = replica;
+  const { record, entries } = replica;
   const lastIndex = entries.isEmpty ? 0 : entries.lastIndex;
-  let index = fromIndex;
+  let index = Math.max(fromIndex, record.snapshotIndex + 1);
   while (index <= lastIndex) {
     const places = run(entries, index, lastIndex);
     const [first] = places;

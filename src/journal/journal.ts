@@ -93,8 +93,8 @@ export class Journal {
   }
 
   /**
-   * Reads durable entries back, checksums verified, from `fromIndex` to the last one at that time.
-   * Ends early when it comes to one that was dropped meanwhile.
+   * Reads durable entries back, checksums verified, from `fromIndex` (or the first one held, when that
+   * is higher) to the last one at that time. Ends early when it comes to one that was dropped meanwhile.
    *
    * @throws {ProglogError} JOURNAL_CORRUPT, DISK_FAILED
    */

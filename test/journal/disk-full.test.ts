@@ -110,6 +110,8 @@ test("all appends that wait are refused together, and their indexes are used aga
   assert.equal(journal.lastIndex(1), refused + done - 1);
   fs.setCapacity(10_000_000);
   await clock.advance(1000);
+  const skipping = [entry(1, refused + done + 1, "skips one")];
+  assert.throws(() => journal.append(skipping, () => {}), /gap/);
   await append(journal, [entry(1, refused + done, "next")]);
   assert.equal((await entriesOf(journal, 1)).at(-1), `${refused + done}/1 next`);
 });

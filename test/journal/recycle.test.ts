@@ -83,6 +83,9 @@ test("a checkpoint raises the first index at once, and is durable with the next 
   assert.equal(journal.replica(1)?.snapshotIndex, 4);
   assert.equal(journal.termAt(1, 4), 1);
   assert.equal(journal.termAt(1, 3), undefined);
+  const found: number[] = [];
+  for await (const { index } of journal.entries(1, 2)) found.push(index);
+  assert.deepEqual(found, [5, 6]);
   const again = await openJournal(fs.reopen(), SMALL);
   assert.equal(again.journal.firstIndex(1), 5);
 });
@@ -183,6 +186,17 @@ test("a reader ends early when the entries that it comes to are dropped", async 
     await append(journal, [entry(2, 2, "flush")]);
   }
   assert.deepEqual(read, [2, 3]);
+});
+
+test("a reader gives what took an entry's place while that was read", async () => {
+  const { fs, journal } = await opened();
+  await append(journal, [entry(1, 2, "a"), entry(1, 3, "b"), entry(1, 4, "c")]);
+  const release = fs.hold({ op: "read" });
+  const reading = entriesOf(journal, 1);
+  await settle();
+  await append(journal, [entry(1, 3, "other", 2), entry(1, 4, "too", 2)]);
+  release();
+  assert.deepEqual(await reading, ["2/1 a", "3/2 other", "4/2 too"]);
 });
 
 test("damage of an entry is reported when it is read, with its place", async () => {
