@@ -8,11 +8,12 @@ import type { ProcessIdentity } from "../platform/process-identity.ts";
 import { Admission } from "../raft/admission.ts";
 import { type FolderLock, lockFolder } from "../storage/folder-lock.ts";
 import type { NodeIdentity } from "../storage/node-file.ts";
+import type { CatalogueEntry } from "../topics/catalogue-state.ts";
 import { DEFAULT_TOPIC_NAME } from "../topics/names.ts";
 import { TopicRegistry } from "../topics/registry.ts";
 import type { Topics } from "../topics/topics.ts";
 import { createCatalogue, openCatalogue } from "./catalogue-group.ts";
-import { Checkpoints } from "./checkpoints.ts";
+import { type CheckpointedGroup, Checkpoints } from "./checkpoints.ts";
 import { NodeFailure } from "./node-failure.ts";
 import { DEFAULT_NODE_SETTINGS, type NodeSettings } from "./node-settings.ts";
 import { Reconciler } from "./reconciler.ts";
@@ -183,7 +184,11 @@ async function openParts(
     checkpoints = new Checkpoints({
       journal,
       clock,
-      groups: () => [catalogue, ...reconciler.topics().map(({ group }) => group)],
+      groups: () => [
+        catalogue,
+        ...reconciler.topics().map(({ group }) => group),
+        ...reconciler.damagedReplicas().map(neverSaved),
+      ],
       journalBytes: settings.checkpointBytes,
       journalBytesMax: settings.journalBytesMax,
       onFailure,
@@ -211,6 +216,11 @@ async function openParts(
   }
 }
 
+/** What a damaged topic has in the journal is copied forward, as when there is no room for a checkpoint. */
+function neverSaved(replicaId: number): CheckpointedGroup {
+  return { replicaId, isDirty: true, checkpoint: () => Promise.resolve(false) };
+}
+
 /** The disk failed: nobody is told that something was appended any more. */
 function stopAll({ catalogue, reconciler }: NodeParts, reason: ProglogError): void {
   catalogue.stop(reason);
@@ -230,13 +240,27 @@ async function recoverTopics({ context, catalogue, reconciler, checkpoints }: No
       await reconciler.settled(entry.id).catch(unlessDiskFull);
       return;
     }
-    const group = await openTopic(context, entry);
+    const group = await openTopic(context, entry).catch((error) => unlessDamaged(error, entry));
+    if (group instanceof ProglogError) {
+      context.logger.error("A topic is damaged and not served", { topic: entry.name }, group);
+      reconciler.setAside(entry, group);
+      return;
+    }
     reconciler.adopt(entry, group);
     const recovering = group.voter.recover();
     await orDiskFull(recovering, () => group.machine.isDiskFull, clock);
     if (group.voter.isRecovering) recovering.catch(context.onFailure);
     // Not at its checkpoint, or with files that a trim has freed.
     if (group.isUnsaved) checkpoints.want(group.replicaId);
+  });
+}
+
+/** The others are served nevertheless. */
+function unlessDamaged(error: unknown, { name }: CatalogueEntry): ProglogError {
+  if (!hasReason(error, "STORE_CORRUPT")) throw error;
+  return new ProglogError("STORE_CORRUPT", `Cannot use topic "${name}": ${error.message}`, {
+    metadata: { offset: "", ...error.metadata, topic: name },
+    cause: error,
   });
 }
 

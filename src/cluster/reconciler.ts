@@ -13,6 +13,12 @@ import { createTopic, type TopicContext, type TopicGroup } from "./topic-group.t
 const RETRY_MS = 1_000;
 const PROPOSAL_BYTES = 256;
 
+/** A topic whose files are damaged: it is not open, and its journal entries are kept. */
+export interface DamagedTopic {
+  readonly replicaId: number;
+  readonly reason: ProglogError;
+}
+
 export interface OpenTopic {
   readonly entry: CatalogueEntry;
   readonly group: TopicGroup;
@@ -28,6 +34,7 @@ export class Reconciler implements TopicHost {
   readonly #context: TopicContext;
   readonly #catalogue: CatalogueGroup;
   readonly #topics = new Map<number, OpenTopic>();
+  readonly #damaged = new Map<number, DamagedTopic>();
   /** Work on one topic happens one after the other, on different topics side by side. */
   readonly #turns = new Map<number, Serial>();
   readonly #background = new Set<Promise<unknown>>();
@@ -43,14 +50,23 @@ export class Reconciler implements TopicHost {
     return this.#topics.get(topicId)?.handle;
   }
 
+  damage(topicId: number): ProglogError | undefined {
+    return this.#damaged.get(topicId)?.reason;
+  }
+
+  /** Replicas of topics that could not be opened. */
+  damagedReplicas(): number[] {
+    return [...this.#damaged.values()].map(({ replicaId }) => replicaId);
+  }
+
+  /** Leaves a damaged topic as it is, for `proglog log verify` and `repair`, or to be deleted. */
+  setAside({ id, replicaId }: CatalogueEntry, reason: ProglogError): void {
+    this.#damaged.set(id, { replicaId, reason });
+  }
+
   /** Topics whose replicas are open here. */
   topics(): OpenTopic[] {
     return [...this.#topics.values()];
-  }
-
-  group(replicaId: number): TopicGroup | undefined {
-    for (const { group } of this.#topics.values()) if (group.replicaId === replicaId) return group;
-    return undefined;
   }
 
   settled(topicId: number): Promise<void> {
@@ -89,7 +105,7 @@ export class Reconciler implements TopicHost {
     const entry = state.byId(topicId);
     try {
       if (departing !== undefined) await this.#remove(departing);
-      else if (entry !== undefined && !this.#topics.has(topicId)) await this.#create(entry);
+      else if (entry !== undefined && !this.#isHere(topicId)) await this.#create(entry);
       else if (entry === undefined) this.#turns.delete(topicId);
     } catch (error) {
       // The catalogue has it, so it will be done when there is room.
@@ -97,6 +113,10 @@ export class Reconciler implements TopicHost {
       else if (!hasReason(error, "DRAINING")) this.#context.onFailure(error);
       throw error;
     }
+  }
+
+  #isHere(topicId: number): boolean {
+    return this.#topics.has(topicId) || this.#damaged.has(topicId);
   }
 
   async #create(entry: CatalogueEntry): Promise<void> {
@@ -117,6 +137,7 @@ export class Reconciler implements TopicHost {
       this.#topics.delete(departing.id);
       await open.group.close({ discard: true });
     }
+    this.#damaged.delete(departing.id);
     await removeReplica(this.#context, { topicId: departing.id, replicaId: departing.replicaId });
     this.#forget(departing);
   }

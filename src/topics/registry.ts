@@ -24,6 +24,8 @@ const PROPOSAL_BYTES = 1_024;
 export interface TopicHost {
   /** Undefined while the topic's replica is being made. */
   open(topicId: number): TopicHandle | undefined;
+  /** Why the topic's replica cannot be opened; undefined when it is not damaged. */
+  damage(topicId: number): ProglogError | undefined;
   /**
    * Resolves when the topic's replica is there, or gone, as the catalogue says.
    * Rejects when that cannot be now; for want of room (DISK_FULL) it is tried again.
@@ -105,6 +107,8 @@ export class TopicRegistry implements Topics {
     if (topicId !== undefined && topicId !== 0 && topicId !== entry.id) {
       throw topicReplaced(name, entry.id, topicId);
     }
+    const damage = this.#options.host.damage(entry.id);
+    if (damage !== undefined) throw damage;
     // In the catalogue, but its replica is still being made: its creation has not been answered.
     return this.#options.host.open(entry.id) ?? notThereYet(name);
   }

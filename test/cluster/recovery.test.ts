@@ -6,7 +6,7 @@ import { Node } from "../../src/cluster/node.ts";
 import { Journal } from "../../src/journal/journal.ts";
 import { DEFAULT_TOPIC_SETTINGS } from "../../src/topics/settings.ts";
 import { makeRandom } from "../support/prng.ts";
-import { settle } from "../support/sim-clock.ts";
+import { SimClock, settle } from "../support/sim-clock.ts";
 import { SimCrash, SimFileSystem } from "../support/sim-file-system.ts";
 import { type Life, nodeOptions, readAll, SMALL, startNode, texts } from "./harness.ts";
 
@@ -17,6 +17,7 @@ interface Started {
   readonly node: Node;
   readonly messages: string[];
   readonly disk: SimFileSystem;
+  readonly clock: SimClock;
 }
 
 /** Starts a node on a disk with `files`, and keeps what it warns of. */
@@ -27,8 +28,9 @@ async function startOn(files: ReadonlyMap<string, Uint8Array>): Promise<Started>
     messages.push(message);
   };
   const logger = { ...SILENT_LOGGER, warn: keep, error: keep };
-  const node = await Node.open({ ...nodeOptions(disk, 99), logger });
-  return { node, messages, disk };
+  const clock = new SimClock();
+  const node = await Node.open({ ...nodeOptions(disk, 99), logger, clock });
+  return { node, messages, disk, clock };
 }
 
 /** A node with 30 batches of 2 records and a producer, checkpointed and stopped. */
@@ -143,11 +145,12 @@ test("a batch that ends in the middle is cut when the journal has it, and is dam
   await node.close();
   cutLastRecord(stopped);
   const before = new Map(stopped);
-  const disk = SimFileSystem.fromDump(makeRandom(3), stopped);
-  await assert.rejects(
-    startNode({ fs: disk, seed: 3 }),
+  const { node: third, disk } = await startOn(stopped);
+  assert.throws(
+    () => third.topics.topic("default"),
     (error) => hasReason(error, "STORE_CORRUPT") && /journal begins after/.test(error.message),
   );
+  await third.close();
   for (const [path, bytes] of before) {
     if (path.startsWith("topics/")) assert.deepEqual(disk.dump().get(path), bytes, path);
   }
@@ -190,15 +193,84 @@ test("damage below the checkpoint is told with topic and offset to its readers, 
   await node.close();
 });
 
-test("a store that is shorter than its checkpoint says is refused and kept", async () => {
-  const { files } = await stoppedNode();
-  files.set(FIRST_STORE, (files.get(FIRST_STORE) ?? new Uint8Array()).slice(0, -1));
-  const disk = SimFileSystem.fromDump(makeRandom(3), files);
-  await assert.rejects(startNode({ fs: disk, seed: 3 }), (error) =>
-    hasReason(error, "STORE_CORRUPT"),
-  );
-  assert.deepEqual(disk.dump().get(FIRST_STORE), files.get(FIRST_STORE));
+// Goal: one damaged topic does not take the others away. Method: harm the files of one of two topics so that it
+// cannot be opened, start, use the other one until journal files are used again, restart, delete the damaged one.
+for (const [what, harm] of [
+  ["is shorter than its checkpoint says", cutStore],
+  ["is missing", (files: Map<string, Uint8Array>) => files.delete(FIRST_STORE)],
+  ["is in a folder that is missing", removeTopicFolder],
+] as const) {
+  test(`a topic whose store ${what} is kept as it is, and the others are served`, async () => {
+    const { life } = await stoppedNode();
+    const second = await startNode({ fs: life.fs.reopen(), seed: 2 });
+    await second.node.topics.create("other", {});
+    // Not in its checkpoint: only the journal has it.
+    await second.node.topics.topic("default").produce({ records: texts("journalled") });
+    await settle();
+    const whole = second.fs.reopen().dump();
+    const files = new Map(whole);
+    harm(files);
+    const { node, messages, disk, clock } = await startOn(files);
+    assert.match(messages.join(), /damaged and not served/);
+    const isDamage = (error: unknown) =>
+      hasReason(error, "STORE_CORRUPT") && error.metadata["topic"] === "default";
+    assert.throws(() => node.topics.topic("default"), isDamage);
+    const names = node.topics.list({ limit: 10 }).topics.map(({ name }) => name);
+    assert.deepEqual(names, ["default", "other"]);
+    const other = node.topics.topic("other");
+    const value = new Uint8Array(8_000);
+    for (let count = 0; count < 200; count += 1) {
+      const answer = other.produce({ records: [value] });
+      // Appends may be held back until the journal is shorter.
+      await clock.advance(100);
+      await answer;
+    }
+    await node.close();
+    const stopped = disk.dump();
+    assert.deepEqual(stopped.get(FIRST_STORE), files.get(FIRST_STORE), "the files are kept");
+    const journal = [...stopped.keys()].filter((path) => path.startsWith("journal/"));
+    assert.ok(journal.length < 20, `the journal grew to ${journal.length} files`);
+    // The damage is mended: what the journal kept is there as well.
+    const mended = new Map(stopped);
+    for (const [path, bytes] of whole) if (path.startsWith("topics/1/")) mended.set(path, bytes);
+    const healed = await startOn(mended);
+    assert.deepEqual(await readAll(healed.node, "default"), [...expectedTexts(30), "journalled"]);
+    await healed.node.close();
+    // Or it is given up.
+    const again = await startOn(stopped);
+    assert.throws(() => again.node.topics.topic("default"), isDamage);
+    assert.equal(again.node.topics.topic("other").status().nextOffset, 200);
+    await again.node.close();
+  });
+}
+
+test("a damaged topic can be deleted, and its name used again", async () => {
+  const first = await startNode();
+  const { id } = await first.node.topics.create("broken", {});
+  await first.node.topics.topic("broken").produce({ records: texts("x") });
+  await first.node.close();
+  const files = first.fs.dump();
+  const store = `topics/${id}/00000000000000000000.log`;
+  assert.ok(files.delete(store));
+  const { node, disk } = await startOn(files);
+  assert.throws(() => node.topics.topic("broken"), /Cannot open|damaged|missing|ENOENT/);
+  await node.topics.delete("broken");
+  const made = await node.topics.create("broken", {});
+  assert.notEqual(made.id, id);
+  await node.topics.topic("broken").produce({ records: texts("y") });
+  assert.deepEqual(await readAll(node, "broken"), ["y"]);
+  await node.close();
+  const left = [...disk.dump().keys()].filter((path) => path.startsWith(`topics/${id}`));
+  assert.deepEqual(left, []);
 });
+
+function cutStore(files: Map<string, Uint8Array>): void {
+  files.set(FIRST_STORE, (files.get(FIRST_STORE) ?? new Uint8Array()).slice(0, -1));
+}
+
+function removeTopicFolder(files: Map<string, Uint8Array>): void {
+  for (const path of [...files.keys()]) if (path.startsWith("topics/1/")) files.delete(path);
+}
 
 test("an entry of an unknown version or kind stops the start, and is not passed over", async () => {
   for (const payload of [Uint8Array.of(2, 1, 0), Uint8Array.of(1, 99, 0), Uint8Array.of()]) {
