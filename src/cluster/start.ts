@@ -21,6 +21,9 @@ import {
 } from "../topics/catalogue-state.ts";
 import { deleteFolder, FIRST_INDEX, syncFolder } from "./replica-files.ts";
 
+/** Hidden files, what a new file system has, and what a start that was cut short leaves. */
+const MAY_BE_IN_A_NEW_FOLDER = /^(\.|lost\+found$|LOCK|reserve|node\.json\.)/;
+
 /**
  * Says which node the data folder is of, and makes it one when it is new.
  * @throws DATA_DIR_INVALID when there is data that no node file belongs to
@@ -32,11 +35,11 @@ export async function identify(
 ): Promise<NodeIdentity> {
   const known = await readNodeFile(fs);
   if (known !== undefined) return known;
-  for (const name of [JOURNAL_DIR, TOPICS_DIR]) {
-    if (!(await fs.exists(name))) continue;
+  const foreign = (await fs.list("")).find((name) => !MAY_BE_IN_A_NEW_FOLDER.test(name));
+  if (foreign !== undefined) {
     throw new ProglogError(
       "DATA_DIR_INVALID",
-      `Cannot use the data folder: it has "${name}" but no "node.json", wanted both or neither`,
+      `Cannot use the data folder: it has "${foreign}" but no "node.json", wanted a folder of proglog or an empty one`,
       { metadata: { file: "node.json" } },
     );
   }

@@ -59,7 +59,6 @@ export interface RunningServer {
  */
 export async function startServer(options: ServerOptions): Promise<RunningServer> {
   const tls = await readTlsFiles(options.settings);
-  await mkdir(options.settings["data-dir"], { recursive: true, mode: DATA_DIR_MODE });
   const server = new Server(options);
   await server.open(tls);
   return server;
@@ -161,9 +160,11 @@ class Server implements RunningServer {
     }
   }
 
-  #openNode(): Promise<Node> {
+  /** After the port is taken: a server that cannot listen leaves no folder behind. */
+  async #openNode(): Promise<Node> {
     const settings = this.#settings;
-    return Node.open({
+    await mkdir(settings["data-dir"], { recursive: true, mode: DATA_DIR_MODE });
+    return await Node.open({
       fs: openFileSystem(resolve(settings["data-dir"]), { mmap: settings.mmap }),
       clock: this.#clock,
       random: new SystemRandom(),

@@ -340,3 +340,20 @@ test("a start takes no longer for records that are checkpointed", async () => {
   const [few, many] = [await count(10), await count(200)];
   assert.ok(few > 10 && many <= few + 5, `${few} operations for 10 batches, ${many} for 200`);
 });
+
+test("a folder of somebody else is left alone, and one that only a file system has touched is taken", async () => {
+  const foreign = new Map([["photos/cat.jpg", new Uint8Array(3)]]);
+  await assert.rejects(
+    startOn(foreign),
+    (error) => hasReason(error, "DATA_DIR_INVALID") && /"photos"/.test(error.message),
+  );
+  const own = new Map([
+    [".snapshot", new Uint8Array()],
+    ["lost+found/x", new Uint8Array()],
+    ["node.json.tmp", new Uint8Array(7)],
+    ["reserve", new Uint8Array(9)],
+  ]);
+  const { node } = await startOn(own);
+  await node.topics.topic("default").produce({ records: texts("a") });
+  await node.close();
+});
