@@ -7,6 +7,7 @@ import type { FileSystem } from "../platform/file-system.ts";
 import type { ProcessIdentity } from "../platform/process-identity.ts";
 import { Admission } from "../raft/admission.ts";
 import { type FolderLock, lockFolder } from "../storage/folder-lock.ts";
+import { JOURNAL_DIR } from "../storage/layout.ts";
 import type { NodeIdentity } from "../storage/node-file.ts";
 import type { CatalogueEntry } from "../topics/catalogue-state.ts";
 import { DEFAULT_TOPIC_NAME } from "../topics/names.ts";
@@ -17,6 +18,7 @@ import { type CheckpointedGroup, Checkpoints } from "./checkpoints.ts";
 import { NodeFailure } from "./node-failure.ts";
 import { DEFAULT_NODE_SETTINGS, type NodeSettings } from "./node-settings.ts";
 import { Reconciler } from "./reconciler.ts";
+import { syncFolder } from "./replica-files.ts";
 import { Reserve } from "./reserve.ts";
 import { RetentionTimer } from "./retention-timer.ts";
 import { type NodeParts, release, shutDown } from "./shut-down.ts";
@@ -175,6 +177,9 @@ async function openParts(
     onFailure,
   };
   try {
+    // A process that was killed may have made a file of the journal and not synced its name: a
+    // power cut must not take it back when there is something in it.
+    await syncFolder(fs, JOURNAL_DIR);
     const isNew = await isFounding(fs, journal);
     if (isNew) await makeTopicsDir(fs);
     const catalogue = await (isNew ? createCatalogue(context) : openCatalogue(context));

@@ -73,7 +73,10 @@ export async function release(
     });
   }
   await Promise.allSettled(closing);
-  await lock.release();
+  await lock.release().catch((error) => {
+    // All is saved, and the lock of a process that is gone is taken over.
+    logger.warn("The folder's lock was not removed", {}, error);
+  });
 }
 
 function groupsOf({

@@ -324,6 +324,30 @@ test("a checkpoint whose folder was not synced is made durable before the journa
   await third.node.close();
 });
 
+// The same of the journal's own files: kill the process before each sync of their folder, start again, append, cut
+// the power.
+test("a journal file whose name was not synced is made durable before something is in it", async () => {
+  let kills = 0;
+  for (;;) {
+    const fs = new SimFileSystem(makeRandom(kills + 1));
+    let syncs = 0;
+    fs.onStep((_, op, path) => {
+      if (op === "syncDir" && path === "journal") syncs += 1;
+      if (syncs > kills) throw new SimCrash();
+    });
+    void startNode({ fs }).catch(() => {});
+    await settle();
+    if (!fs.isStopped) break;
+    kills += 1;
+    const second = await startNode({ fs: fs.reopen(), seed: 2 });
+    await second.node.topics.topic("default").produce({ records: texts("a") });
+    second.fs.crash(0);
+    const third = await startNode({ fs: second.fs.reopen(), seed: 3 });
+    assert.deepEqual(await readAll(third.node, "default"), ["a"], `killed at sync ${kills}`);
+  }
+  assert.ok(kills > 0, "the journal's folder was never synced");
+});
+
 test("a start takes no longer for records that are checkpointed", async () => {
   const count = async (batches: number) => {
     const life = await startNode({ settings: { topicDefaults: DEFAULT_TOPIC_SETTINGS } });
