@@ -6,7 +6,6 @@ import { test } from "node:test";
 const MAY_IMPORT: Record<string, readonly string[]> = {
   base: [],
   gen: [],
-  wire: ["base", "gen"],
   platform: ["base"],
   storage: ["base", "platform"],
   journal: ["base", "platform", "storage"],
@@ -14,8 +13,8 @@ const MAY_IMPORT: Record<string, readonly string[]> = {
   topics: ["base", "platform", "storage"],
   cluster: ["base", "platform", "storage", "journal", "raft", "topics"],
   observability: ["base", "platform"],
-  rpc: ["base", "gen", "wire", "platform", "topics", "cluster"],
-  client: ["base", "gen", "wire"],
+  rpc: ["base", "gen", "platform", "topics", "cluster"],
+  client: ["base", "gen"],
   server: [
     "base",
     "gen",
@@ -30,7 +29,6 @@ const MAY_IMPORT: Record<string, readonly string[]> = {
   cli: [
     "base",
     "gen",
-    "wire",
     "platform",
     "storage",
     "journal",
