@@ -91,6 +91,7 @@ for (const seed of seedsFromEnv(30)) {
         fs.crash();
         // What was acknowledged may be gone: what is left is looked at as if for the first time.
         world = new World(world.batchNumber);
+        world.mayForgetCreation = true;
       }
       fs = fs.reopen();
     }

@@ -73,6 +73,8 @@ export class World {
   readonly deletedIds = new Set<number>();
   /** Of the last batch that was sent. */
   batchNumber: number;
+  /** With `--sync none` a power cut may take the catalogue's entry and leave the folder made for it, empty. */
+  mayForgetCreation = false;
 
   constructor(batchNumber = 0) {
     this.batchNumber = batchNumber;
@@ -98,8 +100,10 @@ export class World {
   #verifyFolders(fs: SimFileSystem): void {
     const ids = new Set(["0", ...Array.from(this.topics.values(), ({ id }) => `${id}`)]);
     for (const path of fs.dump().keys()) {
-      const [top, id = ""] = path.split("/");
-      if (top === "topics") assert.ok(ids.has(id), `"${path}" was left behind`);
+      const [top, id = "", name = ""] = path.split("/");
+      if (top !== "topics" || ids.has(id)) continue;
+      const isBeginning = this.mayForgetCreation && name.startsWith("checkpoint");
+      assert.ok(isBeginning, `"${path}" was left behind`);
     }
   }
 
