@@ -5,6 +5,7 @@ import type { Logger } from "../base/log.ts";
 import { Node } from "../cluster/node.ts";
 import { listen } from "../platform/http-listener.ts";
 import type { Listener, TlsMaterial } from "../platform/http-options.ts";
+import { MemoryRelief } from "../platform/memory-relief.ts";
 import { openFileSystem } from "../platform/open-file-system.ts";
 import { isAlive, processIdentity } from "../platform/process-identity.ts";
 import { SystemClock } from "../platform/system-clock.ts";
@@ -71,6 +72,7 @@ class Server implements RunningServer {
   readonly #clock: Clock = new SystemClock();
   readonly #state = new ServingState();
   readonly #topics = Promise.withResolvers<Topics>();
+  readonly #relief = new MemoryRelief(this.#clock);
   #node: Node | undefined;
   #listener: Listener | undefined;
 
@@ -88,9 +90,11 @@ class Server implements RunningServer {
   async open(tls: TlsMaterial | undefined): Promise<void> {
     const ready = this.#state.waitFor("recovery");
     this.#listener = await this.#listen(tls);
+    this.#relief.start();
     try {
       this.#node = await this.#openNode();
     } catch (error) {
+      this.#relief.stop();
       // Nobody was promised anything yet.
       await this.#listener.close(0);
       throw error;
@@ -118,11 +122,13 @@ class Server implements RunningServer {
     this.#state.drain();
     await this.#listener?.close(this.#settings["drain-timeout"]);
     await this.#node?.close();
+    this.#relief.stop();
   }
 
   async abandon(): Promise<void> {
     this.#state.drain();
     await this.#listener?.close(FAILED_CLOSE_MS);
+    this.#relief.stop();
   }
 
   async #listen(tls: TlsMaterial | undefined): Promise<Listener> {
