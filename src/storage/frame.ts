@@ -10,7 +10,7 @@ import {
 } from "../base/bytes.ts";
 import type { Offset } from "../base/units.ts";
 import { crc32 } from "../platform/crc32.ts";
-import { HEADER_BYTES, RECORD_BYTES_MAX } from "./scan.ts";
+import { type FrameCheck, HEADER_BYTES, RECORD_BYTES_MAX } from "./scan.ts";
 import { recordTooLarge, storeCorrupt } from "./storage-errors.ts";
 
 /**
@@ -73,9 +73,6 @@ export interface DecodedRecord {
   /** A view, not a copy. */
   readonly body: Uint8Array;
 }
-
-/** "damaged": not what was written there. "unsupported": written there by a newer program. */
-export type FrameCheck = "valid" | "damaged" | "unsupported";
 
 /** Length and offset as the CRC sees them. Shared: nothing here waits. */
 const crcPrefix = new Uint8Array(16);

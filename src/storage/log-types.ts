@@ -3,8 +3,7 @@ import type { ProglogError } from "../base/errors.ts";
 import type { Logger } from "../base/log.ts";
 import type { Offset, Position } from "../base/units.ts";
 import type { FileSystem } from "../platform/file-system.ts";
-import type { FrameCheck } from "./frame.ts";
-import type { ScanStop } from "./scan.ts";
+import type { FrameCheck, ScanStop } from "./scan.ts";
 
 /** When a segment is closed and a new one begun. */
 export interface SegmentLimits {

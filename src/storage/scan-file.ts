@@ -1,6 +1,6 @@
 import { EMPTY_BYTES, viewOf } from "../base/bytes.ts";
 import { type Offset, toOffset } from "../base/units.ts";
-import type { FrameCheck } from "./frame.ts";
+import type { FrameCheck } from "./scan.ts";
 import { frameBytesAt, type ScanResult, scanFrames } from "./scan.ts";
 
 const WINDOW_BYTES = 1024 * 1024;

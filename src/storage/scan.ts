@@ -1,6 +1,5 @@
 import { readU64, viewOf } from "../base/bytes.ts";
 import { type Offset, type Position, toOffset } from "../base/units.ts";
-import type { FrameCheck } from "./frame.ts";
 
 /** Size of the length prefix: an unsigned 64-bit little-endian integer. */
 export const HEADER_BYTES = 8;
@@ -17,6 +16,9 @@ export type ScanStop =
   | "check-failed"
   /** The owner's check says: valid, but of a version or kind that this program does not know. */
   | "unsupported";
+
+/** "damaged": not what was written there. "unsupported": written there by a newer program. */
+export type FrameCheck = "valid" | "damaged" | "unsupported";
 
 export interface ScanOptions {
   /** Offset of the first frame; default 0. */

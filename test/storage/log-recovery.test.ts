@@ -4,9 +4,9 @@ import { concat } from "../../src/base/bytes.ts";
 import { toOffset } from "../../src/base/units.ts";
 import { crc32 } from "../../src/platform/crc32.ts";
 import type { FileSystem } from "../../src/platform/file-system.ts";
-import type { FrameCheck } from "../../src/storage/frame.ts";
 import { decodeRecord, encodeBatch } from "../../src/storage/frame.ts";
 import { Log } from "../../src/storage/log.ts";
+import type { FrameCheck } from "../../src/storage/scan.ts";
 import { RECORD_BYTES_MAX } from "../../src/storage/scan.ts";
 import {
   allTexts,

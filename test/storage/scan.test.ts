@@ -3,7 +3,7 @@ import { test } from "node:test";
 import fc from "fast-check";
 import { concat } from "../../src/base/bytes.ts";
 import { toOffset } from "../../src/base/units.ts";
-import type { FrameCheck } from "../../src/storage/frame.ts";
+import type { FrameCheck } from "../../src/storage/scan.ts";
 import { type ScanOptions, type ScanResult, scanFrames } from "../../src/storage/scan.ts";
 import { type FrameRun, scanFile } from "../../src/storage/scan-file.ts";
 import { frameRecords } from "../../src/storage/store.ts";
