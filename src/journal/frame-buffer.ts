@@ -4,7 +4,6 @@ import { HEADER_BYTES, saltMask } from "./flush.ts";
 import {
   BODY_AT,
   BODY_BYTES,
-  ENTRY_HEAD_BYTES,
   FRAME_HEAD_BYTES,
   FrameType,
   REPLICA_AT,
@@ -59,13 +58,11 @@ export class FrameBuffer {
   addEntry(entry: EntryInput, type: FrameType = FrameType.entry): void {
     let payloadBytes = 0;
     for (const part of entry.payload) payloadBytes += part.length;
-    const start = this.#begin(type, entry.replicaId, BODY_BYTES[type] + payloadBytes);
-    this.#reserve(ENTRY_HEAD_BYTES);
+    const start = this.#begin(type, entry.replicaId, payloadBytes);
     const body = start + BODY_AT;
     writeU64(this.#view, body, entry.index);
     writeU64(this.#view, body + 8, entry.term);
     this.#view.setUint8(body + 16, entry.kind);
-    this.#used = start + ENTRY_HEAD_BYTES;
     let crc = 0;
     let crcFrom = start + 4;
     for (const part of entry.payload) {
@@ -183,10 +180,7 @@ export class FrameBuffer {
 
   /** @returns the place of the body */
   #beginSmall(type: FrameType, replicaId: number): number {
-    this.#reserve(BODY_AT + BODY_BYTES[type]);
-    const start = this.#begin(type, replicaId, BODY_BYTES[type]);
-    this.#used = start + BODY_AT + BODY_BYTES[type];
-    return start + BODY_AT;
+    return this.#begin(type, replicaId, 0) + BODY_AT;
   }
 
   #endSmall(body: number): void {
@@ -195,13 +189,21 @@ export class FrameBuffer {
     this.#view.setUint32(start, crc, true);
   }
 
-  /** @returns the place of the frame */
-  #begin(type: FrameType, replicaId: number, bodyBytes: number): number {
+  /**
+   * Begins a frame, with room for a body of the type's own size, which the caller writes.
+   * All of it is in use on return: what grows the buffer later takes it along.
+   *
+   * @param payloadBytes what comes behind
+   * @returns the place of the frame
+   */
+  #begin(type: FrameType, replicaId: number, payloadBytes: number): number {
     const start = this.#used;
-    this.#reserve(BODY_AT);
+    const headBytes = BODY_AT + BODY_BYTES[type];
+    this.#reserve(headBytes);
+    this.#used = start + headBytes;
     this.#starts.push(start);
     this.#positions.push(start - HEADER_BYTES + this.#largeBytes);
-    this.#view.setUint32(start + 4, BODY_AT - FRAME_HEAD_BYTES + bodyBytes, true);
+    this.#view.setUint32(start + 4, headBytes - FRAME_HEAD_BYTES + payloadBytes, true);
     this.#view.setUint8(start + TYPE_AT, type);
     writeU64(this.#view, start + REPLICA_AT, replicaId);
     return start;
