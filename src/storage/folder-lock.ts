@@ -1,6 +1,6 @@
 import { ProglogError, platformCode } from "../base/errors.ts";
 import { toPosition } from "../base/units.ts";
-import type { FileSystem } from "../platform/file-system.ts";
+import type { File, FileSystem } from "../platform/file-system.ts";
 import type { ProcessIdentity } from "../platform/process-identity.ts";
 import { readWhole } from "./atomic-file.ts";
 import { LOCK_NAME } from "./layout.ts";
@@ -33,31 +33,42 @@ export async function lockFolder(
 ): Promise<FolderLock> {
   return await namingPlatformErrors(`write "${LOCK_NAME}"`, async () => {
     const claim = printClaim(self);
-    await writeClaim(fs, claim, self, isAlive);
-    const dead: string[] = [];
-    for (const name of await fs.list("")) {
-      const other = name === claim ? undefined : parseClaim(name);
-      if (other === undefined) continue;
-      if (await isAlive(other)) await giveWay(fs, claim, other);
-      dead.push(name);
+    const file = await openClaim(fs, claim, self, isAlive);
+    try {
+      await writeClaim(file, self);
+      const dead = await outlive(fs, claim, isAlive);
+      await fs.rename(claim, LOCK_NAME);
+      for (const name of dead) await fs.remove(name);
+    } catch (error) {
+      // A claim of this process that stayed would keep its own next try away.
+      await fs.remove(claim).catch(() => {});
+      throw error;
     }
-    // After the claims: a claim that was just renamed is found here.
-    const holder = await readLock(fs);
-    if (holder !== undefined && (await isAlive(holder))) await giveWay(fs, claim, holder);
-    await fs.rename(claim, LOCK_NAME);
-    for (const name of dead) await fs.remove(name);
     return { release: () => fs.remove(LOCK_NAME) };
   });
 }
 
-async function writeClaim(
+/** Looks for others. @returns claims of dead ones @throws DATA_DIR_LOCKED when one lives */
+async function outlive(
   fs: FileSystem,
   claim: string,
-  self: ProcessIdentity,
   isAlive: (holder: ProcessIdentity) => boolean | Promise<boolean>,
-): Promise<void> {
+): Promise<readonly string[]> {
+  const dead: string[] = [];
+  for (const name of await fs.list("")) {
+    const other = name === claim ? undefined : parseClaim(name);
+    if (other === undefined) continue;
+    if (await isAlive(other)) throw locked(other);
+    dead.push(name);
+  }
+  // After the claims: a claim that was just renamed is found here.
+  const holder = await readLock(fs);
+  if (holder !== undefined && (await isAlive(holder))) throw locked(holder);
+  return dead;
+}
+
+async function writeClaim(file: File, self: ProcessIdentity): Promise<void> {
   const content = new TextEncoder().encode(`${JSON.stringify(self)}\n`);
-  const file = await openClaim(fs, claim, self, isAlive);
   try {
     await file.write([content], toPosition(0));
     // A lock that a power cut left empty would not say whose it was.
@@ -81,11 +92,6 @@ async function openClaim(
     if (await isAlive(self)) throw locked(self);
     return await fs.open(claim, { mode: "create" });
   }
-}
-
-async function giveWay(fs: FileSystem, claim: string, holder: ProcessIdentity): Promise<never> {
-  await fs.remove(claim);
-  throw locked(holder);
 }
 
 function locked({ pid }: ProcessIdentity): ProglogError {

@@ -98,6 +98,18 @@ test("a full or broken disk is said in our own words", async () => {
   await assert.rejects(new Machine().lock(fs, 2), { reason: "DISK_FAILED" });
 });
 
+for (const op of ["write", "sync", "list", "rename"] as const) {
+  test(`a try that fails at ${op} leaves no claim, so that the same process may try again`, async () => {
+    const fs = new SimFileSystem(makeRandom(1));
+    const machine = new Machine();
+    fs.failNext({ op }, "ENOSPC");
+    await assert.rejects(machine.lock(fs, 1), { reason: "DISK_FULL" });
+    assert.deepEqual(await fs.list(""), []);
+    await machine.lock(fs, 1);
+    assert.deepEqual(await fs.list(""), ["LOCK"]);
+  });
+}
+
 // Goal: two never have the folder, however they interleave, over a dead one's lock or none,
 // and nobody is locked out by what dead ones left. Method: several try at once, some die at a
 // random step; those that won are counted; afterwards one more tries alone.
