@@ -20,6 +20,8 @@ export interface ImportSource {
   readonly start: number;
   /** Offset before which to stop. */
   readonly end: number;
+  /** Offset at which the log must begin at the latest; its files are missing when it begins later. */
+  readonly syncedStart: number;
   /** Offset at which the log must end at least; it is damaged when it ends before. */
   readonly syncedEnd: number;
   /**
@@ -53,6 +55,7 @@ async function openValues(fs: FileSystem): Promise<ImportSource> {
     kind: "values",
     start: log.firstOffset,
     end: log.recovery.unvouchedFrom?.offset ?? log.nextOffset,
+    syncedStart: log.firstOffset,
     syncedEnd: 0,
     add: (encoder, { data }) => (encoder.add(frame, data, 0, data.length) ? "added" : "full"),
   };
@@ -69,6 +72,7 @@ async function openTopicLog(
     kind: "records",
     start: Math.max(log.firstOffset, known?.startOffset ?? 0),
     end: log.nextOffset,
+    syncedStart: known?.startOffset ?? log.firstOffset,
     syncedEnd: known?.nextOffset ?? 0,
     add: (encoder, { offset, data }) => {
       const { kind, body } = decodeRecord(data, offset);

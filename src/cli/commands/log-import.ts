@@ -5,6 +5,7 @@ import { WriteError, Writer } from "../../client/writer.ts";
 import { SystemClock } from "../../platform/system-clock.ts";
 import { type Command, CommandError, type CommandInput } from "../command.ts";
 import type { CommandContext } from "../context.ts";
+import { DamageLog } from "../damage-log.ts";
 import { openFolder } from "../data-folder.ts";
 import { EXIT } from "../exit-codes.ts";
 import { exitCodeOf, InterruptedError, withFix } from "../failures.ts";
@@ -31,6 +32,10 @@ export const logImportCommand: Command = {
   ],
   flags: [
     { name: "raw", help: "Take frames as values, also when they are a topic's of this program." },
+    {
+      name: "skip-damaged",
+      help: "Go on after damaged records with those that can be read; exit 1 and say which are missing.",
+    },
     ...SERVER_FLAGS,
   ],
   details: [
@@ -39,7 +44,8 @@ export const logImportCommand: Command = {
       "proglog log inspect DATA-DIR, as long as the catalogue is there.",
     "Of a log in the seed's format each record becomes the value of a new one. Stops before a run of empty " +
       "records at the end that the index does not vouch for: the seed extends its files with zeros, " +
-      "which look like empty records. Damage ends it, after what came before was appended.",
+      "which look like empty records. Damage ends it, after what came before was appended, unless " +
+      "--skip-damaged is given.",
     "Offsets and append times are given anew.",
   ],
   run: importLog,
@@ -54,6 +60,7 @@ async function importLog(input: CommandInput, context: CommandContext): Promise<
     );
   }
   const source = await openImportSource(folder.fs, { isRaw: input.has("raw") });
+  const skipsDamaged = input.has("skip-damaged");
   const { log } = source;
   if (source.kind === "records") {
     context.say(`${name} is a topic of proglog: its records are appended with keys and headers`);
@@ -77,7 +84,7 @@ async function importLog(input: CommandInput, context: CommandContext): Promise<
         () => `${writer.summary.records} records appended`,
       );
       try {
-        return await copy(source, writer, context, topic);
+        return await copy(source, { writer, context, topic, skipsDamaged });
       } catch (thrown) {
         throw thrown instanceof WriteError ? explain(thrown, source, writer) : thrown;
       } finally {
@@ -92,36 +99,64 @@ async function importLog(input: CommandInput, context: CommandContext): Promise<
 
 async function copy(
   source: ImportSource,
-  writer: Writer,
-  context: CommandContext,
-  topic: string,
+  options: {
+    readonly writer: Writer;
+    readonly context: CommandContext;
+    readonly topic: string;
+    readonly skipsDamaged: boolean;
+  },
 ): Promise<number> {
-  const { log, end } = source;
+  const { writer, context, topic, skipsDamaged } = options;
   const encoder = new BatchEncoder(BATCH_LIMITS);
-  let damage: unknown;
-  try {
-    if (source.start < end) {
-      for await (const record of log.scan(toOffset(source.start))) {
-        if (record.offset >= end || context.interrupted.aborted) break;
-        while (source.add(encoder, record) === "full") await writer.send(encoder.take());
-      }
+  const damage = new DamageLog(source.log, source.end);
+  let next: number | undefined = source.start;
+  while (next !== undefined && next < source.end && !context.interrupted.aborted) {
+    try {
+      next = await copyFrom(next, { source, writer, encoder, context, damage });
+    } catch (thrown) {
+      if (thrown instanceof WriteError) throw thrown;
+      next = await damage.met(thrown, skipsDamaged);
     }
-  } catch (thrown) {
-    if (thrown instanceof WriteError) throw thrown;
-    damage = thrown;
   }
   if (encoder.recordCount > 0) await writer.send(encoder.take());
   const { records, firstOffset, lastOffset } = await writer.finish();
   const offsets = firstOffset === undefined ? "" : `, offsets ${firstOffset}-${lastOffset}`;
   context.say(`Imported ${records} records to ${topic}${offsets}`);
-  if (damage !== undefined) throw damage;
+  damage.report(context);
   if (context.interrupted.aborted) throw new InterruptedError();
   sayLeftOut(source, context);
   return EXIT.fine;
 }
 
+interface CopyParts {
+  readonly source: ImportSource;
+  readonly writer: Writer;
+  readonly encoder: BatchEncoder;
+  readonly context: CommandContext;
+  readonly damage: DamageLog;
+}
+
+/** Copies up to the end or to damage, which it throws. */
+async function copyFrom(start: number, parts: CopyParts): Promise<undefined> {
+  const { source, writer, encoder, context, damage } = parts;
+  damage.at = start;
+  for await (const record of source.log.scan(toOffset(start))) {
+    if (record.offset >= source.end || context.interrupted.aborted) break;
+    damage.at = record.offset;
+    while (source.add(encoder, record) === "full") await writer.send(encoder.take());
+    damage.at = record.offset + 1;
+  }
+  return undefined;
+}
+
 /** What of the old log is no record. @throws {CommandError} when records are missing that were there */
-function sayLeftOut({ log, end, syncedEnd }: ImportSource, context: CommandContext): void {
+function sayLeftOut(source: ImportSource, context: CommandContext): void {
+  const { log, start, end, syncedStart, syncedEnd } = source;
+  if (start > syncedStart) {
+    throw new CommandError(
+      `Cannot import the records from offset ${syncedStart} to ${start - 1}: their files are missing`,
+    );
+  }
   const { cutBytes } = log.recovery;
   if (cutBytes > 0) context.say(`Left out ${cutBytes} bytes after the last whole record`);
   if (end < syncedEnd) {

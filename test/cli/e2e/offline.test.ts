@@ -1,5 +1,5 @@
 import assert from "node:assert/strict";
-import { mkdirSync, readdirSync, rmSync } from "node:fs";
+import { mkdirSync, readdirSync, rmSync, statSync, truncateSync } from "node:fs";
 import { cp } from "node:fs/promises";
 import { join } from "node:path";
 import { after, afterEach, before, beforeEach, test } from "node:test";
@@ -88,6 +88,48 @@ test("import appends a topic's folder as the records they were, without what was
     assert.equal(again.stdout.toString(), "2 k a h=1\n3 k b h=1\n4 k c h=1\n");
   } finally {
     await server.stop();
+    removeFolder(fresh);
+  }
+});
+
+test("import says what is missing, and goes on after damage when told to", async () => {
+  const fresh = makeFolder();
+  const server = await RealServer.start(fresh);
+  try {
+    const limit = ["--max-segment-records", "10"];
+    await server.run(["topic", "create", "old", ...limit]);
+    for (const part of [0, 1, 2]) {
+      const lines = Array.from({ length: 10 }, (_, line) => `${part * 10 + line}\n`).join("");
+      await server.run(["produce", "old"], lines);
+    }
+    await server.run(["topic", "create", "cut"]);
+    await server.run(["topic", "create", "skipped"]);
+    await server.run(["topic", "create", "headless"]);
+  } finally {
+    await server.stop();
+  }
+  const folder = join(dir, "copy");
+  await cp(join(fresh, "topics", "2"), folder, { recursive: true });
+  const second = await RealServer.start(fresh);
+  try {
+    const store = join(folder, "00000000000000000000.log");
+    truncateSync(store, statSync(store).size - 5);
+    const cut = await second.run(["log", "import", folder, "cut"]);
+    assert.equal(cut.code, 1);
+    assert.equal(await second.nextOffset("cut"), 9);
+    const skipped = await second.run(["log", "import", folder, "skipped", "--skip-damaged"]);
+    assert.equal(skipped.code, 1);
+    assert.match(skipped.stderr, /Missing: the records from offset 9 to 9 are damaged/);
+    const { stdout } = await second.run(["consume", "skipped"]);
+    const want = Array.from({ length: 30 }, (_, line) => `${line}`).filter((line) => line !== "9");
+    assert.equal(stdout.toString(), `${want.join("\n")}\n`);
+    rmSync(store);
+    const headless = await second.run(["log", "import", folder, "headless"]);
+    assert.equal(headless.code, 1);
+    assert.match(headless.stderr, /from offset 0 to 9: their files are missing/);
+    assert.equal(await second.nextOffset("headless"), 20);
+  } finally {
+    await second.stop();
     removeFolder(fresh);
   }
 });
