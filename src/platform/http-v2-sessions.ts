@@ -17,8 +17,14 @@ import { IS_BUN } from "./http-runtime.ts";
 const STREAM_WINDOW_BYTES = MIB;
 /** The same for a whole connection. On Bun 1.4 setting it stalls the connection. */
 const SESSION_WINDOW_BYTES = 4 * MIB;
-/** What node:http2 may hold for one connection, in MiB. */
-const SESSION_MEMORY_MIB = 64;
+/**
+ * What node:http2 may hold for one connection, in MiB: more than our own limits let
+ * it come to (256 MiB of requests, a written piece for each stream). Above it Node
+ * resets new streams with ENHANCE_YOUR_CALM, of which a client learns no reason; our
+ * limits answer with one. Clients on Node have the same limit for themselves, 10 MB:
+ * one that has more than that in requests under way resets the answers to them.
+ */
+const SESSION_MEMORY_MIB = 4096;
 
 /** Where a connection's next time-out comes from. */
 interface Liveness {
