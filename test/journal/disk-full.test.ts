@@ -141,6 +141,37 @@ test("when the reserve is used up, votes wait for room and are not lost", async 
   assert.equal(journal.replica(2)?.term, votes + 2);
 });
 
+test("entries leave the reserve alone also where a file is only begun", async () => {
+  const fs = new SimFileSystem(makeRandom(1));
+  const { journal } = await openJournal(fs, { fileBytes: 16 * 2 ** 20 });
+  await journal.addReplica(newReplica(1));
+  await journal.idle();
+  fs.setCapacity(fs.usedBytes);
+  for (let index = 2; !journal.isDiskFull; index += 1) {
+    await append(journal, [entry(1, index, payloadOf(1, index, 30_000))]).catch(() => {});
+  }
+  for (let term = 2; term < 50; term += 1) {
+    const vote = outcomeOf(journal.setHardState(1, { term, vote: 1, commit: 1 }));
+    await settle();
+    assert.equal(vote.state, "done", `term ${term}`);
+  }
+});
+
+test("an entry is refused at once, though what waits before it is not", async () => {
+  const { fs, journal } = await opened();
+  fs.setCapacity(fs.usedBytes);
+  for (let term = 2; ; term += 1) {
+    const vote = outcomeOf(journal.setHardState(2, { term, vote: 1, commit: 1 }));
+    await settle();
+    if (vote.state === "waiting") break;
+  }
+  assert.equal(journal.isDiskFull, false);
+  const refused = outcomeOf(append(journal, [entry(1, 2, "no room")]));
+  await settle();
+  assert.ok(hasReason(refused.error, "DISK_FULL"));
+  assert.equal(journal.isDiskFull, true);
+});
+
 test("closing while votes wait for room tells them, and what is durable stays", async () => {
   const { fs, journal } = await opened();
   fs.setCapacity(fs.usedBytes);
@@ -168,6 +199,7 @@ test("a checkpoint frees files while the disk is full, and that is room", async 
   fs.setCapacity(fs.usedBytes);
   const refused = await fill(journal);
   assert.equal(journal.isDiskFull, true);
+  await journal.idle();
   journal.setCheckpoint(1, refused - 1, 1);
   await settle();
   await clock.advance(0);

@@ -183,6 +183,16 @@ test("a flipped bit in the head of a file that holds flushes is damage", async (
   }
 });
 
+test("a file of which nothing is left is damage, unless it may have been made ahead", async () => {
+  const built = await build();
+  const zeroed = changed(built.image, FILE_1, (bytes) => bytes.fill(0));
+  await checkDamage(zeroed, { path: FILE_1, position: 0 });
+  const { image } = await recycled();
+  const [path = ""] = [...image.keys()].filter((name) => name.endsWith(".wal"));
+  const alone: DiskImage = new Map([[path, new Uint8Array(SMALL.fileBytes)]]);
+  await checkDamage(alone, { path, position: 0 });
+});
+
 test("a later flush that covers a torn one makes it damage, even when it is torn itself", async () => {
   const built = await build();
   const { path, position } = built.flushes[4] ?? last(built);

@@ -90,6 +90,41 @@ test("a checkpoint raises the first index at once, and is durable with the next 
   assert.equal(again.journal.firstIndex(1), 5);
 });
 
+test("a checkpoint that is made while an older one is on its way is journalled next", async () => {
+  const { fs, journal } = await opened();
+  await appendMany(journal, 5);
+  journal.setCheckpoint(1, 3, 1);
+  const release = fs.hold({ op: "write", path: /wal/ });
+  const first = append(journal, [entry(2, 2, "a")]);
+  await settle();
+  journal.setCheckpoint(1, 5, 1);
+  release();
+  await first;
+  assert.equal(journal.replica(1)?.snapshotIndex, 3);
+  await append(journal, [entry(2, 3, "b")]);
+  assert.equal(journal.replica(1)?.snapshotIndex, 5);
+});
+
+test("a file that is read gets no other use before that has ended", async () => {
+  const { fs, journal } = await opened();
+  await appendMany(journal, 20);
+  await journal.idle();
+  const [oldest = ""] = names(fs, ".wal");
+  const release = fs.hold({ op: "read" });
+  const reading = outcomeOf(entriesOf(journal, 1));
+  await settle();
+  journal.setCheckpoint(1, journal.lastIndex(1), 1);
+  await append(journal, [entry(2, 2, "mark")]);
+  await settle();
+  assert.ok(names(fs, ".wal").includes(oldest));
+  release();
+  await settle();
+  assert.equal(reading.state, "done");
+  await append(journal, [entry(2, 3, "next")]);
+  await journal.idle();
+  assert.ok(!names(fs, ".wal").includes(oldest));
+});
+
 test("a checkpoint above the last entry takes the place of what the journal lost", async () => {
   const { fs, journal } = await opened();
   await appendMany(journal, 3);
