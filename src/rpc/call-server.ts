@@ -4,6 +4,8 @@ import type { Clock } from "../base/clock.ts";
 import { ProglogError } from "../base/errors.ts";
 import type { Logger } from "../base/log.ts";
 import type { HttpRequest, HttpResponse } from "../platform/http-options.ts";
+import { resetAnswer } from "../platform/http-reset.ts";
+import { AnswerBudget } from "./answer-budget.ts";
 import { answerBare } from "./bare-answer.ts";
 import { BodySource } from "./body-source.ts";
 import { type BodyBudget, CALL_KEY, Call, type CallHook } from "./call.ts";
@@ -15,6 +17,7 @@ import { makeRoutes, type Route, type ServedService } from "./method-routes.ts";
 import { isJson, protocolOf } from "./protocols.ts";
 import { respond } from "./respond.ts";
 import type { ServingState } from "./serving-state.ts";
+import { onAbort } from "./wakeup.ts";
 
 export interface CallServerOptions {
   readonly state: ServingState;
@@ -31,6 +34,7 @@ export class CallServer {
   readonly #routes: ReadonlyMap<string, Route>;
   readonly #libraryErrors: LibraryErrors;
   readonly #budget: BodyBudget;
+  readonly #answers: AnswerBudget;
   #callCount = 0;
   #streamCount = 0;
 
@@ -38,6 +42,11 @@ export class CallServer {
     const { errors, limits } = options;
     this.#options = options;
     this.#budget = { bytes: 0, bytesMax: limits.bodyBytesMax };
+    this.#answers = new AnswerBudget({
+      bytesMax: limits.answerBytesMax,
+      stuckMs: limits.stuckMs,
+      clock: options.clock,
+    });
     this.#libraryErrors = new LibraryErrors(errors, limits.requestBytesMax);
     const binaryBytesMax = limits.requestBytesMax + REQUEST_SLACK_BYTES;
     const jsonBytesMax = Math.ceil(binaryBytesMax * JSON_GROWTH);
@@ -98,8 +107,25 @@ export class CallServer {
       call.failed(refusal);
       call.refuse(refusal);
     }
+    if (route.isStreaming) this.#share(call, response);
     call.watch(response, clock, deadlineMs);
     return call;
+  }
+
+  /** Gives a stream its part of what all streams may hold of their answers. */
+  #share(call: Call, response: HttpResponse): void {
+    const share = this.#answers.open(() => {
+      const error = tooSlow(this.#options.limits);
+      call.failed(error);
+      call.abort(error);
+      resetAnswer(response);
+    });
+    const close = () => share.close();
+    call.answers = share;
+    call.whenOver(close);
+    // Who waits for its turn is to see that it must end.
+    call.whenOver(onAbort(call.signal, close));
+    call.whenOver(onAbort(this.#options.state.draining, close));
   }
 
   #tellHook(call: Call): void {
@@ -154,6 +180,14 @@ function tooMany(what: "call" | "stream", max: number): ProglogError {
     "RATE_LIMITED",
     `Cannot begin the call: ${max} ${what}s are open, the most there may be`,
     { metadata: { [`${what}CountMax`]: `${max}` } },
+  );
+}
+
+function tooSlow({ stuckMs, answerBytesMax }: RpcLimits): ProglogError {
+  return new ProglogError(
+    "RATE_LIMITED",
+    `Cannot go on: the client took nothing for ${stuckMs} ms, and others need the memory`,
+    { metadata: { stuckMs: `${stuckMs}`, answerBytesMax: `${answerBytesMax}` } },
   );
 }
 

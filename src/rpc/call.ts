@@ -3,6 +3,7 @@ import { assert } from "../base/assert.ts";
 import type { Clock } from "../base/clock.ts";
 import { ProglogError } from "../base/errors.ts";
 import type { HttpRequest, HttpResponse } from "../platform/http-options.ts";
+import type { AnswerShare } from "./answer-budget.ts";
 
 export type Protocol = "connect" | "grpc" | "grpc-web";
 
@@ -35,6 +36,8 @@ export class Call {
   readonly method: string;
   readonly protocol: Protocol;
   readonly request: HttpRequest;
+  /** Where a stream counts what it holds of its answer; undefined for other calls. */
+  answers: AnswerShare | undefined;
   readonly #budget: BodyBudget;
   readonly #controller = new AbortController();
   #bodyBytes = 0;

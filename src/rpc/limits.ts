@@ -15,6 +15,10 @@ export interface RpcLimits {
   readonly bodyTimeoutMs: number;
   /** Bytes of requests that were received and are not yet dealt with, of all calls. */
   readonly bodyBytesMax: number;
+  /** Messages of streams that were read and not yet taken, of all calls; each is held in a few copies. */
+  readonly answerBytesMax: number;
+  /** After so long without taking anything a stream may be ended, when others need what it holds. */
+  readonly stuckMs: number;
   /** How long a call without a deadline waits for a server that is starting. */
   readonly startWaitMs: number;
   /** Batches of one ProduceStream that are not yet answered, and the bytes of their records. */
@@ -30,6 +34,8 @@ export const RPC_LIMITS: RpcLimits = {
   callsMax: 20_000,
   bodyTimeoutMs: 60_000,
   bodyBytesMax: 256 * MIB,
+  answerBytesMax: 64 * MIB,
+  stuckMs: 10_000,
   startWaitMs: 5_000,
   pipelineBatchesMax: 256,
   pipelineBytesMax: 16 * MIB,
@@ -60,6 +66,9 @@ export const CONSUME_WAIT_MS_MAX = 60_000;
 /** A message of ConsumeStream: small enough that a slow reader holds little, large enough to be fast. */
 export const STREAM_RECORDS_MAX = 10_000;
 export const STREAM_BYTES_MAX = 256 * KIB;
+
+/** What a message of ConsumeStream is taken for before it is read: a record may be larger than the above. */
+export const STREAM_RESERVE_BYTES = MIB;
 
 export const HEARTBEAT_MS_DEFAULT = 10_000;
 export const HEARTBEAT_MS_MIN = 1_000;

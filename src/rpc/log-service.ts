@@ -143,6 +143,7 @@ export class LogServiceHandlers<Sent, Returned> {
         endOffset: endOffset === undefined ? undefined : toSafeInteger(endOffset, "end_offset"),
       },
       heartbeatMs,
+      share: call.answers,
       ...this.#waiting(call),
     });
     let isFirst = true;

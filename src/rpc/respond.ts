@@ -1,5 +1,6 @@
 import type { UniversalServerResponse } from "@connectrpc/connect/protocol";
 import type { HttpResponse } from "../platform/http-options.ts";
+import type { AnswerShare } from "./answer-budget.ts";
 import type { Call } from "./call.ts";
 import type { LibraryErrors } from "./library-errors.ts";
 
@@ -42,11 +43,13 @@ export async function respond(
 /** A response as a place for pieces, one after the other. */
 class Sink {
   readonly #response: HttpResponse;
+  readonly #answers: AnswerShare | undefined;
   #isClosed = false;
   #wake: () => void = () => {};
 
   constructor(call: Call, response: HttpResponse) {
     this.#response = response;
+    this.#answers = call.answers;
     call.whenOver(() => {
       this.#isClosed = true;
       this.#wake();
@@ -71,9 +74,11 @@ class Sink {
   async write(bytes: Uint8Array): Promise<boolean> {
     if (this.#isClosed) return false;
     if (this.#response.write(bytes)) return true;
+    this.#answers?.wait();
     await new Promise<void>((resolve) => {
       this.#wake = resolve;
     });
+    this.#answers?.giveBack();
     return !this.#isClosed;
   }
 }

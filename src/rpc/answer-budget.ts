@@ -1,0 +1,157 @@
+import type { Clock } from "../base/clock.ts";
+
+export interface AnswerBudgetOptions {
+  /** Bytes of messages that were read for streams and are not yet taken by their clients. */
+  readonly bytesMax: number;
+  /** After so long without taking a message a stream may be ended, when others need its bytes. */
+  readonly stuckMs: number;
+  readonly clock: Clock;
+}
+
+/**
+ * What all streams together hold of messages that their clients have not taken.
+ * When it is used up, a stream waits before it reads its next message. So that
+ * clients which never read cannot stop those that do, the stream that has waited
+ * longest for its client is ended when it has waited for `stuckMs`.
+ */
+export class AnswerBudget {
+  readonly #options: AnswerBudgetOptions;
+  /** Those whose message waits for the client, the longest first. */
+  readonly #stuck = new Map<AnswerShare, number>();
+  readonly #queue: AnswerShare[] = [];
+  #bytes = 0;
+  #cancelTimer = () => {};
+
+  constructor(options: AnswerBudgetOptions) {
+    this.#options = options;
+  }
+
+  /** Bytes held now. */
+  get bytes(): number {
+    return this.#bytes;
+  }
+
+  /** @param evict ends the stream, at once or later; it then gives its share back by `close` */
+  open(evict: () => void): AnswerShare {
+    return new AnswerShare(this, evict);
+  }
+
+  /** Called by shares only, as are those that follow. */
+  add(bytes: number): void {
+    this.#bytes += bytes;
+    if (bytes < 0) this.#advance();
+  }
+
+  enqueue(share: AnswerShare): void {
+    this.#queue.push(share);
+    this.#advance();
+  }
+
+  dequeue(share: AnswerShare): void {
+    const at = this.#queue.indexOf(share);
+    if (at >= 0) this.#queue.splice(at, 1);
+  }
+
+  setStuck(share: AnswerShare, isStuck: boolean): void {
+    this.#stuck.delete(share);
+    if (isStuck) this.#stuck.set(share, this.#options.clock.monotonicMs());
+    if (isStuck && this.#queue.length > 0) this.#advance();
+  }
+
+  /** Lets in whom there is room for; else makes room, or comes back when that may be done. */
+  #advance(): void {
+    const { bytesMax, stuckMs, clock } = this.#options;
+    this.#cancelTimer();
+    this.#cancelTimer = () => {};
+    for (let next = this.#queue[0]; next !== undefined; next = this.#queue[0]) {
+      if (this.#bytes > 0 && this.#bytes + next.wantedBytes > bytesMax) break;
+      this.#queue.shift();
+      this.#bytes += next.wantedBytes;
+      next.admit();
+    }
+    if (this.#queue.length === 0) return;
+    for (const [share, sinceMs] of this.#stuck) {
+      const restMs = sinceMs + stuckMs - clock.monotonicMs();
+      if (restMs > 0) {
+        this.#cancelTimer = clock.schedule(restMs, () => this.#advance());
+        return;
+      }
+      this.#stuck.delete(share);
+      // Its bytes come back when it is closed, which calls this again.
+      if (share.evict()) return;
+    }
+  }
+}
+
+/** One stream's part of an {@link AnswerBudget}: one message at a time. */
+export class AnswerShare {
+  readonly #budget: AnswerBudget;
+  readonly #evict: () => void;
+  #bytes = 0;
+  #wantedBytes = 0;
+  #isClosed = false;
+  #admit: () => void = () => {};
+
+  constructor(budget: AnswerBudget, evict: () => void) {
+    this.#budget = budget;
+    this.#evict = evict;
+  }
+
+  get wantedBytes(): number {
+    return this.#wantedBytes;
+  }
+
+  /** Resolves when a message of `bytes` may be read, or the stream is closed. */
+  async take(bytes: number): Promise<void> {
+    this.giveBack();
+    if (this.#isClosed) return;
+    this.#wantedBytes = bytes;
+    await new Promise<void>((resolve) => {
+      this.#admit = resolve;
+      this.#budget.enqueue(this);
+    });
+  }
+
+  /** The message that was read takes `bytes` in truth. */
+  hold(bytes: number): void {
+    if (!this.#isClosed) this.#set(bytes);
+  }
+
+  /** The message is written, and its client is awaited from now on. */
+  wait(): void {
+    if (!this.#isClosed && this.#bytes > 0) this.#budget.setStuck(this, true);
+  }
+
+  /** The message was taken, or there is none. */
+  giveBack(): void {
+    this.#budget.setStuck(this, false);
+    this.#set(0);
+  }
+
+  /** The call is over. */
+  close(): void {
+    this.#isClosed = true;
+    this.#budget.dequeue(this);
+    this.giveBack();
+    this.#admit();
+  }
+
+  /** Of the budget: it has counted the wanted bytes. */
+  admit(): void {
+    this.#bytes = this.#wantedBytes;
+    this.#admit();
+  }
+
+  /** @returns false when the stream is closed already */
+  evict(): boolean {
+    if (this.#isClosed) return false;
+    this.#evict();
+    return true;
+  }
+
+  #set(bytes: number): void {
+    const change = bytes - this.#bytes;
+    this.#bytes = bytes;
+    if (change !== 0) this.#budget.add(change);
+  }
+}

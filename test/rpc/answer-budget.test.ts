@@ -1,0 +1,170 @@
+import assert from "node:assert/strict";
+import { once } from "node:events";
+import { request as httpRequest, type IncomingMessage } from "node:http";
+import { constants } from "node:http2";
+import { test } from "node:test";
+import { create, toBinary } from "@bufbuild/protobuf";
+import { Code } from "@connectrpc/connect";
+import { KIB, MIB } from "../../src/base/units.ts";
+import { ConsumeStreamRequestSchema } from "../../src/gen/proglog/v1/log_service_pb.ts";
+import { AnswerBudget } from "../../src/rpc/answer-budget.ts";
+import { recordOfValue } from "../../src/rpc/record-wire.ts";
+import { SimClock } from "../support/sim-clock.ts";
+import { clientsOf, collect, failsWith, startApi, until } from "./api.ts";
+import { connect2 } from "./ports.ts";
+import { envelope } from "./raw-calls.ts";
+
+const PATH = "/proglog.v1.LogService/ConsumeStream";
+const REQUEST = toBinary(
+  ConsumeStreamRequestSchema,
+  create(ConsumeStreamRequestSchema, { topic: "default" }),
+);
+
+test("a stream waits while others hold all the bytes, and goes on when one is taken", async () => {
+  const clock = new SimClock();
+  const budget = new AnswerBudget({ bytesMax: 100, stuckMs: 10, clock });
+  const evicted: string[] = [];
+  const open = (name: string) => budget.open(() => evicted.push(name));
+  const [a, b, c] = [open("a"), open("b"), open("c")];
+  await a.take(100);
+  a.hold(60);
+  a.wait();
+  let admitted = "";
+  const rest = [b.take(50).then(() => (admitted += "b")), c.take(10).then(() => (admitted += "c"))];
+  await clock.advance(9);
+  assert.equal(admitted, "", "c does not overtake b");
+  assert.deepEqual(evicted, []);
+  a.giveBack();
+  await Promise.all(rest);
+  assert.equal(admitted, "bc");
+  b.close();
+  c.close();
+  assert.equal(budget.bytes, 0);
+});
+
+test("who is stuck is ended when others need its bytes, not before, the longest first", async () => {
+  const clock = new SimClock();
+  const budget = new AnswerBudget({ bytesMax: 100, stuckMs: 10, clock });
+  const evicted: string[] = [];
+  const stick = async (name: string) => {
+    const share = budget.open(() => {
+      evicted.push(name);
+      share.close();
+    });
+    await share.take(50);
+    share.wait();
+  };
+  await stick("a");
+  await clock.advance(5);
+  await stick("b");
+  await clock.advance(1000);
+  assert.deepEqual(evicted, []);
+  await stick("c");
+  assert.deepEqual(evicted, ["a"]);
+  const waiting = stick("d");
+  assert.deepEqual(evicted, ["a", "b"]);
+  await waiting;
+  const last = stick("e");
+  await clock.advance(9);
+  assert.deepEqual(evicted, ["a", "b"]);
+  await clock.advance(1);
+  await last;
+  assert.deepEqual(evicted, ["a", "b", "c"]);
+  assert.equal(budget.bytes, 100);
+});
+
+test("clients that never read neither fill the memory nor stop one that reads", async (t) => {
+  const limits = { answerBytesMax: 4 * MIB, stuckMs: 50 };
+  const { port, topics } = await startApi(t, { limits });
+  const topic = topics.topic("default");
+  const record = recordOfValue(new Uint8Array(900 * KIB));
+  for (let n = 0; n < 4; n += 1) topic.append(record);
+  const session = await connect2(t, port);
+  const ends: number[] = [];
+  for (let n = 0; n < 20; n += 1) {
+    const stream = session.request({
+      ":method": "POST",
+      ":path": PATH,
+      "content-type": "application/grpc",
+      te: "trailers",
+    });
+    stream.on("error", () => {});
+    stream.on("close", () => ends.push(stream.rstCode));
+    stream.end(envelope(REQUEST));
+  }
+  await until(() => topic.readCount >= 4);
+  let seen = 0;
+  const { log } = clientsOf(port);
+  for await (const { records } of log.consumeStream({ topic: "default", endOffset: 4n })) {
+    seen += records.length;
+  }
+  assert.equal(seen, 4);
+  await until(() => ends.length >= 16);
+  assert.deepEqual([...new Set(ends)], [constants.NGHTTP2_ENHANCE_YOUR_CALM]);
+});
+
+test("streams that are at the end of their topic hold nothing", async (t) => {
+  const limits = { answerBytesMax: 2 * KIB, stuckMs: 3_600_000 };
+  const { port, topics } = await startApi(t, { limits });
+  const topic = topics.topic("default");
+  topic.append(recordOfValue(new Uint8Array(KIB)));
+  const { log } = clientsOf(port);
+  const tails = Array.from({ length: 8 }, () =>
+    log.consumeStream({ topic: "default" })[Symbol.asyncIterator](),
+  );
+  for (const tail of tails) assert.equal((await tail.next()).value?.records.length, 1);
+  for (const tail of tails) tail.return?.().catch(() => {});
+});
+
+test("a stream that waits for its turn ends with a drain and at its deadline", async (t) => {
+  const limits = { answerBytesMax: MIB, stuckMs: 3_600_000 };
+  const { port, topics, state } = await startApi(t, { limits });
+  const topic = topics.topic("default");
+  for (let n = 0; n < 4; n += 1) topic.append(recordOfValue(new Uint8Array(900 * KIB)));
+  const session = await connect2(t, port);
+  const stuck = session.request({
+    ":method": "POST",
+    ":path": PATH,
+    "content-type": "application/grpc",
+    te: "trailers",
+  });
+  stuck.on("error", () => {});
+  stuck.end(envelope(REQUEST));
+  await until(() => topic.readCount === 1);
+  const { log } = clientsOf(port);
+  const late = collect(log.consumeStream({ topic: "default" }, { timeoutMs: 100 }));
+  await assert.rejects(late, { code: Code.DeadlineExceeded });
+  const waiting = collect(log.consumeStream({ topic: "default" }));
+  waiting.catch(() => {});
+  assert.equal((await log.consume({ topic: "default" })).highWatermark, 4n);
+  assert.equal(topic.readCount, 2, "one by each: the stream waits");
+  state.drain();
+  await failsWith(waiting, "DRAINING");
+});
+
+test("over HTTP/1.1 the connection of a client that never reads is closed", async (t) => {
+  const limits = { answerBytesMax: MIB, stuckMs: 50 };
+  const { port, topics } = await startApi(t, { limits });
+  const topic = topics.topic("default");
+  // More than the sockets' own buffers take.
+  for (let n = 0; n < 16; n += 1) topic.append(recordOfValue(new Uint8Array(900 * KIB)));
+  const request = httpRequest({
+    port,
+    host: "127.0.0.1",
+    method: "POST",
+    path: PATH,
+    headers: { "content-type": "application/connect+proto", "connect-protocol-version": "1" },
+  });
+  request.on("error", () => {});
+  request.end(envelope(REQUEST));
+  const [response] = (await once(request, "response")) as [IncomingMessage];
+  response.on("error", () => {});
+  response.pause();
+  await until(() => topic.readCount > 1);
+  const { log } = clientsOf(port);
+  await collect(log.consumeStream({ topic: "default", endOffset: 16n }));
+  const closed = new Promise((resolve) => response.once("close", resolve));
+  response.resume();
+  await closed;
+  assert.equal(response.complete, false);
+});
