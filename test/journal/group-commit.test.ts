@@ -167,6 +167,26 @@ test("an append larger than a file gets a file of its own size", async () => {
   assert.deepEqual((await entriesOf(again.journal, 1)).length, 55);
 });
 
+test("thousands of small appends of one flush come back, whatever their sizes", async () => {
+  const { fs, journal } = await withReplicas(7);
+  const random = makeRandom(9);
+  const wanted = new Map<number, string[]>();
+  const appends = [];
+  const before = journal.flushCount;
+  for (let count = 0; count < 5000; count += 1) {
+    const id = (count % 7) + 1;
+    const index = 2 + Math.floor(count / 7);
+    const text = payloadOf(id, index, Math.floor(random() * 300));
+    appends.push(append(journal, [entry(id, index, text)]));
+    wanted.set(id, [...(wanted.get(id) ?? []), `${index}/1 ${text.replace(/\.+$/, "")}`]);
+  }
+  await Promise.all(appends);
+  assert.equal(journal.flushCount - before, 1);
+  await journal.idle();
+  const again = await openJournal(fs.reopen(), { fileBytes: 2 ** 20 });
+  for (const [id, lines] of wanted) assert.deepEqual(await entriesOf(again.journal, id), lines);
+});
+
 test("entries come back as they were, in parts and in one, from one large read and many small ones", async () => {
   const { fs, journal } = await withReplicas(3);
   const bytes = (size: number) => Uint8Array.from({ length: size }, (_, at) => at % 251);
