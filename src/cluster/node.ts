@@ -18,13 +18,14 @@ import { type CheckpointedGroup, Checkpoints } from "./checkpoints.ts";
 import { NodeFailure } from "./node-failure.ts";
 import { DEFAULT_NODE_SETTINGS, type NodeSettings } from "./node-settings.ts";
 import { Reconciler } from "./reconciler.ts";
+import { replayJournal } from "./replay.ts";
 import { syncFolder } from "./replica-files.ts";
 import { Reserve } from "./reserve.ts";
 import { RetentionTimer } from "./retention-timer.ts";
 import { type NodeParts, release, shutDown } from "./shut-down.ts";
 import { identify, inspectFolders, isFounding, makeTopicsDir } from "./start.ts";
 import { Throttle } from "./throttle.ts";
-import { openTopic, type TopicContext } from "./topic-group.ts";
+import { openTopic, type TopicContext, type TopicGroup } from "./topic-group.ts";
 import { forEachOf, orDiskFull } from "./wait.ts";
 
 /** Topics that are opened side by side at start. */
@@ -240,6 +241,7 @@ async function recoverTopics({ context, catalogue, reconciler, checkpoints }: No
   const { journal, clock } = context;
   const { state } = catalogue.machine;
   for (const { id } of state.departing()) await reconciler.settled(id);
+  const groups: TopicGroup[] = [];
   await forEachOf(state.entries(), OPENING_MAX, async (entry) => {
     if (journal.replica(entry.replicaId) === undefined) {
       await reconciler.settled(entry.id).catch(unlessDiskFull);
@@ -252,6 +254,10 @@ async function recoverTopics({ context, catalogue, reconciler, checkpoints }: No
       return;
     }
     reconciler.adopt(entry, group);
+    groups.push(group);
+  });
+  await replayJournal(context, groups);
+  await forEachOf(groups, OPENING_MAX, async (group) => {
     const recovering = group.voter.recover();
     await orDiskFull(recovering, () => group.machine.isDiskFull, clock);
     if (group.voter.isRecovering) recovering.catch(context.onFailure);

@@ -63,6 +63,17 @@ export class SingleVoter<O> {
   }
 
   /**
+   * Applies an entry that a pass over the journal came by, before {@link recover}.
+   * @returns false when it cannot now: recover will do it, or say what is wrong
+   */
+  replay(entry: AppliedEntry & { readonly kind: number }): boolean {
+    const isNext = entry.index === this.#appliedIndex + 1 && entry.kind === ENTRY_COMMAND;
+    if (!isNext || this.#stopped !== undefined || !this.#options.host.canApply()) return false;
+    this.#apply(entry);
+    return true;
+  }
+
+  /**
    * Applies what the journal has beyond the applied index; to be called once, before
    * proposals are taken. It waits while the host has no room.
    *

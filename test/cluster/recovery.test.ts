@@ -381,3 +381,30 @@ test("a folder of somebody else is left alone, and one that only a file system h
   await node.topics.topic("default").produce({ records: texts("a") });
   await node.close();
 });
+
+// Goal: many topics are recovered in one pass over the journal. Method: interleave batches of many
+// topics, crash, start while the reads of the journal are counted; then compare every topic.
+test("after a crash the journal is read once, however many topics it has", async () => {
+  const first = await startNode();
+  const names = Array.from({ length: 40 }, (_, index) => `t${index}`);
+  for (const name of names) await first.node.topics.create(name, {});
+  const value = "x".repeat(60);
+  for (let round = 0; round < 4; round += 1) {
+    const sent = names.map((name) =>
+      first.node.topics.topic(name).produce({ records: texts(`${name}-${round}-${value}`) }),
+    );
+    await Promise.all(sent);
+  }
+  const disk = first.fs.reopen();
+  let journalReads = 0;
+  disk.onStep((_, op, path) => {
+    if (op === "read" && path.startsWith("journal/")) journalReads += 1;
+  });
+  const second = await startNode({ fs: disk, seed: 2 });
+  assert.ok(journalReads < names.length, `the journal was read ${journalReads} times`);
+  for (const name of names) {
+    const want = [0, 1, 2, 3].map((round) => `${name}-${round}-${value}`);
+    assert.deepEqual(await readAll(second.node, name), want);
+  }
+  await second.node.close();
+});
