@@ -20,6 +20,12 @@ export interface TransportOptions {
   readonly certificate?: { readonly cert: string; readonly key: string };
 }
 
+/**
+ * What Node's HTTP/2 may keep of one connection. Its default of 10 MB makes it reset
+ * answers while several large batches are on their way.
+ */
+const SESSION_MEMORY_MIB = 1024;
+
 /** A connection to one server, opened by the first call and again after it was lost. */
 export interface Connection {
   readonly transport: Transport;
@@ -33,6 +39,7 @@ export function connect(options: TransportOptions): Connection {
     { pingIntervalMs: PING_INTERVAL_MS, pingTimeoutMs: PING_TIMEOUT_MS },
     {
       settings: { initialWindowSize: WINDOW_BYTES },
+      maxSessionMemory: SESSION_MEMORY_MIB,
       ...(options.ca === undefined ? {} : { ca: options.ca }),
       ...options.certificate,
     },
