@@ -20,7 +20,7 @@ export interface CallOptions {
 }
 
 /** A server as the commands see it. */
-export interface ServerConnection extends Disposable {
+export interface ServerConnection {
   /** As the user wrote it. */
   readonly name: string;
   readonly transport: Transport;
@@ -29,6 +29,7 @@ export interface ServerConnection extends Disposable {
   readonly callOptions: CallOptions;
   /** What may be the matter when the connection ends without a word. */
   readonly lostHint: string;
+  close(): void;
 }
 
 /** Reads the server's flags. Nothing is dialled before the first call. */
@@ -61,7 +62,7 @@ export async function openServer(
       timeoutMs: flagValue(input, "timeout", DURATION) ?? TIMEOUT_MS,
       signal: context.interrupted,
     },
-    [Symbol.dispose]: () => connection.close(),
+    close: () => connection.close(),
   };
 }
 
@@ -74,13 +75,15 @@ export async function withServer<T>(
   context: CommandContext,
   work: (server: ServerConnection) => Promise<T>,
 ): Promise<T> {
-  using server = await openServer(input, context);
+  const server = await openServer(input, context);
   try {
     return await work(server);
   } catch (thrown) {
     if (context.interrupted.aborted) throw new InterruptedError();
     if (thrown instanceof ConnectError) throw namingServer(thrown, server);
     throw thrown;
+  } finally {
+    server.close();
   }
 }
 
