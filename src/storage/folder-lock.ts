@@ -4,7 +4,7 @@ import type { File, FileSystem } from "../platform/file-system.ts";
 import type { ProcessIdentity } from "../platform/process-identity.ts";
 import { readWhole } from "./atomic-file.ts";
 import { LOCK_NAME } from "./layout.ts";
-import { namingPlatformErrors } from "./storage-errors.ts";
+import { isNoSpace, namingPlatformErrors } from "./storage-errors.ts";
 
 export interface FolderLock {
   /** Gives the folder free. */
@@ -12,6 +12,7 @@ export interface FolderLock {
 }
 
 const LOCK_BYTES_MAX = 4096;
+const SPACE = 0x20;
 
 /**
  * Takes the data folder for this process. A lock whose process is gone is taken over,
@@ -21,7 +22,8 @@ const LOCK_BYTES_MAX = 4096;
  * `LOCK.<boot>.<pid>.<start>`, whose name alone says who it is, so it is never seen half
  * made. It then looks for claims and a lock of others, and gives way to any that lives.
  * Of two that try at once the later one to look sees the other; both may give way, both
- * never win. The winner renames its claim to `LOCK`, which replaces a dead one's at one go.
+ * never win. The winner renames its claim to `LOCK`, which replaces a dead one's at one go;
+ * when the disk has no room for the claim's content, it writes over the dead one's.
  *
  * @param isAlive says whether a process still runs
  * @throws DATA_DIR_LOCKED (metadata `pid`) when it does; DISK_FULL, DISK_FAILED
@@ -35,9 +37,11 @@ export async function lockFolder(
     const claim = printClaim(self);
     const file = await openClaim(fs, claim, self, isAlive);
     try {
-      await writeClaim(file, self);
+      const noRoom = await writeClaim(file, self);
       const dead = await outlive(fs, claim, isAlive);
-      await fs.rename(claim, LOCK_NAME);
+      if (noRoom === undefined) await fs.rename(claim, LOCK_NAME);
+      else if (await fs.exists(LOCK_NAME)) await writeOverDead(fs, claim, self);
+      else throw noRoom;
       for (const name of dead) await fs.remove(name);
     } catch (error) {
       // A claim of this process that stayed would keep its own next try away.
@@ -67,15 +71,43 @@ async function outlive(
   return dead;
 }
 
-async function writeClaim(file: File, self: ProcessIdentity): Promise<void> {
-  const content = new TextEncoder().encode(`${JSON.stringify(self)}\n`);
+/** @returns the platform's error when there was no room; the claim's name still says whose it is */
+async function writeClaim(file: File, self: ProcessIdentity): Promise<unknown> {
   try {
-    await file.write([content], toPosition(0));
+    await file.write([encodeHolder(self)], toPosition(0));
     // A lock that a power cut left empty would not say whose it was.
+    await file.sync();
+    return undefined;
+  } catch (error) {
+    if (!isNoSpace(error)) throw error;
+    // A part of it may have found room, which is needed elsewhere.
+    await file.truncate(0);
+    return error;
+  } finally {
+    await file.close();
+  }
+}
+
+/**
+ * On a full disk: takes over the lock of a dead process in its own place, which needs no
+ * room. The claim stays until the lock is whole, so that nobody sees neither.
+ */
+async function writeOverDead(fs: FileSystem, claim: string, self: ProcessIdentity): Promise<void> {
+  const file = await fs.open(LOCK_NAME, { mode: "write" });
+  try {
+    const content = encodeHolder(self);
+    // Behind shorter content stays what was there, which JSON must not see.
+    const padding = new Uint8Array(Math.max(0, (await file.size()) - content.length)).fill(SPACE);
+    await file.write([content, padding], toPosition(0));
     await file.sync();
   } finally {
     await file.close();
   }
+  await fs.remove(claim);
+}
+
+function encodeHolder(self: ProcessIdentity): Uint8Array {
+  return new TextEncoder().encode(`${JSON.stringify(self)}\n`);
 }
 
 async function openClaim(

@@ -98,6 +98,31 @@ test("a full or broken disk is said in our own words", async () => {
   await assert.rejects(new Machine().lock(fs, 2), { reason: "DISK_FAILED" });
 });
 
+// Goal: a full disk keeps nobody from taking over. Method: a lock of a dead process whose text is longer or shorter,
+// no room for another byte; then look who has it, let others try, stop and start again.
+test("on a full disk a dead process's lock is taken over in its own place", async () => {
+  for (const [dead, next] of [
+    [1, 123_456],
+    [123_456, 1],
+  ] as const) {
+    const fs = new SimFileSystem(makeRandom(1));
+    const machine = new Machine();
+    await machine.lock(fs, dead);
+    machine.alive.delete(dead);
+    const size = fs.usedBytes;
+    // As on a real disk, the block that the lock has may be filled.
+    fs.setCapacity(size + (next > dead ? 5 : 0));
+    const lock = await machine.lock(fs, next);
+    assert.deepEqual(await fs.list(""), ["LOCK"]);
+    const holder = JSON.parse(text(await readFile(fs, "LOCK"))) as { pid: number };
+    assert.equal(holder.pid, next);
+    await assert.rejects(machine.lock(fs, 7), { reason: "DATA_DIR_LOCKED" });
+    assert.deepEqual(await fs.list(""), ["LOCK"]);
+    await lock.release();
+    await machine.lock(fs, 8);
+  }
+});
+
 for (const op of ["write", "sync", "list", "rename"] as const) {
   test(`a try that fails at ${op} leaves no claim, so that the same process may try again`, async () => {
     const fs = new SimFileSystem(makeRandom(1));
