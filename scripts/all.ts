@@ -27,7 +27,7 @@ interface Step {
 const OUTPUT_DIR = "dist/test-output";
 
 /** Unit suites of every folder but those that need a process, a network tool or the executable. */
-const SLOW_FOLDERS = new Set(["e2e", "support", "suites", "sim", "runtime"]);
+const SLOW_FOLDERS = new Set(["e2e", "clients", "support", "suites", "sim", "runtime"]);
 const UNIT = readdirSync("test", { withFileTypes: true })
   .filter((entry) => entry.isDirectory() && !SLOW_FOLDERS.has(entry.name))
   .map((entry) => entry.name);
@@ -69,6 +69,18 @@ const STEPS: readonly Step[] = [
     ],
     count: countNode,
     minutesMax: 20,
+  },
+  {
+    name: "clients",
+    command: [
+      "node",
+      "--test",
+      "--test-reporter=spec",
+      "--test-concurrency=1",
+      "test/clients/*.test.ts",
+    ],
+    count: countNode,
+    minutesMax: 15,
   },
   {
     name: "runtime",

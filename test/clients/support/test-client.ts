@@ -1,0 +1,55 @@
+import assert from "node:assert/strict";
+import { accessSync, constants } from "node:fs";
+import { delimiter, join } from "node:path";
+import { test } from "node:test";
+import { runCommand } from "../../e2e/server-process.ts";
+import { CHECKS, type ClientProgramOptions, runClientProgram } from "./client-program.ts";
+
+/** One client program as a test. */
+export interface ClientTest extends ClientProgramOptions {
+  /** Executables that building and running need. Without one of them the test is skipped. */
+  readonly tools: readonly string[];
+  /** Makes the program, under dist/clients, from what is cached there. @returns its command. */
+  readonly build: () => Promise<readonly string[]>;
+  /** Names that the program must print. Default: all. */
+  readonly checks?: readonly string[];
+}
+
+/** Declares a test that builds and runs a client program, with a subtest for each check. */
+export function testClient(title: string, options: ClientTest): void {
+  const missing = options.tools.filter((name) => !isOnPath(name));
+  const skip = missing.length > 0 && `needs ${missing.join(", ")}, not on this machine's PATH`;
+  test(title, { skip }, async (context) => {
+    const results = await runClientProgram(await options.build(), options);
+    const expected = [...(options.checks ?? CHECKS), "exit-code", "server"];
+    // What is printed beside the expected counts too: it may say "not ok".
+    for (const name of new Set([...expected, ...results.map((result) => result.name)])) {
+      await context.test(name, () => {
+        const found = results.filter((result) => result.name === name);
+        assert.equal(found.length, 1, `${name} was printed ${found.length} times`);
+        assert.equal(found[0]?.failure, undefined);
+      });
+    }
+  });
+}
+
+/** Runs a step of a build. @throws with all that it printed, when it does not end with 0. */
+export async function runBuildStep(
+  [command = "", ...args]: readonly string[],
+  options: { readonly cwd?: string; readonly env?: Readonly<Record<string, string>> } = {},
+): Promise<void> {
+  const { code, stdout, stderr } = await runCommand(args, { command, ...options });
+  if (code === 0) return;
+  throw new Error(`${[command, ...args].join(" ")} ended with ${code}: ${stdout}${stderr}`);
+}
+
+function isOnPath(name: string): boolean {
+  return (process.env["PATH"] ?? "").split(delimiter).some((dir) => {
+    try {
+      accessSync(join(dir, name), constants.X_OK);
+      return true;
+    } catch {
+      return false;
+    }
+  });
+}
