@@ -1,8 +1,12 @@
+import type { ProglogError } from "../base/errors.ts";
+import type { Follower } from "./topics.ts";
+
 interface Waiter {
   readonly offset: number;
-  readonly resolve: () => void;
-  readonly reject: (error: unknown) => void;
+  readonly follower: Follower;
 }
+
+const NOTHING_TO_GIVE_UP = () => {};
 
 /**
  * Readers of one topic that wait for records beyond an offset.
@@ -16,7 +20,7 @@ export class Followers {
   readonly #waiters = new Set<Waiter>();
   #nextOffset: number;
   #wakesSoon = false;
-  #closed: Error | undefined;
+  #closed: ProglogError | undefined;
 
   constructor(nextOffset: number) {
     this.#nextOffset = nextOffset;
@@ -37,47 +41,68 @@ export class Followers {
     });
   }
 
-  /**
-   * Resolves when {@link advance} has gone beyond `offset`; at once when it has already.
-   * Rejects with the error of {@link close}, or the signal's reason.
-   */
-  waitBeyond(offset: number, signal: AbortSignal): Promise<void> {
-    if (this.#closed !== undefined) return Promise.reject(this.#closed);
-    if (signal.aborted) return Promise.reject(signal.reason);
-    if (this.#nextOffset > offset) return Promise.resolve();
-    return new Promise((resolve, reject) => {
-      const waiter: Waiter = {
-        offset,
-        resolve: () => {
-          signal.removeEventListener("abort", giveUp);
-          resolve();
-        },
-        reject: (error) => {
-          signal.removeEventListener("abort", giveUp);
-          reject(error);
-        },
-      };
-      const giveUp = () => {
-        this.#waiters.delete(waiter);
-        waiter.reject(signal.reason);
-      };
-      signal.addEventListener("abort", giveUp);
-      this.#waiters.add(waiter);
-    });
+  /** See `Topic.follow`. Fails, now or later, with the error of {@link close}. */
+  follow(offset: number, follower: Follower): () => void {
+    if (this.#closed !== undefined) {
+      follower.fail(this.#closed);
+      return NOTHING_TO_GIVE_UP;
+    }
+    if (this.#nextOffset > offset) {
+      follower.wake();
+      return NOTHING_TO_GIVE_UP;
+    }
+    const waiter = { offset, follower };
+    this.#waiters.add(waiter);
+    return () => {
+      this.#waiters.delete(waiter);
+    };
   }
 
-  /** Rejects all who wait, now and later, with `error`. */
-  close(error: Error): void {
+  /** Fails all who wait, now and later, with `error`. */
+  close(error: ProglogError): void {
     this.#closed ??= error;
-    for (const waiter of this.#waiters) waiter.reject(error);
-    this.#waiters.clear();
+    for (const waiter of this.#waiters) {
+      this.#waiters.delete(waiter);
+      waiter.follower.fail(error);
+    }
   }
 
+  /** Who follows again when it is woken comes to the end of the set, and is looked at in this pass. */
   #wake(): void {
     for (const waiter of this.#waiters) {
       if (waiter.offset >= this.#nextOffset) continue;
       this.#waiters.delete(waiter);
-      waiter.resolve();
+      waiter.follower.wake();
     }
   }
+}
+
+/**
+ * As `Topic.waitBeyond`, over `Topic.follow`.
+ * @throws the error of `fail`; the signal's reason
+ */
+export function waitBeyond(
+  follow: (follower: Follower) => () => void,
+  signal: AbortSignal,
+): Promise<void> {
+  if (signal.aborted) return Promise.reject(signal.reason);
+  return new Promise((resolve, reject) => {
+    let giveUp = NOTHING_TO_GIVE_UP;
+    const onAbort = () => {
+      giveUp();
+      reject(signal.reason);
+    };
+    const settle = () => signal.removeEventListener("abort", onAbort);
+    signal.addEventListener("abort", onAbort);
+    giveUp = follow({
+      wake: () => {
+        settle();
+        resolve();
+      },
+      fail: (error) => {
+        settle();
+        reject(error);
+      },
+    });
+  });
 }

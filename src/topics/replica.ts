@@ -2,11 +2,11 @@ import { type Offset, toOffset } from "../base/units.ts";
 import { emptyExtent, extentFrom } from "../storage/extent.ts";
 import { decodeRecord, encodeBatch } from "../storage/frame.ts";
 import type { Log } from "../storage/log.ts";
-import { HEADER_BYTES } from "../storage/scan.ts";
 import { decodeCommand } from "./commands.ts";
 import { findTime } from "./find-time.ts";
 import { Followers } from "./follow.ts";
 import type { Captured, Machine, MachineEntry, TrimmedCapture } from "./machine.ts";
+import { runOf } from "./record-run.ts";
 import type { RetainedSegment } from "./retention.ts";
 import { effectiveSettings } from "./settings.ts";
 import { inTopic, outOfRange } from "./topic-errors.ts";
@@ -15,6 +15,7 @@ import type {
   EffectiveSettings,
   ReadLimits,
   ReadResult,
+  RecordRun,
   StartPlace,
   StoredRecord,
   TopicStatus,
@@ -162,50 +163,44 @@ export class TopicReplica implements Machine<TopicOutcome> {
     }
   }
 
-  /** See `Topic.read`. */
+  /** See `Topic.read`. Goes on from run to run while a good part of the limits is left. */
   async read(offset: number, limits: ReadLimits): Promise<ReadResult> {
-    const { startOffset, nextOffset } = this.#state;
-    if (offset < startOffset || offset > nextOffset) throw this.#outOfRange(offset);
-    const end = Math.min(limits.endOffset ?? nextOffset, nextOffset);
+    const end = Math.min(limits.endOffset ?? this.#state.nextOffset, this.#state.nextOffset);
     const records: StoredRecord[] = [];
-    const read = new Budget(limits);
+    let bytesLeft = limits.bytesMax;
     let at = offset;
-    while (at < end && read.isWorthwhile(records.length)) {
-      const before = at;
-      at = await this.#readRun(at, toOffset(end), { records, read });
-      if (at === before) break;
-    }
+    do {
+      const recordsMax = limits.recordsMax - records.length;
+      const rest = { recordsMax, bytesMax: bytesLeft, endOffset: end };
+      const run = await this.readRun(at, rest).catch((error: unknown) => {
+        // What lies before the damage is to be had; the next read begins at it and says so.
+        if (at === offset) throw error;
+      });
+      // One record is given whatever its size, but not one more.
+      if (run === undefined || (records.length > 0 && spanOf(run) > bytesLeft)) break;
+      bytesLeft -= spanOf(run);
+      addRecords(run, records);
+      at = run.resumeOffset;
+    } while (at < end && records.length < limits.recordsMax && bytesLeft > limits.bytesMax / 4);
     return { records, resumeOffset: at, highWatermark: this.#state.nextOffset };
   }
 
-  /** Reads what lies together from `from` on. @returns where to go on; `from` when nothing more fits */
-  async #readRun(
-    from: number,
-    end: Offset,
-    into: { readonly records: StoredRecord[]; readonly read: Budget },
-  ): Promise<number> {
-    const { records, read } = into;
-    let at = from;
+  /** See `Topic.readTail`. */
+  readTail(_offset: number, _limits: ReadLimits): RecordRun | undefined {
+    return undefined;
+  }
+
+  /** See `Topic.readRun`. Reads what lies together in one place: there may be more than it gives. */
+  async readRun(offset: number, limits: ReadLimits): Promise<RecordRun> {
+    const { startOffset, nextOffset } = this.#state;
+    if (offset < startOffset || offset > nextOffset) throw this.#outOfRange(offset);
     try {
-      const { bytes, ends } = await this.#log.readFrames(toOffset(from), {
-        bytesMax: read.bytesLeft,
-        recordsMax: read.recordsLeft(records.length),
-        end,
-      });
-      let start = 0;
-      for (const frameEnd of ends) {
-        if (!read.take(frameEnd - start)) return at;
-        const data = bytes.subarray(start + HEADER_BYTES, frameEnd);
-        const { kind, appendTimeUs, body } = decodeRecord(data, at as Offset);
-        if (kind === "record") records.push({ offset: at, appendTimeUs, body });
-        start = frameEnd;
-        at += 1;
-      }
-      return at;
+      const { recordsMax, bytesMax } = limits;
+      const end = toOffset(Math.min(limits.endOffset ?? nextOffset, nextOffset));
+      const frames = await this.#log.readFrames(toOffset(offset), { recordsMax, bytesMax, end });
+      return runOf(frames);
     } catch (error) {
-      // What lies before the damage is to be had; the next read begins at it and says so.
-      if (at > from || records.length > 0) return at;
-      if (from < this.#state.startOffset) throw this.#outOfRange(from);
+      if (offset < this.#state.startOffset) throw this.#outOfRange(offset);
       throw inTopic(error, this.#name);
     }
   }
@@ -249,34 +244,15 @@ export class TopicReplica implements Machine<TopicOutcome> {
   }
 }
 
-/** What a read may still return. The first frame always fits. */
-class Budget {
-  readonly #limits: ReadLimits;
-  #takenBytes = 0;
-  #takenFrames = 0;
+/** Bytes from the first record to the end of the last one. */
+function spanOf({ count, starts, ends }: RecordRun): number {
+  return count === 0 ? 0 : (ends[count - 1] ?? 0) - (starts[0] ?? 0);
+}
 
-  constructor(limits: ReadLimits) {
-    this.#limits = limits;
-  }
-
-  get bytesLeft(): number {
-    return Math.max(1, this.#limits.bytesMax - this.#takenBytes);
-  }
-
-  recordsLeft(recordCount: number): number {
-    return this.#limits.recordsMax - recordCount;
-  }
-
-  /** Another look is worth it while a good part of the limits is left: a frame that does not fit is read in vain. */
-  isWorthwhile(recordCount: number): boolean {
-    if (this.recordsLeft(recordCount) <= 0) return false;
-    return this.#takenFrames === 0 || this.bytesLeft > this.#limits.bytesMax / 4;
-  }
-
-  take(frameBytes: number): boolean {
-    if (this.#takenFrames > 0 && frameBytes > this.bytesLeft) return false;
-    this.#takenBytes += frameBytes;
-    this.#takenFrames += 1;
-    return true;
+function addRecords(run: RecordRun, records: StoredRecord[]): void {
+  const { count, bytes, starts, ends, offsets, appendTimesUs } = run;
+  for (let at = 0; at < count; at += 1) {
+    const body = bytes.subarray(starts[at], ends[at]);
+    records.push({ offset: offsets[at] ?? 0, appendTimeUs: appendTimesUs[at] ?? 0, body });
   }
 }

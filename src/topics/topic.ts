@@ -4,6 +4,7 @@ import { MIB } from "../base/units.ts";
 import { ENVELOPE_BYTES_MAX } from "../storage/frame.ts";
 import type { CatalogueEntry } from "./catalogue-state.ts";
 import { encodeCommand, type TopicCommand } from "./commands.ts";
+import { waitBeyond } from "./follow.ts";
 import { checkProducerId } from "./names.ts";
 import { IN_FLIGHT_MAX } from "./producers.ts";
 import type { TopicReplica } from "./replica.ts";
@@ -13,9 +14,11 @@ import type { TopicOutcome } from "./topic-state.ts";
 import type {
   Acknowledgement,
   Durability,
+  Follower,
   ProduceBatch,
   ReadLimits,
   ReadResult,
+  RecordRun,
   StartPlace,
   Topic,
   TopicInfo,
@@ -128,9 +131,22 @@ export class TopicHandle implements Topic {
     return await this.#reading(offset, (replica) => replica.read(offset, limits));
   }
 
+  readTail(offset: number, limits: ReadLimits): RecordRun | undefined {
+    if (this.#gone !== undefined) throw this.#gone;
+    return this.#options.replica.readTail(offset, limits);
+  }
+
+  async readRun(offset: number, limits: ReadLimits): Promise<RecordRun> {
+    return await this.#reading(offset, (replica) => replica.readRun(offset, limits));
+  }
+
+  follow(offset: number, follower: Follower): () => void {
+    return this.#options.replica.followers.follow(offset, follower);
+  }
+
   async waitBeyond(offset: number, options: { readonly signal: AbortSignal }): Promise<void> {
     try {
-      await this.#options.replica.followers.waitBeyond(offset, options.signal);
+      await waitBeyond((follower) => this.follow(offset, follower), options.signal);
     } catch (error) {
       if (error instanceof ProglogError) throw error;
       throw new ProglogError("CANCELED", "The caller gave up waiting for records", {

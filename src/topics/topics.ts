@@ -1,3 +1,5 @@
+import type { ProglogError } from "../base/errors.ts";
+
 /**
  * Topics as the API sees them: the contract between `rpc/` and what lies below.
  * `registry.ts` implements {@link Topics}, `topic.ts` implements {@link Topic}.
@@ -120,6 +122,35 @@ export interface ReadResult {
   readonly highWatermark: number;
 }
 
+/**
+ * Records side by side in one buffer, with nothing made for each of them: what the
+ * fast ways out are served from. Nobody changes it after it was returned, and readers
+ * at the same place of a topic's end get the same object, so that what is made of it
+ * can be shared (kept in a WeakMap).
+ */
+export interface RecordRun {
+  /** How many records there are; the arrays below have that many entries or more. */
+  readonly count: number;
+  /** Holds the bodies; the bytes between them mean nothing to the reader. */
+  readonly bytes: Uint8Array;
+  /** Record `i` is `bytes.subarray(starts[i], ends[i])`. */
+  readonly starts: Uint32Array;
+  readonly ends: Uint32Array;
+  /** Offsets rising; gaps are records that were removed. */
+  readonly offsets: Float64Array;
+  readonly appendTimesUs: Float64Array;
+  /** See {@link ReadResult.resumeOffset}. */
+  readonly resumeOffset: number;
+}
+
+/** Who waits for records: exactly one of the two is called, once. */
+export interface Follower {
+  /** Records have come. Called for many readers in one go: return soon, do not throw. */
+  wake(): void;
+  /** None will come: the topic was deleted, or the server stops. */
+  fail(error: ProglogError): void;
+}
+
 export interface TopicPage {
   readonly topics: readonly TopicInfo[];
   /** True when there are topics after the last one of this page. */
@@ -202,6 +233,19 @@ export interface Topic {
    *   `offset` is damaged: records before a damaged one are returned first
    */
   read(offset: number, limits: ReadLimits): Promise<ReadResult>;
+  /**
+   * Reads records that are still in memory, at once: for readers at the end of the topic.
+   * @returns undefined when the record at `offset` is not in memory (then use {@link readRun}), or
+   *   there is none yet; a run of records otherwise, which may be shared with other readers
+   */
+  readTail(offset: number, limits: ReadLimits): RecordRun | undefined;
+  /** As {@link read}, with less made for each record. Same errors. */
+  readRun(offset: number, limits: ReadLimits): Promise<RecordRun>;
+  /**
+   * Calls `follower` once when the next offset is above `offset`: at once when it is already.
+   * @returns a function that gives up waiting; nothing is called afterwards
+   */
+  follow(offset: number, follower: Follower): () => void;
   /**
    * Resolves when the next offset is above `offset`. Costs nothing meanwhile.
    * @throws TOPIC_NOT_FOUND when the topic is deleted meanwhile; CANCELED or the signal's reason

@@ -1,4 +1,6 @@
+import { concat } from "../../src/base/bytes.ts";
 import { ProglogError } from "../../src/base/errors.ts";
+import { waitBeyond } from "../../src/topics/follow.ts";
 import { checkKnownTopicName, checkProducerId, checkTopicName } from "../../src/topics/names.ts";
 import {
   changeSettings,
@@ -8,9 +10,11 @@ import {
 } from "../../src/topics/settings.ts";
 import type {
   Acknowledgement,
+  Follower,
   ProduceBatch,
   ReadLimits,
   ReadResult,
+  RecordRun,
   StartPlace,
   StoredRecord,
   Topic,
@@ -109,9 +113,14 @@ function notFound(topic: string): ProglogError {
 
 export class FakeTopic implements Topic {
   info: TopicInfo;
-  /** How often `read` and `waitBeyond` were called: for tests of back-pressure and of polling. */
+  /** How often it was read (but for `readTail`) and followed: for tests of back-pressure and of polling. */
   readCount = 0;
   waitCount = 0;
+  /** How often `readTail` gave something. */
+  tailCount = 0;
+  /** Records from here on are in memory, as {@link readTail} sees it. */
+  tailFrom = 0;
+  #lastTail: { readonly key: string; readonly run: RecordRun } | undefined;
   /** Waits that have not ended. */
   get openWaits(): number {
     return this.#waiters.size;
@@ -128,7 +137,7 @@ export class FakeTopic implements Topic {
   #isDeleted = false;
   #fencingToken = 0;
   #epoch = 0;
-  readonly #waiters = new Set<() => void>();
+  readonly #waiters = new Set<{ readonly offset: number; readonly follower: Follower }>();
 
   constructor(name: string, id: number, settings: TopicSettings) {
     this.info = {
@@ -216,9 +225,30 @@ export class FakeTopic implements Topic {
   }
 
   async read(offset: number, limits: ReadLimits): Promise<ReadResult> {
+    this.readCount += 1;
+    return { ...this.#read(offset, limits), highWatermark: this.nextOffset };
+  }
+
+  readTail(offset: number, limits: ReadLimits): RecordRun | undefined {
+    this.#checkThere();
+    if (offset < Math.max(this.tailFrom, this.#firstOffset) || offset >= this.nextOffset)
+      return undefined;
+    const key = `${offset} ${this.nextOffset} ${JSON.stringify(limits)}`;
+    if (this.#lastTail?.key !== key) {
+      this.#lastTail = { key, run: runOf(this.#read(offset, limits)) };
+    }
+    this.tailCount += 1;
+    return this.#lastTail.run;
+  }
+
+  async readRun(offset: number, limits: ReadLimits): Promise<RecordRun> {
+    this.readCount += 1;
+    return runOf(this.#read(offset, limits));
+  }
+
+  #read(offset: number, limits: ReadLimits): Omit<ReadResult, "highWatermark"> {
     this.#checkThere();
     this.#checkRange(offset);
-    this.readCount += 1;
     const end = Math.min(this.nextOffset, limits.endOffset ?? this.nextOffset);
     const records: StoredRecord[] = [];
     let bytes = 0;
@@ -235,24 +265,26 @@ export class FakeTopic implements Topic {
       if (bytes > limits.bytesMax && records.length > 0) break;
       if (record !== undefined) records.push(record);
     }
-    return { records, resumeOffset: next, highWatermark: this.nextOffset };
+    return { records, resumeOffset: next };
+  }
+
+  follow(offset: number, follower: Follower): () => void {
+    this.waitCount += 1;
+    const waiter = { offset, follower };
+    this.#waiters.add(waiter);
+    if (this.#isDeleted || this.nextOffset > offset) this.#wakeAll();
+    return () => {
+      this.#waiters.delete(waiter);
+    };
   }
 
   async waitBeyond(offset: number, { signal }: { signal: AbortSignal }): Promise<void> {
-    this.waitCount += 1;
-    while (!this.#isDeleted && this.nextOffset <= offset) {
-      if (signal.aborted) throw abortError(signal, {});
-      await new Promise<void>((resolve) => {
-        const wake = () => {
-          this.#waiters.delete(wake);
-          signal.removeEventListener("abort", wake);
-          resolve();
-        };
-        this.#waiters.add(wake);
-        signal.addEventListener("abort", wake);
-      });
+    if (signal.aborted) throw abortError(signal, {});
+    try {
+      await waitBeyond((follower) => this.follow(offset, follower), signal);
+    } catch (error) {
+      throw error instanceof ProglogError ? error : abortError(signal, {});
     }
-    this.#checkThere();
   }
 
   change(settings: TopicSettings): void {
@@ -307,7 +339,12 @@ export class FakeTopic implements Topic {
   }
 
   #wakeAll(): void {
-    for (const wake of [...this.#waiters]) wake();
+    for (const waiter of this.#waiters) {
+      if (!this.#isDeleted && waiter.offset >= this.nextOffset) continue;
+      this.#waiters.delete(waiter);
+      if (this.#isDeleted) waiter.follower.fail(notFound(this.info.name));
+      else waiter.follower.wake();
+    }
   }
 
   #checkThere(): void {
@@ -336,4 +373,22 @@ function abortError(signal: AbortSignal, metadata: Record<string, string>): Prog
   return new ProglogError(reason.reason, reason.message, {
     metadata: { ...reason.metadata, ...metadata },
   });
+}
+
+function runOf({ records, resumeOffset }: Omit<ReadResult, "highWatermark">): RecordRun {
+  const ends: number[] = [];
+  let size = 0;
+  for (const { body } of records) {
+    size += body.length;
+    ends.push(size);
+  }
+  return {
+    count: records.length,
+    bytes: concat(records.map(({ body }) => body)),
+    starts: Uint32Array.from(ends, (end, at) => end - (records[at]?.body.length ?? 0)),
+    ends: Uint32Array.from(ends),
+    offsets: Float64Array.from(records, ({ offset }) => offset),
+    appendTimesUs: Float64Array.from(records, ({ appendTimeUs }) => appendTimeUs),
+    resumeOffset,
+  };
 }
