@@ -16,7 +16,7 @@ export interface Subject {
 }
 
 /** A check passes when it returns. It runs in Node and in browsers, so it uses neither's modules. */
-export type Check = (subject: Subject) => Promise<void>;
+export type Check<S = Subject> = (subject: S) => Promise<void>;
 
 export function subjectOf(transport: Transport, prefix: string, restart: () => Promise<void>) {
   return {
@@ -34,9 +34,9 @@ export function subjectOf(transport: Transport, prefix: string, restart: () => P
  *
  * @returns true when all passed
  */
-export async function runChecks(
-  checks: Readonly<Record<string, Check>>,
-  subject: Subject,
+export async function runChecks<S>(
+  checks: Readonly<Record<string, Check<S>>>,
+  subject: S,
   tell: (line: string) => void,
 ): Promise<boolean> {
   let isGood = true;
