@@ -1,7 +1,9 @@
+import assert from "node:assert/strict";
 import { existsSync, mkdirSync, writeFileSync } from "node:fs";
-import { after } from "node:test";
+import { after, test } from "node:test";
+import { makeFolder, removeFolder, ServerProcess } from "../e2e/server-process.ts";
 import { makeCertificates } from "../rpc/certificates.ts";
-import { CHROMIUM } from "./browser/chromium.ts";
+import { CHROMIUM, withChromium } from "./browser/chromium.ts";
 import { servePages } from "./browser/page-server.ts";
 import { WAYS } from "./browser/ways.ts";
 import { CHECKS } from "./support/client-program.ts";
@@ -17,7 +19,11 @@ const PAGE = "test/clients/browser/page";
 installChromium(CHROMIUM);
 const tools = existsSync(CHROMIUM) ? [] : [CHROMIUM];
 
-const pages = await servePages({ "/": `${PAGE}.html`, "/page.js": `${DIR}/page.js` });
+const pages = await servePages({
+  "/": `${PAGE}.html`,
+  "/page.js": `${DIR}/page.js`,
+  "/example": "examples/browser/index.html",
+});
 after(() => pages.close());
 
 mkdirSync(DIR, { recursive: true });
@@ -52,3 +58,38 @@ for (const [name, { isHttp2 }] of Object.entries(WAYS)) {
     timeoutMs: 120_000,
   });
 }
+
+test("the example page produces, tails, and goes on when the server was killed", {
+  skip: tools.length > 0 && `needs ${CHROMIUM}, not on this machine`,
+}, async (t) => {
+  const dir = makeFolder("browser-example");
+  const flags = ["--cors-origins", pages.localhost];
+  let running = await ServerProcess.start(dir, { flags });
+  t.after(async () => {
+    await running.kill();
+    removeFolder(dir);
+  });
+  await withChromium(async (browser) => {
+    const page = await browser.newPage();
+    await page.goto(`${pages.localhost}/example`);
+    await page.getByLabel("Server").fill(`http://${running.address}`);
+    await page.getByRole("button", { name: "Tail" }).click();
+    const produce = async (value: string): Promise<void> => {
+      await page.getByLabel("Record").fill(value);
+      await page.getByRole("button", { name: "Produce" }).click();
+      await page.getByRole("listitem").filter({ hasText: value }).waitFor();
+    };
+    await produce("zürich 一");
+    await produce("<b>text, not HTML</b>");
+    await running.kill();
+    await page.getByRole("status").filter({ hasText: "Trying again" }).waitFor();
+    running = await ServerProcess.start(dir, { flags: [...flags, "--listen", running.address] });
+    await page.getByRole("status").filter({ hasText: "at offset 2" }).waitFor();
+    await produce("after the restart");
+    const seen = await page.getByRole("listitem").allTextContents();
+    assert.deepEqual(seen, ["after the restart", "<b>text, not HTML</b>", "zürich 一"]);
+    await page.getByLabel("Topic").fill("not-there");
+    await page.getByRole("button", { name: "Produce" }).click();
+    await page.getByRole("status").filter({ hasText: 'Cannot use topic "not-there"' }).waitFor();
+  });
+});
