@@ -1,6 +1,6 @@
 import { readFileSync, statfsSync } from "node:fs";
-import { cpus, platform, release, totalmem } from "node:os";
-import { resolve } from "node:path";
+import { cpus, loadavg, platform, release, totalmem } from "node:os";
+import { basename, relative, resolve } from "node:path";
 
 /** What a benchmark was run on; figures without it say nothing. */
 export interface BannerOptions {
@@ -8,6 +8,8 @@ export interface BannerOptions {
   readonly disk: string;
   /** What is synced before an answer, such as `always`. */
   readonly sync: string;
+  /** Runtimes of the servers that are measured, when they are other processes; default: this one. */
+  readonly runtimes?: readonly string[];
 }
 
 /** `f_type` of file systems in memory (statfs(2)): a sync costs nothing there, so nothing is measured. */
@@ -16,8 +18,11 @@ const MEMORY_FILE_SYSTEMS: ReadonlyMap<number, string> = new Map([
   [0x858458f6, "ramfs"],
 ]);
 
-/** Prints machine, runtime, disk and sync mode as one line of JSON. Exits with 1 when `disk` is memory. */
-export function printBanner({ disk, sync }: BannerOptions): void {
+/**
+ * Prints machine, runtime, disk, sync mode and command as one line of JSON. Exits with 1
+ * when `disk` is memory.
+ */
+export function printBanner({ disk, sync, runtimes }: BannerOptions): void {
   refuseMemory(disk);
   const mount = mountOf(resolve(disk));
   const fields = {
@@ -25,9 +30,11 @@ export function printBanner({ disk, sync }: BannerOptions): void {
     cpu: `${cpus().length} x ${cpus()[0]?.model ?? "unknown"}`,
     memoryGib: Math.round(totalmem() / 2 ** 30),
     system: `${platform()} ${release()}`,
-    runtime: runtimeName(),
+    runtime: runtimes ?? runtimeName(),
     disk: mount,
     sync,
+    command: commandLine(),
+    load: loadavg()[0]?.toFixed(2),
     time: new Date().toISOString(),
   };
   process.stdout.write(`${JSON.stringify(fields)}\n`);
@@ -36,6 +43,11 @@ export function printBanner({ disk, sync }: BannerOptions): void {
 export function runtimeName(): string {
   const bun = process.versions["bun"];
   return bun === undefined ? `node ${process.versions.node}` : `bun ${bun}`;
+}
+
+function commandLine(): string {
+  const [runtime = "", script = "", ...args] = process.argv;
+  return [basename(runtime), relative("", script), ...args].join(" ");
 }
 
 function refuseMemory(disk: string): void {

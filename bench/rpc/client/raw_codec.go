@@ -1,0 +1,74 @@
+package main
+
+import (
+	"fmt"
+
+	"google.golang.org/grpc"
+	"google.golang.org/grpc/credentials/insecure"
+	"google.golang.org/grpc/encoding"
+	"google.golang.org/grpc/mem"
+)
+
+const (
+	// messageBytesMax is the largest message taken: more than any server here sends.
+	messageBytesMax = 64 << 20
+	// windowBytes is flow control's window of a stream and of a connection.
+	windowBytes = 8 << 20
+)
+
+// taker gets a received message as the buffers it came in; they are only valid
+// during the call.
+type taker interface {
+	take(message mem.BufferSlice) error
+}
+
+// rawCodec sends []byte as it is and hands received buffers to a taker.
+type rawCodec struct{}
+
+var _ encoding.CodecV2 = rawCodec{}
+
+func (rawCodec) Name() string { return "proto" }
+
+func (rawCodec) Marshal(message any) (mem.BufferSlice, error) {
+	bytes, ok := message.([]byte)
+	if !ok {
+		return nil, fmt.Errorf("Cannot send a %T: only []byte", message)
+	}
+	return mem.BufferSlice{mem.SliceBuffer(bytes)}, nil
+}
+
+func (rawCodec) Unmarshal(message mem.BufferSlice, into any) error {
+	to, ok := into.(taker)
+	if !ok {
+		return fmt.Errorf("Cannot receive into a %T: only a taker", into)
+	}
+	return to.take(message)
+}
+
+// copied keeps a message in a buffer that is used again.
+type copied struct{ bytes []byte }
+
+func (c *copied) take(message mem.BufferSlice) error {
+	c.bytes = c.bytes[:0]
+	for _, buffer := range message {
+		c.bytes = append(c.bytes, buffer.ReadOnlyData()...)
+	}
+	return nil
+}
+
+func dial(addr string, count int) ([]*grpc.ClientConn, error) {
+	connections := make([]*grpc.ClientConn, 0, count)
+	for range count {
+		connection, err := grpc.NewClient("passthrough:///"+addr,
+			grpc.WithTransportCredentials(insecure.NewCredentials()),
+			grpc.WithInitialWindowSize(windowBytes),
+			grpc.WithInitialConnWindowSize(windowBytes),
+			grpc.WithDefaultCallOptions(
+				grpc.ForceCodecV2(rawCodec{}), grpc.MaxCallRecvMsgSize(messageBytesMax)))
+		if err != nil {
+			return nil, err
+		}
+		connections = append(connections, connection)
+	}
+	return connections, nil
+}
