@@ -1,6 +1,8 @@
 import type { EventEmitter } from "node:events";
-import type { IncomingMessage } from "node:http";
-import type { Http2ServerRequest } from "node:http2";
+import type { IncomingMessage, ServerResponse } from "node:http";
+import type { Http2ServerRequest, IncomingHttpHeaders, ServerHttp2Stream } from "node:http2";
+import type { Socket } from "node:net";
+import type { Readable } from "node:stream";
 import type { Clock } from "../base/clock.ts";
 import type { Logger } from "../base/log.ts";
 import { KIB } from "../base/units.ts";
@@ -18,14 +20,51 @@ export interface HttpResponse extends EventEmitter {
   /** The stream of an HTTP/2 request: its `close` is the end of the call. */
   readonly stream?: EventEmitter | undefined;
   setHeader(name: string, value: string): unknown;
-  writeHead(status: number, headers?: Readonly<Record<string, string>>): unknown;
+  writeHead(
+    status: number,
+    headers?: Readonly<Record<string, string | number | string[]>>,
+  ): unknown;
   /** @returns false when the caller should wait for `drain` */
   write(chunk: string | Uint8Array): boolean;
   addTrailers(trailers: Readonly<Record<string, string>>): void;
   end(chunk?: string | Uint8Array): unknown;
 }
 
-export type RequestHandler = (request: HttpRequest, response: HttpResponse) => void;
+/** A response of HTTP/1.1. */
+export type Http1Response = HttpResponse & Pick<ServerResponse, "destroyed" | "writableLength">;
+
+/** The fields of a request's header; those of HTTP/2 that begin with `:` among them. */
+export type HttpHeaders = IncomingHttpHeaders;
+
+/** A stream of HTTP/2, with a request on it. */
+export type HttpStream = ServerHttp2Stream;
+
+/** The body of a request: what a request of HTTP/1.1 and a stream of HTTP/2 have in common. */
+export type HttpBody = Pick<Readable, "on" | "off" | "pause" | "resume" | "destroyed"> & {
+  /** The client broke off. */
+  readonly aborted?: boolean;
+  /** What the client said when it broke off a stream; 0 and undefined: it did not. */
+  readonly rstCode?: number | undefined;
+};
+
+/** What a request came on: with TLS it is a `TLSSocket`, which knows the client's certificate. */
+export type HttpConnection = Socket;
+
+export type RequestHandler = (
+  request: HttpRequest,
+  response: HttpResponse,
+  connection: HttpConnection,
+) => void;
+
+/**
+ * Offered every request of HTTP/2 before anything is made of it. Must not throw.
+ * @returns false when it is to go to the {@link RequestHandler}; true when it is taken
+ */
+export type StreamHandler = (
+  stream: HttpStream,
+  headers: HttpHeaders,
+  connection: HttpConnection,
+) => boolean;
 
 /** Certificates, as PEM. */
 export interface TlsMaterial {
@@ -40,8 +79,9 @@ export interface ListenOptions {
   readonly host: string;
   /** 0 picks a free port. */
   readonly port: number;
-  /** Called for every request of every protocol. Must not throw. */
+  /** Called for every request of every protocol that {@link onStream} does not take. Must not throw. */
   readonly onRequest: RequestHandler;
+  readonly onStream?: StreamHandler;
   /** With it the port speaks TLS only, without it plaintext only. */
   readonly tls?: TlsMaterial;
   readonly limits?: Partial<ListenLimits>;

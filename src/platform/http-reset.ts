@@ -1,7 +1,7 @@
 import type { ServerResponse } from "node:http";
 import type { Http2ServerResponse } from "node:http2";
-import { constants, type ServerHttp2Stream } from "node:http2";
-import type { HttpResponse } from "./http-options.ts";
+import { constants } from "node:http2";
+import type { HttpResponse, HttpStream } from "./http-options.ts";
 
 /**
  * Ends an answer of which the client takes no more: what is written but not sent is
@@ -11,5 +11,10 @@ import type { HttpResponse } from "./http-options.ts";
 export function resetAnswer(response: HttpResponse): void {
   const { stream } = response as HttpResponse & Partial<Http2ServerResponse>;
   if (stream === undefined) (response as HttpResponse & ServerResponse).destroy();
-  else (stream as ServerHttp2Stream).close(constants.NGHTTP2_ENHANCE_YOUR_CALM);
+  else resetStream(stream as HttpStream);
+}
+
+/** The same for a stream of HTTP/2. */
+export function resetStream(stream: HttpStream): void {
+  stream.close(constants.NGHTTP2_ENHANCE_YOUR_CALM);
 }

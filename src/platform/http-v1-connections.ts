@@ -103,7 +103,7 @@ export class Http1Connections {
     }
     if (!IS_BUN && connection !== undefined) sayClose(request, response, connection);
     drainHttp1(request, response, this.#options.clock);
-    this.#options.onRequest(request, response);
+    this.#options.onRequest(request, response, socket);
   }
 
   #onAnswered(socket: Socket, connection: Connection, request: IncomingMessage): void {

@@ -1,9 +1,9 @@
 import {
   createServer,
   type Http2Server,
-  type Http2ServerRequest,
-  type Http2ServerResponse,
+  type IncomingHttpHeaders,
   type ServerHttp2Session,
+  type ServerHttp2Stream,
 } from "node:http2";
 import type { Socket } from "node:net";
 import { assert } from "../base/assert.ts";
@@ -44,6 +44,8 @@ interface Session extends Liveness {
 /** The HTTP/2 connections of a port. */
 export class Http2Sessions {
   readonly #server: Http2Server;
+  /** Never listens: makes requests and responses of streams, as `node:http2` does by itself. */
+  readonly #compat: Http2Server;
   readonly #options: ListenOptions;
   readonly #limits: ListenLimits;
   readonly #sessions = new Map<ServerHttp2Session, Session>();
@@ -53,17 +55,20 @@ export class Http2Sessions {
   constructor(options: ListenOptions, limits: ListenLimits) {
     this.#options = options;
     this.#limits = limits;
-    this.#server = createServer(
-      {
-        maxSessionMemory: SESSION_MEMORY_MIB,
-        settings: {
-          maxConcurrentStreams: limits.streamsPerConnectionMax,
-          maxHeaderListSize: limits.headerBytesMax,
-          initialWindowSize: STREAM_WINDOW_BYTES,
-        },
+    this.#server = createServer({
+      maxSessionMemory: SESSION_MEMORY_MIB,
+      settings: {
+        maxConcurrentStreams: limits.streamsPerConnectionMax,
+        maxHeaderListSize: limits.headerBytesMax,
+        initialWindowSize: STREAM_WINDOW_BYTES,
       },
-      (request, response) => this.#onRequest(request, response),
-    );
+    });
+    this.#compat = createServer((request, response) => {
+      const session = request.stream.session as ServerHttp2Session | undefined;
+      const state = session && this.#sessions.get(session);
+      if (state !== undefined) options.onRequest(request, response, state.socket);
+    });
+    this.#server.on("stream", (...args) => this.#onStream(...args));
     this.#server.on("session", (session) => this.#onSession(session));
     this.#server.on("sessionError", () => {}); // the session is destroyed and leaves by "close"
   }
@@ -144,15 +149,23 @@ export class Http2Sessions {
     }
   }
 
-  #onRequest(request: Http2ServerRequest, response: Http2ServerResponse): void {
-    drainHttp2(request.stream, this.#options.clock);
-    request.stream.on("error", () => {}); // a reset stream says so to whoever reads or writes it
-    const session = request.stream.session as ServerHttp2Session | undefined;
+  /** A `stream` listener of our own: `node:http2` then makes nothing of a stream by itself. */
+  #onStream(
+    stream: ServerHttp2Stream,
+    headers: IncomingHttpHeaders,
+    flags: number,
+    rawHeaders: string[],
+  ): void {
+    stream.on("error", ignore); // a reset stream says so to whoever reads or writes it
+    const session = stream.session as ServerHttp2Session | undefined;
     const state = session && this.#sessions.get(session);
-    if (session !== undefined && state !== undefined) {
-      state.streamCount += 1;
-      request.stream.once("close", () => this.#onAnswered(session, state));
-    }
-    this.#options.onRequest(request, response);
+    if (session === undefined || state === undefined) return; // gone again
+    drainHttp2(stream, this.#options.clock);
+    state.streamCount += 1;
+    stream.once("close", () => this.#onAnswered(session, state));
+    if (this.#options.onStream?.(stream, headers, state.socket) === true) return;
+    this.#compat.emit("stream", stream, headers, flags, rawHeaders);
   }
 }
+
+function ignore(): void {}

@@ -56,11 +56,7 @@ export class BodySource implements AsyncIterableIterator<Uint8Array> {
   async #more(): Promise<void> {
     const { clock, timeoutMs } = this.#options;
     const giveUp = () => {
-      this.#error ??= new ProglogError(
-        "DEADLINE_EXCEEDED",
-        `Nothing of the request came for ${timeoutMs} ms`,
-        { metadata: { bodyTimeoutMs: `${timeoutMs}` } },
-      );
+      this.#error ??= silentError(timeoutMs ?? 0);
       this.#wake();
     };
     const cancel = timeoutMs === undefined ? () => {} : clock.schedule(timeoutMs, giveUp);
@@ -105,4 +101,11 @@ export class BodySource implements AsyncIterableIterator<Uint8Array> {
     if (state === "left") this.#chunks.length = 0;
     this.#wake();
   }
+}
+
+/** Nothing of a body came for so long. */
+export function silentError(timeoutMs: number): ProglogError {
+  return new ProglogError("DEADLINE_EXCEEDED", `Nothing of the request came for ${timeoutMs} ms`, {
+    metadata: { bodyTimeoutMs: `${timeoutMs}` },
+  });
 }

@@ -1,63 +1,89 @@
 import { createContextValues } from "@connectrpc/connect";
 import type { UniversalServerRequest, UniversalServerResponse } from "@connectrpc/connect/protocol";
-import type { Clock } from "../base/clock.ts";
 import { ProglogError } from "../base/errors.ts";
 import type { Logger } from "../base/log.ts";
-import type { HttpRequest, HttpResponse } from "../platform/http-options.ts";
+import type {
+  Http1Response,
+  HttpConnection,
+  HttpHeaders,
+  HttpRequest,
+  HttpResponse,
+  HttpStream,
+} from "../platform/http-options.ts";
 import { resetAnswer } from "../platform/http-reset.ts";
-import { AnswerBudget } from "./answer-budget.ts";
 import { answerBare } from "./bare-answer.ts";
 import { BodySource } from "./body-source.ts";
-import { type BodyBudget, CALL_KEY, Call, type CallHook } from "./call.ts";
-import { DEADLINE_HEADERS, readDeadline } from "./deadline.ts";
-import type { ErrorMap } from "./error-map.ts";
+import { CALL_KEY, type Call } from "./call.ts";
+import { CallDoor, type CallDoorOptions } from "./call-door.ts";
+import { DEADLINE_HEADERS } from "./deadline.ts";
+import { LeanServer } from "./lean/lean-server.ts";
 import { LibraryErrors } from "./library-errors.ts";
-import { JSON_GROWTH, REQUEST_SLACK_BYTES, type RpcLimits } from "./limits.ts";
+import { JSON_GROWTH, REQUEST_SLACK_BYTES } from "./limits.ts";
 import { makeRoutes, type Route, type ServedService } from "./method-routes.ts";
 import { isJson, protocolOf } from "./protocols.ts";
 import { respond } from "./respond.ts";
-import type { ServingState } from "./serving-state.ts";
-import { onAbort } from "./wakeup.ts";
 
-export interface CallServerOptions {
-  readonly state: ServingState;
-  readonly clock: Clock;
+export interface CallServerOptions extends CallDoorOptions {
   readonly logger: Logger;
-  readonly limits: RpcLimits;
-  readonly errors: ErrorMap;
-  readonly hook?: CallHook | undefined;
+  /** Whether the lean path takes the calls that it can; else the library takes all. Default true. */
+  readonly lean?: boolean | undefined;
 }
 
-/** Takes calls of all protocols to the services. */
+/**
+ * Takes calls of all protocols to the services, by one of two ways: the lean one
+ * (lean/lean-server.ts) or the library's. Both begin at the one {@link CallDoor}.
+ */
 export class CallServer {
   readonly #options: CallServerOptions;
   readonly #routes: ReadonlyMap<string, Route>;
   readonly #libraryErrors: LibraryErrors;
-  readonly #budget: BodyBudget;
-  readonly #answers: AnswerBudget;
-  #callCount = 0;
-  #streamCount = 0;
+  readonly #door: CallDoor;
+  readonly #lean: LeanServer | undefined;
 
   constructor(services: readonly ServedService[], options: CallServerOptions) {
-    const { errors, limits } = options;
+    const { errors, lean = true, limits } = options;
     this.#options = options;
-    this.#budget = { bytes: 0, bytesMax: limits.bodyBytesMax };
-    this.#answers = new AnswerBudget({
-      bytesMax: limits.answerBytesMax,
-      stuckMs: limits.stuckMs,
-      clock: options.clock,
-    });
+    this.#door = new CallDoor(options);
+    this.#lean = lean ? new LeanServer({ ...options, door: this.#door }) : undefined;
     this.#libraryErrors = new LibraryErrors(errors, limits.requestBytesMax);
     const binaryBytesMax = limits.requestBytesMax + REQUEST_SLACK_BYTES;
     const jsonBytesMax = Math.ceil(binaryBytesMax * JSON_GROWTH);
     this.#routes = makeRoutes(services, { binaryBytesMax, jsonBytesMax });
   }
 
-  /** @returns false when no method has that path */
-  handle(request: HttpRequest, response: HttpResponse, path: string): boolean {
+  /**
+   * Offers a stream of HTTP/2 to the lean path.
+   *
+   * @param fields that its answer is to have, such as those of CORS
+   * @returns false when it is to come again by {@link handle}, or is no call
+   */
+  handleStream(
+    stream: HttpStream,
+    headers: HttpHeaders,
+    connection: HttpConnection,
+    fields?: Record<string, string>,
+  ): boolean {
+    if (this.#lean === undefined) return false;
+    const route = this.#routes.get(headers[":path"] ?? "");
+    if (route === undefined) return false;
+    return this.#lean.takeStream(route, stream, headers, connection, fields);
+  }
+
+  /**
+   * @param path of the request, without a query
+   * @returns false when no method has that path
+   */
+  handle(
+    request: HttpRequest,
+    response: HttpResponse,
+    path: string,
+    connection: HttpConnection,
+  ): boolean {
     const route = this.#routes.get(path);
     if (route === undefined) return false;
-    this.#call(route, request, response).catch((thrown: unknown) => {
+    const isHttp1 = request.httpVersionMajor === 1;
+    if (isHttp1 && this.#takeLean(route, request, response, connection)) return true;
+    this.#call(route, request, response, connection).catch((thrown: unknown) => {
       this.#options.logger.warn("An answer could not be written", { method: route.method }, thrown);
       if (!response.headersSent) response.statusCode = 500;
       response.end();
@@ -65,14 +91,37 @@ export class CallServer {
     return true;
   }
 
-  async #call(route: Route, request: HttpRequest, response: HttpResponse): Promise<void> {
-    const call = this.#begin(route, request, response);
+  #takeLean(
+    route: Route,
+    request: HttpRequest,
+    response: HttpResponse,
+    connection: HttpConnection,
+  ): boolean {
+    const http1 = response as Http1Response;
+    return this.#lean?.takeRequest(route, request, http1, connection) === true;
+  }
+
+  /** The library's way. */
+  async #call(
+    route: Route,
+    request: HttpRequest,
+    response: HttpResponse,
+    connection: HttpConnection,
+  ): Promise<void> {
+    const call = this.#door.enter(route, {
+      protocol: protocolOf(request),
+      headers: request.headers,
+      connection,
+      closing: response.stream ?? response,
+      reset: () => resetAnswer(response),
+    });
+    if (call.admission !== undefined) await call.admission;
     const handler = isJson(request) ? route.json : route.binary;
     let answer: UniversalServerResponse;
     try {
-      answer = await handler(this.#toUniversal(call, route));
+      answer = await handler(this.#toUniversal(call, route, request));
     } catch (thrown) {
-      this.#answerUnencoded(call, response, thrown);
+      this.#answerUnencoded(call, request, response, thrown);
       return;
     }
     await respond(call, answer, response, this.#libraryErrors);
@@ -82,82 +131,23 @@ export class CallServer {
    * The library could not even encode its error. It does so when the error quotes
    * half of a pair of surrogates from JSON, which no header can hold.
    */
-  #answerUnencoded(call: Call, response: HttpResponse, thrown: unknown): void {
+  #answerUnencoded(
+    call: Call,
+    request: HttpRequest,
+    response: HttpResponse,
+    thrown: unknown,
+  ): void {
     const isQuote = thrown instanceof URIError;
     const error = isQuote
       ? new ProglogError("MESSAGE_INVALID", "Cannot read the request: a name in it is no text")
-      : this.#options.errors.toProglogError(thrown, call.method, call.signal);
+      : this.#options.errors.toProglogError(thrown, call.method, call);
     call.failed(error);
     call.answered();
-    answerBare(call.request, response, error, isQuote ? 400 : 500);
-  }
-
-  /** The one door of all calls: limits, deadline, drain, and whoever wants to know of them. */
-  #begin(route: Route, request: HttpRequest, response: HttpResponse): Call {
-    const { clock, errors } = this.#options;
-    const protocol = protocolOf(request);
-    const call = new Call(route.method, protocol, request, this.#budget);
-    let deadlineMs: number | undefined;
-    try {
-      deadlineMs = readDeadline(protocol, headerOf(request, DEADLINE_HEADERS[protocol]));
-      this.#tellHook(call);
-      this.#admit(route, call);
-    } catch (thrown) {
-      const refusal = errors.toProglogError(thrown, route.method);
-      call.failed(refusal);
-      call.refuse(refusal);
-    }
-    if (route.isStreaming) this.#share(call, response);
-    call.watch(response, clock, deadlineMs);
-    return call;
-  }
-
-  /** Gives a stream its part of what all streams may hold of their answers. */
-  #share(call: Call, response: HttpResponse): void {
-    const share = this.#answers.open(() => {
-      const error = tooSlow(this.#options.limits);
-      call.failed(error);
-      call.abort(error);
-      resetAnswer(response);
-    });
-    const close = () => share.close();
-    call.answers = share;
-    call.whenOver(close);
-    // Who waits for its turn is to see that it must end.
-    call.whenOver(onAbort(call.signal, close));
-    call.whenOver(onAbort(this.#options.state.draining, close));
-  }
-
-  #tellHook(call: Call): void {
-    const { clock, hook } = this.#options;
-    const startMs = clock.monotonicMs();
-    const onEnd = hook?.(call);
-    if (onEnd === undefined) return;
-    call.whenOver(() =>
-      onEnd({ outcome: call.outcome, durationMs: clock.monotonicMs() - startMs }),
-    );
-  }
-
-  /** @throws DRAINING, RATE_LIMITED */
-  #admit(route: Route, call: Call): void {
-    const { limits, state } = this.#options;
-    if (route.endsWithDrain) state.draining.throwIfAborted();
-    if (this.#callCount >= limits.callsMax) throw tooMany("call", limits.callsMax);
-    if (route.isStreaming && this.#streamCount >= limits.streamsMax) {
-      throw tooMany("stream", limits.streamsMax);
-    }
-    const streams = route.isStreaming ? 1 : 0;
-    this.#callCount += 1;
-    this.#streamCount += streams;
-    call.whenOver(() => {
-      this.#callCount -= 1;
-      this.#streamCount -= streams;
-    });
+    answerBare(request, response, error, isQuote ? 400 : 500);
   }
 
   /** Deadlines are ours: Connect would only abort, without a reason of the table. */
-  #toUniversal(call: Call, route: Route): UniversalServerRequest {
-    const { request } = call;
+  #toUniversal(call: Call, route: Route, request: HttpRequest): UniversalServerRequest {
     const { clock, limits } = this.#options;
     const timeoutMs = route.sendsMany ? undefined : limits.bodyTimeoutMs;
     return {
@@ -173,27 +163,6 @@ export class CallServer {
       contextValues: createContextValues().set(CALL_KEY, call),
     };
   }
-}
-
-function tooMany(what: "call" | "stream", max: number): ProglogError {
-  return new ProglogError(
-    "RATE_LIMITED",
-    `Cannot begin the call: ${max} ${what}s are open, the most there may be`,
-    { metadata: { [`${what}CountMax`]: `${max}` } },
-  );
-}
-
-function tooSlow({ stuckMs, answerBytesMax }: RpcLimits): ProglogError {
-  return new ProglogError(
-    "RATE_LIMITED",
-    `Cannot go on: the client took nothing for ${stuckMs} ms, and others need the memory`,
-    { metadata: { stuckMs: `${stuckMs}`, answerBytesMax: `${answerBytesMax}` } },
-  );
-}
-
-function headerOf(request: HttpRequest, name: string): string | undefined {
-  const value = request.headers[name];
-  return Array.isArray(value) ? value[0] : value;
 }
 
 const ENCODING_HEADERS = ["grpc-encoding", "connect-content-encoding", "content-encoding"];

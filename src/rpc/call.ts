@@ -2,8 +2,9 @@ import { createContextKey, type HandlerContext } from "@connectrpc/connect";
 import { assert } from "../base/assert.ts";
 import type { Clock } from "../base/clock.ts";
 import { ProglogError } from "../base/errors.ts";
-import type { HttpRequest, HttpResponse } from "../platform/http-options.ts";
+import type { HttpConnection, HttpHeaders } from "../platform/http-options.ts";
 import type { AnswerShare } from "./answer-budget.ts";
+import type { BodyBudget } from "./body-budget.ts";
 
 export type Protocol = "connect" | "grpc" | "grpc-web";
 
@@ -14,17 +15,28 @@ export interface CallEnd {
   readonly durationMs: number;
 }
 
+/** Told of the end of a call. */
+export type CallEndHook = (end: CallEnd) => void;
+
 /**
  * Told of a call before anything of it is read. Refuses it by throwing a
- * ProglogError; may return a function that is told of its end.
+ * ProglogError; may return a function that is told of its end. One that has to ask
+ * somebody first returns a promise: the call waits for it.
  */
-export type CallHook = (call: Call) => ((end: CallEnd) => void) | undefined;
+export type CallHook = (call: Call) => CallEndHook | undefined | Promise<CallEndHook | undefined>;
 
-/** How the body of a call is limited, and who counts. */
-export interface BodyBudget {
-  /** Bytes received and not yet dealt with, of all calls of this server. */
-  bytes: number;
-  readonly bytesMax: number;
+export interface CallOptions {
+  /** Such as `proglog.v1.LogService/Produce`. */
+  readonly method: string;
+  readonly protocol: Protocol;
+  /** Fields of the request. */
+  readonly headers: HttpHeaders;
+  /** What it came on: knows the client's address and certificate. */
+  readonly connection: HttpConnection;
+  /** How long it may take in all; undefined: for ever. */
+  readonly deadlineMs: number | undefined;
+  /** Where the bytes of its body count. */
+  readonly budgets: readonly BodyBudget[];
 }
 
 /**
@@ -32,31 +44,54 @@ export interface BodyBudget {
  * how long it may take, and how it ended. The one thing that both ways in share.
  */
 export class Call {
-  /** Such as `proglog.v1.LogService/Produce`. */
   readonly method: string;
   readonly protocol: Protocol;
-  readonly request: HttpRequest;
+  readonly headers: HttpHeaders;
+  readonly connection: HttpConnection;
+  readonly deadlineMs: number | undefined;
   /** Where a stream counts what it holds of its answer; undefined for other calls. */
   answers: AnswerShare | undefined;
-  readonly #budget: BodyBudget;
-  readonly #controller = new AbortController();
+  /** What must be over before a handler is called: a hook that asks somebody. Never rejects. */
+  admission: Promise<void> | undefined;
+  readonly #budgets: readonly BodyBudget[];
   #bodyBytes = 0;
   #refusal: ProglogError | undefined;
   #outcome: ProglogError | undefined;
+  #ownError: unknown;
+  #reason: ProglogError | undefined;
   #isAnswered = false;
   #isOver = false;
-  readonly #endings: (() => void)[] = [];
+  /** Made when somebody asks for the signal: most calls are over before anybody does. */
+  #controller: AbortController | undefined;
+  #abortListeners: Set<() => void> | undefined;
+  #endings: (() => void)[] = [];
 
-  constructor(method: string, protocol: Protocol, request: HttpRequest, budget: BodyBudget) {
-    this.method = method;
-    this.protocol = protocol;
-    this.request = request;
-    this.#budget = budget;
+  constructor(options: CallOptions) {
+    this.method = options.method;
+    this.protocol = options.protocol;
+    this.headers = options.headers;
+    this.connection = options.connection;
+    this.deadlineMs = options.deadlineMs;
+    this.#budgets = options.budgets;
   }
 
   /** Aborted, with a ProglogError as the reason, at the deadline, or when the client is gone. */
   get signal(): AbortSignal {
+    if (this.#controller === undefined) {
+      this.#controller = new AbortController();
+      if (this.#reason !== undefined) this.#controller.abort(this.#reason);
+    }
     return this.#controller.signal;
+  }
+
+  /** As {@link signal} says, without making one. */
+  get aborted(): boolean {
+    return this.#reason !== undefined;
+  }
+
+  /** Why it was aborted; undefined when it was not. */
+  get reason(): ProglogError | undefined {
+    return this.#reason;
   }
 
   /** Why the call must be answered with an error before anything is read; undefined when it need not. */
@@ -69,7 +104,13 @@ export class Call {
     return this.#outcome;
   }
 
+  /** True when the connection has closed the call. */
+  get isOver(): boolean {
+    return this.#isOver;
+  }
+
   refuse(error: ProglogError): void {
+    this.failed(error);
     this.#refusal ??= error;
   }
 
@@ -78,8 +119,35 @@ export class Call {
     this.#outcome ??= error;
   }
 
+  /** A handler made its error for the wire itself: it goes out as it is. */
+  failedWith(error: unknown, outcome: ProglogError): void {
+    this.failed(outcome);
+    this.#ownError ??= error;
+  }
+
+  /** True when {@link failedWith} was told of an error. */
+  get hasOwnError(): boolean {
+    return this.#ownError !== undefined;
+  }
+
   abort(reason: ProglogError): void {
-    this.#controller.abort(reason);
+    if (this.#reason !== undefined) return;
+    this.#reason = reason;
+    this.#controller?.abort(reason);
+    const listeners = this.#abortListeners;
+    this.#abortListeners = undefined;
+    for (const listener of listeners ?? []) listener();
+  }
+
+  /** Calls `listener` when the call is aborted, at once when it was. @returns a function that ends it */
+  whenAborted(listener: () => void): () => void {
+    if (this.#reason !== undefined) {
+      listener();
+      return () => {};
+    }
+    this.#abortListeners ??= new Set();
+    this.#abortListeners.add(listener);
+    return () => this.#abortListeners?.delete(listener);
   }
 
   /** The last byte of the answer was handed to the connection. */
@@ -97,35 +165,31 @@ export class Call {
   received(byteCount: number): ProglogError | undefined {
     if (this.#isOver) return undefined;
     this.#bodyBytes += byteCount;
-    this.#budget.bytes += byteCount;
-    const { bytes, bytesMax } = this.#budget;
-    if (bytes <= bytesMax) return undefined;
-    return new ProglogError(
-      "RATE_LIMITED",
-      `Cannot take the request: ${bytes} bytes of requests are in flight, at most ${bytesMax} may be`,
-      { metadata: { bodyBytes: `${bytes}`, bodyBytesMax: `${bytesMax}` } },
-    );
+    let error: ProglogError | undefined;
+    for (const budget of this.#budgets) error = budget.add(byteCount) ?? error;
+    return error;
   }
 
-  /** What was received so far has been dealt with. */
-  releaseBody(): void {
-    this.#budget.bytes -= this.#bodyBytes;
-    this.#bodyBytes = 0;
+  /** What was received so far has been dealt with, or `byteCount` of it. */
+  releaseBody(byteCount = this.#bodyBytes): void {
+    const released = Math.min(byteCount, this.#bodyBytes);
+    if (released === 0) return;
+    this.#bodyBytes -= released;
+    for (const budget of this.#budgets) budget.release(released);
   }
 
-  /** Follows the connection: call once, when the call begins. */
-  watch(response: HttpResponse, clock: Clock, deadlineMs: number | undefined): void {
-    if (deadlineMs !== undefined) this.#setDeadline(clock, deadlineMs);
-    (response.stream ?? response).once("close", () => this.#over());
-  }
-
-  #setDeadline(clock: Clock, deadlineMs: number): void {
+  /** Aborts the call at its deadline: call once, when the call begins. */
+  startDeadline(clock: Clock): void {
+    const { deadlineMs } = this;
+    if (deadlineMs === undefined) return;
     const expire = () => this.abort(deadlineError(deadlineMs));
     if (deadlineMs <= 0) expire();
     else this.whenOver(clock.schedule(deadlineMs, expire));
   }
 
-  #over(): void {
+  /** The connection has closed the call. */
+  over(): void {
+    if (this.#isOver) return;
     this.#isOver = true;
     this.releaseBody();
     if (!this.#isAnswered) {
@@ -133,7 +197,9 @@ export class Call {
       this.failed(gone);
       this.abort(gone);
     }
-    for (const ending of this.#endings.splice(0)) ending();
+    const endings = this.#endings;
+    this.#endings = [];
+    for (const ending of endings) ending();
   }
 }
 

@@ -1,5 +1,5 @@
 import { cors } from "@connectrpc/connect";
-import type { HttpRequest, HttpResponse } from "../platform/http-options.ts";
+import type { HttpHeaders, HttpRequest, HttpResponse } from "../platform/http-options.ts";
 
 /** How long a browser may remember the answer to a preflight. */
 const PREFLIGHT_AGE_S = 7200;
@@ -25,27 +25,41 @@ export class Cors {
 
   /** Sets the headers, and answers a preflight. @returns true when the request has been answered */
   handle(request: HttpRequest, response: HttpResponse): boolean {
-    // Answers to GET may be kept by caches: they must know that the origin matters.
-    if (this.#origins.size > 0) response.setHeader("Vary", "Origin");
-    const { origin } = request.headers;
-    if (origin === undefined) return false;
+    const { headers } = request;
     const isPreflight =
       request.method === "OPTIONS" &&
-      request.headers["access-control-request-method"] !== undefined;
-    if (this.#allows(origin)) {
-      response.setHeader("Access-Control-Allow-Origin", this.#origins.has("*") ? "*" : origin);
-      if (isPreflight) {
-        response.setHeader("Access-Control-Allow-Methods", ALLOWED_METHODS);
-        response.setHeader("Access-Control-Allow-Headers", ALLOWED_HEADERS);
-        response.setHeader("Access-Control-Max-Age", `${PREFLIGHT_AGE_S}`);
-      } else {
-        response.setHeader("Access-Control-Expose-Headers", EXPOSED_HEADERS);
-      }
-    }
+      headers.origin !== undefined &&
+      headers["access-control-request-method"] !== undefined;
+    const fields = isPreflight ? this.#preflightFields(headers) : this.fieldsFor(headers);
+    for (const [name, value] of Object.entries(fields ?? {})) response.setHeader(name, value);
     if (!isPreflight) return false;
     response.statusCode = 204;
     response.end();
     return true;
+  }
+
+  /** What the answer to a request with `headers` is to have, unless it is a preflight. */
+  fieldsFor(headers: HttpHeaders): Record<string, string> | undefined {
+    // Answers to GET may be kept by caches: they must know that the origin matters.
+    if (this.#origins.size === 0) return undefined;
+    const { origin } = headers;
+    if (origin === undefined || !this.#allows(origin)) return { vary: "Origin" };
+    return {
+      vary: "Origin",
+      "access-control-allow-origin": this.#origins.has("*") ? "*" : origin,
+      "access-control-expose-headers": EXPOSED_HEADERS,
+    };
+  }
+
+  #preflightFields(headers: HttpHeaders): Record<string, string> {
+    const { "access-control-expose-headers": exposed, ...fields } = this.fieldsFor(headers) ?? {};
+    if (exposed === undefined) return fields;
+    return {
+      ...fields,
+      "access-control-allow-methods": ALLOWED_METHODS,
+      "access-control-allow-headers": ALLOWED_HEADERS,
+      "access-control-max-age": `${PREFLIGHT_AGE_S}`,
+    };
   }
 
   #allows(origin: string): boolean {

@@ -37,6 +37,9 @@ const CODES = {
 
 type Detail = NonNullable<ConstructorParameters<typeof ConnectError>[3]>[number];
 
+/** Whether something was aborted, and why: a signal, or who could make one. */
+type Abortion = Pick<AbortSignal, "aborted" | "reason">;
+
 /** Turns whatever was thrown into an error of the table, and that into what a client may see. */
 export class ErrorMap {
   readonly #logger: Logger;
@@ -55,10 +58,10 @@ export class ErrorMap {
   }
 
   /**
-   * @param signal of the call: when it was aborted, that is what happened, whatever
+   * @param signal of the call, or the call itself: when it was aborted, that is what happened, whatever
    *   a layer below made of it
    */
-  toProglogError(thrown: unknown, method: string, signal?: AbortSignal): ProglogError {
+  toProglogError(thrown: unknown, method: string, signal?: Abortion): ProglogError {
     if (thrown instanceof ProglogError) return withTrueReason(thrown, signal);
     if (signal?.aborted === true && signal.reason instanceof ProglogError) {
       if (thrown === signal.reason || isAbortError(thrown)) return signal.reason;
@@ -94,7 +97,7 @@ export class ErrorMap {
 }
 
 /** The layers below know that they were told to stop, but not always why. */
-function withTrueReason(error: ProglogError, signal: AbortSignal | undefined): ProglogError {
+function withTrueReason(error: ProglogError, signal: Abortion | undefined): ProglogError {
   if (error.reason !== "CANCELED" || signal?.aborted !== true) return error;
   const cause = signal.reason;
   if (!(cause instanceof ProglogError) || cause.reason === "CANCELED") return error;

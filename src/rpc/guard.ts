@@ -43,7 +43,7 @@ export class Guard {
   #toConnectError(thrown: unknown, call: Call): unknown {
     // Encoded already, or Connect's own about a request it could not read (see library-errors.ts).
     if (thrown instanceof ConnectError) return thrown;
-    const error = this.#errors.toProglogError(thrown, call.method, call.signal);
+    const error = this.#errors.toProglogError(thrown, call.method, call);
     call.failed(error);
     return encodeError(error);
   }

@@ -54,7 +54,7 @@ export class LibraryErrors {
     const status = trailer.get("grpc-status");
     if (status === null || status === "0") return false;
     const found = findTrailerError(trailer);
-    if (found === undefined || found.details.length > 0) plainMessage(trailer);
+    if (found === undefined || call.hasOwnError || found.details.length > 0) plainMessage(trailer);
     else setStatus(trailer, encodeError(this.#explain(call, found)));
     return true;
   }
@@ -67,7 +67,7 @@ export class LibraryErrors {
   #completeUnary(call: Call, answer: UniversalServerResponse, piece: Uint8Array): Uint8Array {
     if (answer.header?.has("content-encoding") === true) return piece;
     const found = parseUnaryError(piece);
-    if (found === undefined || found.details.length > 0) return piece;
+    if (found === undefined || call.hasOwnError || found.details.length > 0) return piece;
     const error = encodeError(this.#explain(call, found));
     const bytes = errorToJsonBytes(error, undefined);
     answer.status = codeToHttpStatus(error.code);
@@ -80,7 +80,7 @@ export class LibraryErrors {
     if ((flags & endStreamFlag) === 0 || (flags & COMPRESSED_FLAG) !== 0) return piece;
     const serialization = createEndStreamSerialization(undefined);
     const end = serialization.parse(piece.subarray(ENVELOPE_HEADER_BYTES));
-    if (end.error === undefined || end.error.details.length > 0) return piece;
+    if (end.error === undefined || call.hasOwnError || end.error.details.length > 0) return piece;
     const error = encodeError(this.#explain(call, end.error));
     return encodeEnvelope(flags, serialization.serialize({ metadata: end.metadata, error }));
   }
@@ -101,29 +101,30 @@ export class LibraryErrors {
 
   #toProglogError(call: Call, found: ConnectError): ProglogError {
     const { code, rawMessage } = found;
-    if (call.signal.aborted && call.signal.reason instanceof ProglogError) {
-      return call.signal.reason;
-    }
-    if (code === Code.ResourceExhausted) return this.#tooLarge();
+    if (call.reason !== undefined) return call.reason;
+    if (code === Code.ResourceExhausted) return tooLargeError(this.#requestBytesMax);
     if (code === Code.Unimplemented) return new ProglogError("UNIMPLEMENTED", rawMessage);
     if (code === Code.InvalidArgument || UNREADABLE.test(rawMessage)) {
       return unreadableError(rawMessage);
     }
-    if (rawMessage.startsWith(NO_COMPRESSION)) {
-      const message =
-        "Cannot read the request: a message is compressed, and no header says how it is";
-      return this.#errors.clientInternal(message, call.method);
-    }
+    if (rawMessage.startsWith(NO_COMPRESSION)) return compressedError(this.#errors, call);
     return this.#errors.toProglogError(found, call.method);
   }
+}
 
-  #tooLarge(): ProglogError {
-    return new ProglogError(
-      "REQUEST_TOO_LARGE",
-      `Cannot read the request: a message is larger than ${this.#requestBytesMax} bytes, the most it may have`,
-      { metadata: { requestBytesMax: `${this.#requestBytesMax}` } },
-    );
-  }
+/** @param requestBytesMax what a message may have */
+export function tooLargeError(requestBytesMax: number): ProglogError {
+  return new ProglogError(
+    "REQUEST_TOO_LARGE",
+    `Cannot read the request: a message is larger than ${requestBytesMax} bytes, the most it may have`,
+    { metadata: { requestBytesMax: `${requestBytesMax}` } },
+  );
+}
+
+/** A message is compressed in a request that names no compression. */
+export function compressedError(errors: ErrorMap, call: Call): ProglogError {
+  const message = "Cannot read the request: a message is compressed, and no header says how it is";
+  return errors.clientInternal(message, call.method);
 }
 
 /** What `status` says of a request for a method that is here. */
@@ -150,7 +151,8 @@ function parseUnaryError(bytes: Uint8Array): ConnectError | undefined {
 /** protobuf-es says this of JSON fields that a message does not have. */
 const UNKNOWN_KEY = /key "([^"]*)" is unknown/;
 
-function unreadableError(message: string): ProglogError {
+/** @param message in the library's words */
+export function unreadableError(message: string): ProglogError {
   const unknown = UNKNOWN_KEY.exec(message)?.[1];
   if (unknown !== undefined) return unknownFieldError(unknown);
   return new ProglogError("MESSAGE_INVALID", `Cannot read the request: ${message}`);

@@ -15,6 +15,8 @@ export interface RpcLimits {
   readonly bodyTimeoutMs: number;
   /** Bytes of requests that were received and are not yet dealt with, of all calls. */
   readonly bodyBytesMax: number;
+  /** The same of the calls on one connection. */
+  readonly connectionBodyBytesMax: number;
   /** Messages of streams that were read and not yet taken, of all calls; each is held in a few copies. */
   readonly answerBytesMax: number;
   /** After so long without taking anything a stream may be ended, when others need what it holds. */
@@ -34,6 +36,7 @@ export const RPC_LIMITS: RpcLimits = {
   callsMax: 20_000,
   bodyTimeoutMs: 60_000,
   bodyBytesMax: 256 * MIB,
+  connectionBodyBytesMax: 128 * MIB,
   answerBytesMax: 64 * MIB,
   stuckMs: 10_000,
   startWaitMs: 5_000,

@@ -3,12 +3,15 @@ import type {
   DescService,
   JsonReadOptions,
   JsonWriteOptions,
+  Registry,
 } from "@bufbuild/protobuf";
 import { type ConnectRouter, createConnectRouter, type HandlerContext } from "@connectrpc/connect";
 import type { UniversalHandler } from "@connectrpc/connect/protocol";
 import { compressionBrotli, compressionGzip } from "@connectrpc/connect-node";
 import { callOf } from "./call.ts";
 import { encodeError } from "./error-map.ts";
+import { watchErrors } from "./handler-errors.ts";
+import type { LeanMethod } from "./lean/lean-method.ts";
 
 /** Answers one method: see {@link Guard}. */
 export type Implementation = (request: never, context: HandlerContext) => unknown;
@@ -21,6 +24,10 @@ export interface ServedService {
   readonly wire?: Pick<ServedService, "desc" | "implementation">;
   /** Methods that refuse JSON fields they do not know. */
   readonly strictJson?: readonly string[];
+  /** Knows the types that JSON may hold in `google.protobuf.Any`. */
+  readonly jsonRegistry?: Registry;
+  /** Methods that the lean path serves too, where it can: see lean/lean-server.ts. */
+  readonly lean?: Readonly<Record<string, LeanMethod>>;
   /** Refused while the server drains. Health and reflection are not. */
   readonly endsWithDrain: boolean;
 }
@@ -35,6 +42,9 @@ export interface Route {
   readonly endsWithDrain: boolean;
   readonly binary: UniversalHandler;
   readonly json: UniversalHandler;
+  readonly lean: LeanMethod | undefined;
+  /** How errors are written in JSON. */
+  readonly jsonOptions: Partial<JsonWriteOptions>;
 }
 
 export interface RouteLimits {
@@ -50,8 +60,8 @@ export function makeRoutes(
   const binary = makeRouter(limits.binaryBytesMax);
   const json = makeRouter(limits.jsonBytesMax);
   for (const service of services) {
-    addMethods(binary, service.wire ?? service, []);
-    addMethods(json, service, service.strictJson ?? []);
+    addMethods(binary, service, service.wire ?? service);
+    addMethods(json, service, service);
   }
   const jsonHandlers = new Map(json.handlers.map((handler) => [handler.requestPath, handler]));
   const routes = new Map<string, Route>();
@@ -59,7 +69,7 @@ export function makeRoutes(
     const twin = jsonHandlers.get(handler.requestPath);
     const service = services.find(({ desc }) => desc.typeName === handler.service.typeName);
     if (twin === undefined || service === undefined) continue;
-    const { methodKind } = handler.method;
+    const { localName, methodKind } = handler.method;
     routes.set(handler.requestPath, {
       method: handler.requestPath.slice(1),
       isStreaming: methodKind !== "unary",
@@ -67,6 +77,8 @@ export function makeRoutes(
       endsWithDrain: service.endsWithDrain,
       binary: handler,
       json: twin,
+      lean: service.lean?.[localName],
+      jsonOptions: jsonOptionsOf(service),
     });
   }
   return routes;
@@ -87,22 +99,28 @@ function makeRouter(readMaxBytes: number): ConnectRouter {
   });
 }
 
+function jsonOptionsOf({ jsonRegistry }: ServedService) {
+  return jsonRegistry === undefined ? JSON_OPTIONS : { ...JSON_OPTIONS, registry: jsonRegistry };
+}
+
+/** @param twin what of `service` is to be called: itself, or its `wire` */
 function addMethods(
   router: ConnectRouter,
+  service: ServedService,
   { desc, implementation }: Pick<ServedService, "desc" | "implementation">,
-  strictJson: readonly string[],
 ): void {
+  const { strictJson = [] } = service;
   for (const method of desc.methods) {
     const answer = implementation[method.localName];
     if (answer === undefined) continue; // the client gets UNIMPLEMENTED, as for other paths
     const jsonOptions: Partial<JsonReadOptions & JsonWriteOptions> = {
-      ...JSON_OPTIONS,
+      ...jsonOptionsOf(service),
       ignoreUnknownFields: !strictJson.includes(method.localName),
     };
-    // Guard's functions have the shapes that Connect wants; which one, only the descriptor knows.
+    // Implementations have the shapes that Connect wants; which one, only the descriptor knows.
     (router.rpc as (method: DescMethod, answer: Implementation, options: object) => unknown)(
       method,
-      answer,
+      watchErrors(method.methodKind, answer),
       { jsonOptions },
     );
   }

@@ -1,9 +1,9 @@
-import type { HttpRequest } from "../platform/http-options.ts";
+import type { HttpHeaders, HttpRequest } from "../platform/http-options.ts";
 import type { Protocol } from "./call.ts";
 
 /** Which protocol a request speaks, by its media type; what is odd goes to Connect, which refuses it. */
-export function protocolOf(request: HttpRequest): Protocol {
-  const contentType = request.headers["content-type"] ?? "";
+export function protocolOf({ headers }: { readonly headers: HttpHeaders }): Protocol {
+  const contentType = headers["content-type"] ?? "";
   if (!/^application\/grpc/i.test(contentType)) return "connect";
   return /^application\/grpc-web/i.test(contentType) ? "grpc-web" : "grpc";
 }

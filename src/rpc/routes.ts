@@ -1,6 +1,6 @@
 import type { Clock } from "../base/clock.ts";
 import type { Logger } from "../base/log.ts";
-import type { RequestHandler } from "../platform/http-options.ts";
+import type { RequestHandler, StreamHandler } from "../platform/http-options.ts";
 import type { Topics } from "../topics/topics.ts";
 import type { CallHook } from "./call.ts";
 import { CallServer } from "./call-server.ts";
@@ -28,6 +28,8 @@ export interface HandlerOptions {
   readonly corsOrigins?: readonly string[];
   /** Default true. */
   readonly reflection?: boolean;
+  /** Whether hot calls take the lean path. Default true. */
+  readonly lean?: boolean;
   /** Told of every call at its begin and its end; may refuse it. */
   readonly hook?: CallHook;
   /** Told of a broken invariant: the process must end. */
@@ -37,6 +39,7 @@ export interface HandlerOptions {
 /** What the listener calls. */
 export interface Handler {
   readonly onRequest: RequestHandler;
+  readonly onStream: StreamHandler;
 }
 
 /** Answers every request of the port: calls of all protocols, probes, and the rest with 404. */
@@ -57,10 +60,13 @@ export function createHandler(options: HandlerOptions): Handler {
   const plain = new PlainHttp(state, options.version);
   const cors = new Cors(options.corsOrigins ?? []);
   return {
-    onRequest(request, response) {
+    onStream(stream, headers, connection) {
+      return calls.handleStream(stream, headers, connection, cors.fieldsFor(headers));
+    },
+    onRequest(request, response, connection) {
       if (cors.handle(request, response)) return;
       const [path = ""] = (request.url ?? "").split("?", 1);
-      if (calls.handle(request, response, path)) return;
+      if (calls.handle(request, response, path, connection)) return;
       if (answerUnknownMethod(request, response, path)) return;
       plain.handle(request, response, path);
     },

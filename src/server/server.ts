@@ -135,7 +135,7 @@ class Server implements RunningServer {
     const settings = this.#settings;
     // Rejected only when the start fails; then that is what is reported.
     this.#topics.promise.catch(() => {});
-    const { onRequest } = createHandler({
+    const { onRequest, onStream } = createHandler({
       topics: this.#topics.promise,
       state: this.#state,
       version: versionInfo().version,
@@ -150,12 +150,14 @@ class Server implements RunningServer {
       },
       corsOrigins: settings["cors-origins"],
       reflection: settings.reflection,
+      lean: settings["lean-path"],
       onFatal: this.#onFailure,
     });
     try {
       return await listen({
         ...settings.listen,
         onRequest,
+        onStream,
         ...(tls === undefined ? {} : { tls }),
         limits: { connectionsMax: settings["connections-max"] },
         clock: this.#clock,

@@ -58,6 +58,10 @@ export const SETTINGS = {
   reflection: setting("General", onOff(), true, [
     "Whether gRPC reflection tells callers the API, so that they need no proto files.",
   ]),
+  "lean-path": setting("General", onOff(), true, [
+    "Whether hot calls are served straight from HTTP, without the Connect library.",
+    "Both ways give the same answers; turn it off to find out which one is at fault.",
+  ]),
 
   "tls-cert": setting("Security", text("FILE"), "", [
     "Certificate chain of the server, PEM.",

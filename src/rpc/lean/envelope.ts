@@ -1,0 +1,101 @@
+import type { Encoded } from "./lean-method.ts";
+
+/**
+ * An envelope, as gRPC, gRPC-Web and Connect's streams have them around each message:
+ *
+ *     0       1            5             5+n
+ *     +-------+------------+-------------+
+ *     | flags | n: u32 big | n bytes     |
+ *     +-------+------------+-------------+
+ */
+export const ENVELOPE_HEADER_BYTES = 5;
+
+/** The message is compressed. */
+export const COMPRESSED_FLAG = 0x01;
+
+/** Parts from here on go out as they are; smaller ones are copied, so that fewer pieces are written. */
+const LARGE_PART_BYTES = 16 * 1024;
+
+/** The length that stands at `at + 1` of an envelope that begins at `at`. */
+export function readLength(bytes: Uint8Array, at: number): number {
+  return (
+    (bytes[at + 1] ?? 0) * 2 ** 24 +
+    (((bytes[at + 2] ?? 0) << 16) | ((bytes[at + 3] ?? 0) << 8) | (bytes[at + 4] ?? 0))
+  );
+}
+
+function writeHeader(target: Uint8Array, at: number, flags: number, length: number): void {
+  target[at] = flags;
+  target[at + 1] = length >>> 24;
+  target[at + 2] = length >>> 16;
+  target[at + 3] = length >>> 8;
+  target[at + 4] = length;
+}
+
+/** One message in its envelope. */
+export function envelopeOf(flags: number, message: Uint8Array): Uint8Array {
+  const bytes = new Uint8Array(ENVELOPE_HEADER_BYTES + message.length);
+  writeHeader(bytes, 0, flags, message.length);
+  bytes.set(message, ENVELOPE_HEADER_BYTES);
+  return bytes;
+}
+
+/** The bytes of a message without an envelope. */
+export function bytesOf({ parts, byteLength }: Encoded): Uint8Array {
+  const [first] = parts;
+  if (parts.length === 1 && first !== undefined) return first;
+  const bytes = new Uint8Array(byteLength);
+  let at = 0;
+  for (const part of parts) {
+    bytes.set(part, at);
+    at += part.length;
+  }
+  return bytes;
+}
+
+/**
+ * Messages in their envelopes, in as few pieces as are worth it.
+ *
+ * @param byteLength bytes of all messages, without envelopes
+ * @param tail what is to follow them
+ */
+export function piecesOf(
+  messages: readonly Encoded[],
+  byteLength: number,
+  tail?: Uint8Array,
+): Uint8Array[] {
+  const pieces: Uint8Array[] = [];
+  const size = byteLength + messages.length * ENVELOPE_HEADER_BYTES + (tail?.length ?? 0);
+  const piece = new Uint8Array(smallBytes(messages, size));
+  let start = 0;
+  let at = 0;
+  for (const message of messages) {
+    writeHeader(piece, at, 0, message.byteLength);
+    at += ENVELOPE_HEADER_BYTES;
+    for (const part of message.parts) {
+      if (part.length < LARGE_PART_BYTES) {
+        piece.set(part, at);
+        at += part.length;
+      } else {
+        pieces.push(piece.subarray(start, at), part);
+        start = at;
+      }
+    }
+  }
+  if (tail !== undefined) {
+    piece.set(tail, at);
+    at += tail.length;
+  }
+  if (at > start) pieces.push(start === 0 ? piece : piece.subarray(start, at));
+  return pieces;
+}
+
+/** What of `size` bytes is to be copied. */
+function smallBytes(messages: readonly Encoded[], size: number): number {
+  if (size < LARGE_PART_BYTES) return size;
+  let small = size;
+  for (const { parts } of messages) {
+    for (const part of parts) if (part.length >= LARGE_PART_BYTES) small -= part.length;
+  }
+  return small;
+}
