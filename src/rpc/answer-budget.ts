@@ -19,6 +19,8 @@ export class AnswerBudget {
   /** Those whose message waits for the client, the longest first. */
   readonly #stuck = new Map<AnswerShare, number>();
   readonly #queue: AnswerShare[] = [];
+  /** Who holds what several streams send at once: it is counted once. */
+  readonly #shared = new Map<object, { readonly bytes: number; holders: number }>();
   #bytes = 0;
   #cancelTimer = () => {};
 
@@ -40,6 +42,33 @@ export class AnswerBudget {
   add(bytes: number): void {
     this.#bytes += bytes;
     if (bytes < 0) this.#advance();
+  }
+
+  /** Counts `bytes` when there is room for them now. With `queues` nobody who waits is overtaken. */
+  tryAdd(bytes: number, queues: boolean): boolean {
+    if (queues && this.#queue.length > 0) return false;
+    if (this.#bytes > 0 && this.#bytes + bytes > this.#options.bytesMax) return false;
+    this.#bytes += bytes;
+    return true;
+  }
+
+  /** The same for what others may hold already. */
+  tryShare(shared: object, bytes: number): boolean {
+    const known = this.#shared.get(shared);
+    if (known !== undefined) known.holders += 1;
+    else if (!this.tryAdd(bytes, false)) return false;
+    else this.#shared.set(shared, { bytes, holders: 1 });
+    return true;
+  }
+
+  unshare(shared: object): void {
+    const known = this.#shared.get(shared);
+    if (known === undefined) return;
+    known.holders -= 1;
+    if (known.holders === 0) {
+      this.#shared.delete(shared);
+      this.add(-known.bytes);
+    } else if (this.#queue.length > 0) this.#advance(); // one who was ended made no room: the next
   }
 
   enqueue(share: AnswerShare): void {
@@ -88,8 +117,10 @@ export class AnswerShare {
   readonly #budget: AnswerBudget;
   readonly #evict: () => void;
   #bytes = 0;
+  #shared: object | undefined;
   #wantedBytes = 0;
   #isClosed = false;
+  #isStuck = false;
   #admit: () => void = () => {};
 
   constructor(budget: AnswerBudget, evict: () => void) {
@@ -112,6 +143,34 @@ export class AnswerShare {
     });
   }
 
+  /** As {@link take}, when that is possible at once. @returns false when it is not */
+  tryTake(bytes: number): boolean {
+    this.giveBack();
+    if (this.#isClosed) return true;
+    if (!this.#budget.tryAdd(bytes, true)) return false;
+    this.#bytes = bytes;
+    return true;
+  }
+
+  /**
+   * Holds a message that needs not be read any more, so that it does not wait behind those
+   * who read: tails are served from memory when others fill it from disk.
+   * @param shared what others may send too, and is in memory once
+   * @returns false when there is no room: then {@link take}
+   */
+  tryHold(bytes: number, shared?: object): boolean {
+    this.giveBack();
+    if (this.#isClosed) return true;
+    if (shared !== undefined) {
+      if (!this.#budget.tryShare(shared, bytes)) return false;
+      this.#shared = shared;
+      return true;
+    }
+    if (!this.#budget.tryAdd(bytes, false)) return false;
+    this.#bytes = bytes;
+    return true;
+  }
+
   /** The message that was read takes `bytes` in truth. */
   hold(bytes: number): void {
     if (!this.#isClosed) this.#set(bytes);
@@ -119,12 +178,18 @@ export class AnswerShare {
 
   /** The message is written, and its client is awaited from now on. */
   wait(): void {
-    if (!this.#isClosed && this.#bytes > 0) this.#budget.setStuck(this, true);
+    if (this.#isClosed || (this.#bytes === 0 && this.#shared === undefined)) return;
+    this.#isStuck = true;
+    this.#budget.setStuck(this, true);
   }
 
   /** The message was taken, or there is none. */
   giveBack(): void {
-    this.#budget.setStuck(this, false);
+    if (this.#isStuck) this.#budget.setStuck(this, false);
+    this.#isStuck = false;
+    const shared = this.#shared;
+    this.#shared = undefined;
+    if (shared !== undefined) this.#budget.unshare(shared);
     this.#set(0);
   }
 

@@ -13,7 +13,7 @@ export function fieldError(field: string, problem: string): ProglogError {
 }
 
 /** Offsets, ids, epochs and the like stay below 2^53. @throws FIELD_INVALID */
-export function toSafeInteger(value: bigint, field: string): number {
+export function toSafeInteger(value: bigint | number, field: string): number {
   if (value > BigInt(Number.MAX_SAFE_INTEGER)) {
     throw fieldError(field, `it is ${value}, must be below 2^53`);
   }
@@ -27,8 +27,8 @@ export function toClampedInteger(value: bigint): number {
 }
 
 /** An id that is 0 when it was not given. */
-export function toOptionalId(value: bigint, field: string): number | undefined {
-  return value === 0n ? undefined : toSafeInteger(value, field);
+export function toOptionalId(value: bigint | number, field: string): number | undefined {
+  return toSafeInteger(value, field) || undefined;
 }
 
 /** A count where 0 means `fallback` and more than `max` means `max`. @throws FIELD_INVALID when negative */

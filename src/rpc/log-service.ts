@@ -10,30 +10,25 @@ import type {
   ProduceResponseSchema,
   ProduceStreamResponseSchema,
 } from "../gen/proglog/v1/log_service_pb.ts";
-import type { ReadResult, Topic, Topics } from "../topics/topics.ts";
+import type { Topic } from "../topics/topics.ts";
 import type { Call } from "./call.ts";
-import {
-  fieldError,
-  toCount,
-  toDuration,
-  toMilliseconds,
-  toOptionalId,
-  toSafeInteger,
-} from "./fields.ts";
+import { pollOptions, tailOptions, topicOf } from "./consume-request.ts";
+import { toDuration } from "./fields.ts";
 import { follow } from "./follow.ts";
 import { unknownFieldError } from "./library-errors.ts";
-import * as limit from "./limits.ts";
+import type { RpcLimits } from "./limits.ts";
 import { longPoll } from "./long-poll.ts";
 import { type ProduceRequestOf, toAcknowledgement, toBatch } from "./produce-batch.ts";
-import { ProducePipeline, type Submitted } from "./produce-pipeline.ts";
-import { resolveStart } from "./read-topic.ts";
+import { type BatchSource, ProducePipeline } from "./produce-pipeline.ts";
+import { pipelineOptions, TopicOfStream } from "./produce-stream.ts";
+import { type Portion, resolveStart } from "./read-topic.ts";
 import type { RecordCodec } from "./record-codec.ts";
 import type { ServingState } from "./serving-state.ts";
 import type { TopicsSource } from "./topics-source.ts";
 
 export interface LogServiceOptions {
   readonly topics: TopicsSource;
-  readonly limits: limit.RpcLimits;
+  readonly limits: RpcLimits;
   readonly state: ServingState;
   readonly clock: Clock;
 }
@@ -68,23 +63,23 @@ export class LogServiceHandlers<Sent, Returned> {
     call: Call,
   ): Promise<MessageInitShape<typeof ProduceResponseSchema>> {
     const topics = await this.#options.topics.get(call);
-    return toAcknowledgement(await this.#append(topics, request, call).answer);
+    const topic = topicOf(topics, request);
+    const batch = toBatch(request, this.#codec, this.#options.limits);
+    return toAcknowledgement(await topic.produce(batch, { signal: call.signal }));
   }
 
   async *produceStream(
     requests: AsyncIterable<ProduceStreamRequestOf<Sent>>,
     call: Call,
   ): AsyncGenerator<MessageInitShape<typeof ProduceStreamResponseSchema>> {
-    const { limits, state } = this.#options;
     const topics = await this.#options.topics.get(call);
-    let topicName = "";
+    const stream = new TopicOfStream(topics);
     const pipeline = new ProducePipeline<ProduceRequestOf<Sent>>({
-      batchesMax: limits.pipelineBatchesMax,
-      bytesMax: limits.pipelineBytesMax,
-      draining: state.draining,
-      submit: (batch) => {
-        topicName = streamTopic(topicName, batch.topic);
-        return this.#append(topics, { ...batch, topic: topicName }, call);
+      ...pipelineOptions(this.#options, call),
+      submit: (request) => {
+        const topic = stream.topicOf(request);
+        const batch = toBatch(request, this.#codec, this.#options.limits);
+        return { answer: topic.produce(batch), byteCount: batch.byteCount };
       },
     });
     for await (const answers of pipeline.run(batchesOf(requests, call))) {
@@ -104,27 +99,12 @@ export class LogServiceHandlers<Sent, Returned> {
 
   async consume(request: ConsumeRequest, call: Call): Promise<AnswerOf<Returned, ConsumeResponse>> {
     const topic = topicOf(await this.#options.topics.get(call), request);
-    const { maxRecords, maxBytes, wait } = request;
-    const waitMs = wait === undefined ? 0 : toMilliseconds(wait, "wait");
-    const limits = {
-      recordsMax: toCount(maxRecords, {
-        field: "max_records",
-        fallback: limit.CONSUME_RECORDS_DEFAULT,
-        max: limit.CONSUME_RECORDS_MAX,
-      }),
-      bytesMax: toCount(maxBytes, {
-        field: "max_bytes",
-        fallback: this.#codec.answerBytesMax,
-        max: this.#codec.answerBytesMax,
-      }),
-      sizeOf: this.#codec.sizeOf,
-    };
-    const result = await longPoll(topic, await resolveStart(topic, request), {
-      limits,
-      waitMs: Math.min(waitMs, limit.CONSUME_WAIT_MS_MAX),
+    const options = pollOptions(request, this.#codec);
+    const portion = await longPoll(topic, await resolveStart(topic, request), {
+      ...options,
       ...this.#waiting(call),
     });
-    return this.#toAnswer(topic, result);
+    return this.#toAnswer(topic, portion);
   }
 
   async *consumeStream(
@@ -132,80 +112,57 @@ export class LogServiceHandlers<Sent, Returned> {
     call: Call,
   ): AsyncGenerator<StreamAnswerOf<Returned>> {
     const topic = topicOf(await this.#options.topics.get(call), request);
-    const heartbeatMs = heartbeatOf(request);
-    const { endOffset } = request;
-    const results = follow(topic, {
+    const options = tailOptions(request, this.#codec);
+    const portions = follow(topic, {
+      ...options,
       offset: await resolveStart(topic, request),
-      limits: {
-        recordsMax: limit.STREAM_RECORDS_MAX,
-        bytesMax: limit.STREAM_BYTES_MAX,
-        sizeOf: this.#codec.sizeOf,
-        endOffset: endOffset === undefined ? undefined : toSafeInteger(endOffset, "end_offset"),
-      },
-      heartbeatMs,
       share: call.answers,
+      sharesTail: false,
       ...this.#waiting(call),
     });
     let isFirst = true;
-    for await (const result of results) {
-      const answer = this.#toAnswer(topic, result);
-      if (isFirst) yield { ...answer, heartbeatInterval: toDuration(heartbeatMs) };
+    for await (const portion of portions) {
+      const answer = this.#toAnswer(topic, portion);
+      if (isFirst) yield { ...answer, heartbeatInterval: toDuration(options.silenceMs) };
       else yield { ...answer, topicId: 0n };
       isFirst = false;
     }
   }
 
-  #append(topics: Topics, request: ProduceRequestOf<Sent>, call: Call): Submitted {
-    const topic = topicOf(topics, request);
-    const batch = toBatch(request, this.#codec, this.#options.limits);
-    return {
-      answer: topic.produce(batch, { signal: call.signal }),
-      byteCount: batch.byteCount,
-    };
-  }
-
   #waiting(call: Call) {
     const { clock, state } = this.#options;
-    return { clock, signal: call.signal, draining: state.draining };
+    return { clock, call, draining: state.draining };
   }
 
-  #toAnswer(topic: Topic, result: ReadResult): AnswerOf<Returned, ConsumeResponse> {
+  #toAnswer(topic: Topic, portion: Portion): AnswerOf<Returned, ConsumeResponse> {
     return {
-      records: this.#codec.toAnswer(result.records),
-      resumeOffset: BigInt(result.resumeOffset),
-      highWatermark: BigInt(result.highWatermark),
+      records: portion.runs.flatMap((run) => this.#codec.toAnswer(run)),
+      resumeOffset: BigInt(portion.resumeOffset),
+      highWatermark: BigInt(portion.highWatermark),
       topicId: BigInt(topic.info.id),
     };
   }
 }
 
-/** @throws TOPIC_NAME_INVALID, TOPIC_NOT_FOUND, TOPIC_REPLACED */
-function topicOf(topics: Topics, request: { topic: string; topicId: bigint }): Topic {
-  return topics.topic(request.topic, toOptionalId(request.topicId, "topic_id"));
-}
-
-/** The topic of a stream's next batch: the first batch names it. @throws FIELD_INVALID */
-function streamTopic(present: string, named: string): string {
-  if (named === "" || present === "") return named === "" ? present : named;
-  if (named === present) return present;
-  throw fieldError("batches.topic", `it is "${named}", must be "${present}" as in the first batch`);
-}
-
 async function* batchesOf<Sent>(
   requests: AsyncIterable<ProduceStreamRequestOf<Sent>>,
   call: Call,
-): AsyncGenerator<readonly ProduceRequestOf<Sent>[]> {
+): AsyncGenerator<BatchSource<ProduceRequestOf<Sent>>> {
   for await (const { batches, $unknown } of requests) {
     const unknown = $unknown?.[0];
     if (unknown !== undefined) throw unknownFieldError(`${unknown.no}`);
-    yield batches;
+    yield sourceOf(batches);
     // What the pipeline holds now is bounded by itself.
     call.releaseBody();
   }
 }
 
-function heartbeatOf({ heartbeatInterval }: ConsumeStreamRequest): number {
-  if (heartbeatInterval === undefined) return limit.HEARTBEAT_MS_DEFAULT;
-  const wanted = toMilliseconds(heartbeatInterval, "heartbeat_interval");
-  return Math.min(Math.max(wanted, limit.HEARTBEAT_MS_MIN), limit.HEARTBEAT_MS_MAX);
+function sourceOf<Batch>(batches: readonly Batch[]): BatchSource<Batch> {
+  let at = 0;
+  return {
+    next() {
+      at += 1;
+      return batches[at - 1];
+    },
+  };
 }

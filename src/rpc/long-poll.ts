@@ -1,10 +1,10 @@
 import { hasReason } from "../base/errors.ts";
-import type { ReadResult, Topic } from "../topics/topics.ts";
-import { MoreRecords, type WaitOptions } from "./more-records.ts";
-import { type AnswerLimits, readRecords } from "./read-topic.ts";
+import type { Topic } from "../topics/topics.ts";
+import { emptyPortion, joinPortions, type Portion, portionOf } from "./read-topic.ts";
+import { type TailOptions, TopicTail } from "./topic-tail.ts";
 
-export interface LongPollOptions extends WaitOptions {
-  readonly limits: AnswerLimits;
+export interface LongPollOptions
+  extends Pick<TailOptions, "limits" | "clock" | "call" | "draining"> {
   /** How long to wait for a first record when there is none. */
   readonly waitMs: number;
 }
@@ -14,23 +14,48 @@ export async function longPoll(
   topic: Topic,
   offset: number,
   options: LongPollOptions,
-): Promise<ReadResult> {
-  const { limits, waitMs, clock } = options;
-  const dueMs = clock.monotonicMs() + waitMs;
-  let result = await readRecords(topic, offset, limits);
-  if (result.records.length > 0 || waitMs === 0) return result;
-  const more = new MoreRecords(topic, options);
+): Promise<Portion> {
+  const { waitMs, ...rest } = options;
+  const tail = new TopicTail(topic, {
+    ...rest,
+    offset,
+    firstMs: waitMs,
+    silenceMs: waitMs,
+    sharesTail: false,
+  });
   try {
-    while (result.records.length === 0 && clock.monotonicMs() < dueMs) {
-      await more.wait(result.resumeOffset, dueMs);
-      result = await readRecords(topic, result.resumeOffset, limits);
-    }
-    return result;
+    const found = await tail.next();
+    if (found === undefined) return emptyPortion(tail.offset, topic.status().nextOffset);
+    return await readMore(topic, found, options.limits);
   } catch (thrown) {
+    if (!hasReason(thrown, "DRAINING")) throw thrown;
     // Nothing came before the server stops, which is an answer too.
-    if (hasReason(thrown, "DRAINING")) return result;
-    throw thrown;
+    return emptyPortion(tail.offset, topic.status().nextOffset);
   } finally {
-    more.close();
+    tail.close();
+  }
+}
+
+/** A run ends where a file does: goes on while a good part of the limits is left. */
+async function readMore(
+  topic: Topic,
+  found: Portion,
+  limits: LongPollOptions["limits"],
+): Promise<Portion> {
+  let portion = found;
+  for (;;) {
+    const { resumeOffset, highWatermark, recordCount, byteLength } = portion;
+    const bytesMax = limits.bytesMax - byteLength;
+    const recordsMax = limits.recordsMax - recordCount;
+    const endOffset = Math.min(highWatermark, limits.endOffset ?? highWatermark);
+    const isFull = recordsMax <= 0 || bytesMax < limits.bytesMax / 4 || recordCount === 0;
+    if (isFull || resumeOffset >= endOffset) return portion;
+    const rest = { ...limits, bytesMax, recordsMax };
+    const run = await topic.readRun(resumeOffset, rest).catch(() => undefined);
+    // What lies before the damage is to be had; the next read begins at it and says so.
+    if (run === undefined) return portion;
+    const more = portionOf(run, rest, highWatermark);
+    if (more.byteLength > bytesMax) return portion;
+    portion = joinPortions(portion, more);
   }
 }

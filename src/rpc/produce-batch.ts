@@ -1,20 +1,21 @@
 import { ProglogError } from "../base/errors.ts";
-import type {
-  ProduceRequest,
-  ProduceResponse,
-  Producer,
-} from "../gen/proglog/v1/log_service_pb.ts";
+import type { ProduceRequest, ProduceResponse } from "../gen/proglog/v1/log_service_pb.ts";
 import { Durability } from "../gen/proglog/v1/record_pb.ts";
 import type { Acknowledgement, ProduceBatch, ProducerBatch } from "../topics/topics.ts";
 import { toSafeInteger } from "./fields.ts";
+import type { ScannedBatch, ScannedProducer, WireInteger } from "./hot/produce-scan.ts";
 import { unknownFieldError } from "./library-errors.ts";
 import type { RpcLimits } from "./limits.ts";
 import type { RecordCodec } from "./record-codec.ts";
+import { recordInvalid, validateRecord } from "./record-wire.ts";
 
 /** A ProduceRequest whose records are what the codec of the call makes of them. */
 export type ProduceRequestOf<Sent> = Omit<ProduceRequest, "records"> & {
   readonly records: readonly Sent[];
 };
+
+/** A batch for the topic, and the bytes of its records. */
+export type SizedBatch = ProduceBatch & { readonly byteCount: number };
 
 /**
  * Checks all of a request that can be checked without the topic.
@@ -24,18 +25,25 @@ export function toBatch<Sent>(
   request: ProduceRequestOf<Sent>,
   codec: RecordCodec<Sent, unknown>,
   limits: RpcLimits,
-): ProduceBatch & { readonly byteCount: number } {
-  checkKnown(request);
+): SizedBatch {
+  const { $unknown, producer } = request;
+  checkKnown($unknown?.[0]?.no ?? producer?.$unknown?.[0]?.no);
   checkCount(request.records.length, limits);
   const records = codec.toBytes(request.records);
-  const { expectedNextOffset, producer, fencingToken } = request;
-  return {
-    records,
-    byteCount: checkBytes(records, limits),
-    expectedNextOffset: optional(expectedNextOffset, "expected_next_offset"),
-    producer: producer && toProducer(producer),
-    fencingToken: optional(fencingToken, "fencing_token"),
-  };
+  const byteCount = records.reduce((sum, record) => sum + record.length, 0);
+  checkBytes(byteCount, limits);
+  for (const [number, record] of records.entries()) validateRecord(record, number);
+  return { records, byteCount, ...toConditions(request) };
+}
+
+/** The same for a request that was not decoded. */
+export function toScannedBatch(found: ScannedBatch, limits: RpcLimits): SizedBatch {
+  const { records, recordCount, byteCount, fault, producer } = found;
+  checkKnown(found.unknownField ?? producer?.unknownField);
+  checkCount(recordCount, limits);
+  checkBytes(byteCount, limits);
+  if (fault !== undefined) throw recordInvalid(fault.recordNumber, fault.text);
+  return { records, byteCount, ...toConditions(found) };
 }
 
 /** What a ProduceResponse says; the leader hint is the cluster's. */
@@ -51,32 +59,43 @@ export function toAcknowledgement(
   };
 }
 
-const DURABILITIES = {
+export const DURABILITIES = {
   "not-synced": Durability.NOT_SYNCED,
   "synced-one": Durability.SYNCED_ONE,
   "synced-quorum": Durability.SYNCED_QUORUM,
 } as const satisfies Record<Acknowledgement["durability"], Durability>;
 
-function optional(value: bigint | undefined, field: string): number | undefined {
-  return value === undefined ? undefined : toSafeInteger(value, field);
+interface Conditions {
+  readonly expectedNextOffset?: WireInteger | undefined;
+  readonly producer?: Omit<ScannedProducer, "unknownField"> | undefined;
+  readonly fencingToken?: WireInteger | undefined;
 }
 
-function toProducer(producer: Producer): ProducerBatch {
+/** @throws FIELD_INVALID */
+function toConditions(request: Conditions): Omit<ProduceBatch, "records"> {
+  const { expectedNextOffset, producer, fencingToken } = request;
   return {
-    id: producer.id,
-    epoch: toSafeInteger(producer.epoch, "producer.epoch"),
-    sequence: toSafeInteger(producer.sequence, "producer.sequence"),
+    expectedNextOffset: optional(expectedNextOffset, "expected_next_offset"),
+    producer: producer && toProducer(producer),
+    fencingToken: optional(fencingToken, "fencing_token"),
   };
 }
 
-interface WithUnknown {
-  readonly $unknown?: readonly { readonly no: number }[] | undefined;
+function optional(value: WireInteger | undefined, field: string): number | undefined {
+  return value === undefined ? undefined : toSafeInteger(value, field);
+}
+
+function toProducer({ id, epoch, sequence }: Omit<ScannedProducer, "unknownField">): ProducerBatch {
+  return {
+    id,
+    epoch: toSafeInteger(epoch, "producer.epoch"),
+    sequence: toSafeInteger(sequence, "producer.sequence"),
+  };
 }
 
 /** A field that this server does not know could be a condition: see Produce in the proto file. */
-function checkKnown(request: WithUnknown & { readonly producer?: WithUnknown | undefined }): void {
-  const unknown = request.$unknown?.[0] ?? request.producer?.$unknown?.[0];
-  if (unknown !== undefined) throw unknownFieldError(`${unknown.no}`);
+function checkKnown(unknownField: number | undefined): void {
+  if (unknownField !== undefined) throw unknownFieldError(`${unknownField}`);
 }
 
 function checkCount(recordCount: number, { batchRecordsMax }: RpcLimits): void {
@@ -91,11 +110,8 @@ function checkCount(recordCount: number, { batchRecordsMax }: RpcLimits): void {
   );
 }
 
-/** @returns the bytes of all records */
-function checkBytes(records: readonly Uint8Array[], { batchBytesMax }: RpcLimits): number {
-  let batchBytes = 0;
-  for (const record of records) batchBytes += record.length;
-  if (batchBytes <= batchBytesMax) return batchBytes;
+function checkBytes(batchBytes: number, { batchBytesMax }: RpcLimits): void {
+  if (batchBytes <= batchBytesMax) return;
   throw new ProglogError(
     "BATCH_TOO_LARGE",
     `Cannot append a batch of ${batchBytes} bytes: at most ${batchBytesMax} are allowed`,

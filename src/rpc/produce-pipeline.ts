@@ -1,5 +1,6 @@
 import { ProglogError } from "../base/errors.ts";
 import type { Acknowledgement } from "../topics/topics.ts";
+import type { Abortable } from "./topic-tail.ts";
 import { onAbort, Wakeup } from "./wakeup.ts";
 
 /** A batch on its way. */
@@ -8,11 +9,19 @@ export interface Submitted {
   readonly byteCount: number;
 }
 
+/** Batches that came together. */
+export interface BatchSource<Batch> {
+  /** The next one; undefined when there is none. May throw, which ends the input. */
+  next(): Batch | undefined;
+}
+
 export interface PipelineOptions<Batch> {
   /** Starts a batch, in the order of the calls; throws, or its answer rejects, when it is refused. */
   readonly submit: (batch: Batch) => Submitted;
   readonly batchesMax: number;
   readonly bytesMax: number;
+  /** Ends everything at once. What was submitted goes on, and nobody is told of it. */
+  readonly call: Abortable;
   /** Take nothing more, answer what is under way, then end with its reason. */
   readonly draining: AbortSignal;
 }
@@ -46,11 +55,16 @@ export class ProducePipeline<Batch> {
   }
 
   /** Answers to the batches of `messages`, as many at a time as are due. */
-  async *run(messages: AsyncIterable<readonly Batch[]>): AsyncGenerator<Acknowledgement[]> {
-    const unsubscribe = onAbort(this.#options.draining, () => this.#stop());
+  async *run(messages: AsyncIterable<BatchSource<Batch>>): AsyncGenerator<Acknowledgement[]> {
+    const { call, draining } = this.#options;
+    const unsubscribe = [
+      onAbort(draining, () => this.#stop()),
+      call.whenAborted(() => this.#stop()),
+    ];
     void this.#take(messages);
     try {
       for (;;) {
+        if (call.reason !== undefined) throw this.#givenUp(call.reason);
         const due = this.#takeDue();
         if (due.length > 0) yield due;
         else if (this.#entries[0]?.refusal !== undefined) throw this.#entries[0].refusal.thrown;
@@ -58,9 +72,20 @@ export class ProducePipeline<Batch> {
         else await this.#due.wait();
       }
     } finally {
-      unsubscribe();
+      for (const end of unsubscribe) end();
       this.#stop();
     }
+  }
+
+  /** Batches that are under way may still be appended. */
+  #givenUp(reason: ProglogError): unknown {
+    const { metadata } = reason;
+    const outcome = this.#entries.length > 0 ? { outcome: "unknown" } : {};
+    const error = new ProglogError(reason.reason, reason.message, {
+      metadata: { ...metadata, ...outcome },
+      cause: reason,
+    });
+    return numbered(error, this.#answered);
   }
 
   /** @throws when the end is not the client's */
@@ -86,10 +111,10 @@ export class ProducePipeline<Batch> {
     return due;
   }
 
-  async #take(messages: AsyncIterable<readonly Batch[]>): Promise<void> {
+  async #take(messages: AsyncIterable<BatchSource<Batch>>): Promise<void> {
     try {
       for await (const batches of messages) {
-        for (const batch of batches) {
+        for (let batch = batches.next(); batch !== undefined; batch = batches.next()) {
           while (!this.#hasRoom() && !this.#isStopped) await this.#room.wait();
           if (this.#isStopped) return;
           this.#start(batch);

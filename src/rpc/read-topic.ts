@@ -1,7 +1,7 @@
 import { ProglogError } from "../base/errors.ts";
 import type { ConsumeRequest } from "../gen/proglog/v1/log_service_pb.ts";
 import { ReadConsistency } from "../gen/proglog/v1/record_pb.ts";
-import type { ReadLimits, ReadResult, StartPlace, StoredRecord, Topic } from "../topics/topics.ts";
+import type { ReadLimits, RecordRun, StartPlace, Topic } from "../topics/topics.ts";
 import { checkEnum, toClampedInteger } from "./fields.ts";
 
 /**
@@ -47,42 +47,64 @@ export function toOffset(topic: Topic, value: bigint): number {
   );
 }
 
+/** What a part of a run is in an answer. */
+export interface Measure {
+  /** Records from the start of the run. */
+  readonly count: number;
+  /** Bytes of these, by the measure of the answer's encoding. */
+  readonly byteLength: number;
+  /** Bytes of the buffer in which they are made; the same or more. */
+  readonly bufferBytes: number;
+}
+
 /** How much one answer may hold, and how that is measured. */
 export interface AnswerLimits extends ReadLimits {
-  readonly sizeOf: (record: StoredRecord) => number;
+  /** As many records of `run` as take `bytesMax` bytes, or one that takes more. */
+  readonly measure: (run: RecordRun, bytesMax: number) => Measure;
 }
 
-/**
- * Reads records that take at most `bytesMax` bytes in an answer, or one that is
- * larger. Goes on over places where records were removed, so there are none only
- * at the end of the topic or of `limits`.
- */
-export async function readRecords(
-  topic: Topic,
-  offset: number,
-  limits: AnswerLimits,
-): Promise<ReadResult> {
-  let result = await topic.read(offset, limits);
-  const endOffset = limits.endOffset ?? Number.MAX_SAFE_INTEGER;
-  while (
-    result.records.length === 0 &&
-    result.resumeOffset < Math.min(result.highWatermark, endOffset)
-  ) {
-    result = await topic.read(result.resumeOffset, limits);
-  }
-  return cut(result, limits);
+/** Records for one answer. */
+export interface Portion {
+  readonly runs: readonly MeasuredRun[];
+  readonly recordCount: number;
+  /** Of all of them. */
+  readonly byteLength: number;
+  /** Where to read next; past removed records, so also when there are no records. */
+  readonly resumeOffset: number;
+  /** Offset after the last record that can be read now. */
+  readonly highWatermark: number;
 }
 
-/** The topic counts bytes as stored, a client as received: cut where that is more. */
-function cut(result: ReadResult, { bytesMax, sizeOf }: AnswerLimits): ReadResult {
-  let size = 0;
-  for (const [count, record] of result.records.entries()) {
-    size += sizeOf(record);
-    if (size > bytesMax && count > 0) return upTo(result, count, record);
-  }
-  return result;
+export interface MeasuredRun {
+  readonly run: RecordRun;
+  readonly measure: Measure;
 }
 
-function upTo(result: ReadResult, count: number, next: StoredRecord): ReadResult {
-  return { ...result, records: result.records.slice(0, count), resumeOffset: next.offset };
+/** So many records of `run` as an answer may hold. */
+export function portionOf(run: RecordRun, limits: AnswerLimits, highWatermark: number): Portion {
+  const measure = limits.measure(run, limits.bytesMax);
+  const isWhole = measure.count === run.count;
+  return {
+    runs: measure.count === 0 ? [] : [{ run, measure }],
+    recordCount: measure.count,
+    byteLength: measure.byteLength,
+    resumeOffset: isWhole ? run.resumeOffset : (run.offsets[measure.count] ?? run.resumeOffset),
+    highWatermark,
+  };
+}
+
+/** The answer of who finds nothing. */
+export function emptyPortion(resumeOffset: number, highWatermark: number): Portion {
+  return { runs: [], recordCount: 0, byteLength: 0, resumeOffset, highWatermark };
+}
+
+/** One after the other in one answer. */
+export function joinPortions(first: Portion, second: Portion): Portion {
+  return {
+    runs: [...first.runs, ...second.runs],
+    recordCount: first.recordCount + second.recordCount,
+    byteLength: first.byteLength + second.byteLength,
+    resumeOffset: second.resumeOffset,
+    highWatermark: second.highWatermark,
+  };
 }

@@ -5,35 +5,32 @@ import {
   type Record as RecordMessage,
   RecordSchema,
 } from "../gen/proglog/v1/record_pb.ts";
-import type { StoredRecord } from "../topics/topics.ts";
+import type { RecordRun } from "../topics/topics.ts";
+import { encodeConsumed, measureConsumed, splitConsumed } from "./hot/consumed-wire.ts";
 import { CONSUME_BYTES_MAX, CONSUME_JSON_BYTES_MAX } from "./limits.ts";
-import { assembleConsumed, consumedSize, headerCountOf, validateRecord } from "./record-wire.ts";
+import type { Measure, MeasuredRun } from "./read-topic.ts";
+import { headerCountOf } from "./record-wire.ts";
 
 /**
  * How records look in the messages of a call: bytes in binary calls, messages in
  * JSON ones. Between the two, one implementation knows bytes only.
  */
 export interface RecordCodec<Sent, Returned> {
-  /** Bytes of the records of a batch. @throws RECORD_INVALID */
+  /** Bytes of the records of a batch, not checked yet. */
   toBytes(records: readonly Sent[]): readonly Uint8Array[];
   /** The records of an answer. */
-  toAnswer(records: readonly StoredRecord[]): Returned[];
-  /** What a record takes in an answer. */
-  sizeOf(record: StoredRecord): number;
+  toAnswer(run: MeasuredRun): Returned[];
+  /** What they take in an answer: as many as take `bytesMax` bytes, or one that takes more. */
+  measure(run: RecordRun, bytesMax: number): Measure;
   /** What all records of an answer may take by that measure, unless there is only one. */
   readonly answerBytesMax: number;
 }
 
 /** Bytes stay as they are: see wire-twin.ts. */
 export const WIRE_CODEC: RecordCodec<Uint8Array, Uint8Array> = {
-  toBytes(records) {
-    for (let number = 0; number < records.length; number += 1) {
-      validateRecord(records[number] ?? new Uint8Array(0), number);
-    }
-    return records;
-  },
-  toAnswer: assembleConsumed,
-  sizeOf: consumedSize,
+  toBytes: (records) => records,
+  toAnswer: ({ run, measure }) => splitConsumed(encodeConsumed(run, measure)),
+  measure: measureConsumed,
   answerBytesMax: CONSUME_BYTES_MAX,
 };
 
@@ -45,23 +42,37 @@ export const MESSAGE_CODEC: RecordCodec<
   RecordMessage,
   MessageInitShape<typeof ConsumedRecordSchema>
 > = {
-  toBytes: (records) =>
-    records.map((record, number) => {
-      const bytes = toBinary(RecordSchema, record);
-      validateRecord(bytes, number);
-      return bytes;
+  toBytes: (records) => records.map((record) => toBinary(RecordSchema, record)),
+  toAnswer: ({ run, measure }) =>
+    Array.from({ length: measure.count }, (_, index) => {
+      const offset = run.offsets[index] ?? 0;
+      return {
+        offset: BigInt(offset),
+        appendTimeUnixUs: BigInt(run.appendTimesUs[index] ?? 0),
+        record: decodeStored(offset, bodyOf(run, index)),
+      };
     }),
-  toAnswer: (records) =>
-    records.map(({ offset, appendTimeUs, body }) => ({
-      offset: BigInt(offset),
-      appendTimeUnixUs: BigInt(appendTimeUs),
-      record: decodeStored(offset, body),
-    })),
-  // A guess on the safe side: the exact size would cost as much as the answer.
-  sizeOf: ({ body }) =>
-    JSON_RECORD_BYTES + JSON_HEADER_BYTES * headerCountOf(body) + 2 * body.length,
+  measure(run, bytesMax) {
+    let byteLength = 0;
+    let count = 0;
+    for (; count < run.count; count += 1) {
+      const end = byteLength + jsonSize(bodyOf(run, count));
+      if (end > bytesMax && count > 0) break;
+      byteLength = end;
+    }
+    return { count, byteLength, bufferBytes: byteLength };
+  },
   answerBytesMax: CONSUME_JSON_BYTES_MAX,
 };
+
+function bodyOf({ bytes, starts, ends }: RecordRun, index: number): Uint8Array {
+  return bytes.subarray(starts[index], ends[index]);
+}
+
+/** A guess on the safe side: the exact size would cost as much as the answer. */
+function jsonSize(body: Uint8Array): number {
+  return JSON_RECORD_BYTES + JSON_HEADER_BYTES * headerCountOf(body) + 2 * body.length;
+}
 
 function decodeStored(offset: number, body: Uint8Array): RecordMessage {
   try {

@@ -1,15 +1,16 @@
 import { varintSize, writeVarint } from "../base/bytes.ts";
 import { ProglogError } from "../base/errors.ts";
-import type { StoredRecord } from "../topics/topics.ts";
 
 /**
- * `proglog.v1.Record` and `ConsumedRecord` as bytes. Hot calls pass records from
- * the client to the disk and back without decoding them; what is checked here is
- * what every decoder, in any language, must be able to read later.
+ * `proglog.v1.Record` as bytes. Binary calls pass records from the client to the
+ * disk and back without decoding them; what is checked here is what every decoder,
+ * in any language, must be able to read later.
  *
- *     Record          1 key bytes, 2 value bytes, 3 headers (1 name string, 2 value bytes),
- *                     4 client_time_unix_us varint; other numbers: kept as they are
- *     ConsumedRecord  1 offset varint, 2 append_time_unix_us varint, 3 record
+ *     Record  1 key bytes, 2 value bytes, 3 headers (1 name string, 2 value bytes),
+ *             4 client_time_unix_us varint; other numbers: kept as they are
+ *
+ * Every record of every batch comes through here, so nothing is made for a field:
+ * what is found beside the place where a field ends stands in {@link found}.
  */
 
 const VARINT = 0;
@@ -26,6 +27,9 @@ const FIELD_NUMBER_MAX = 2 ** 29 - 1;
 /** Header names that begin so are the server's. */
 const RESERVED_HEADER_PREFIX = "proglog-";
 
+/** What the last reading found: the value of a tag or length; where a field's content begins. */
+const found = { value: 0, start: 0 };
+
 /**
  * Checks that `bytes` is a whole, well-formed `proglog.v1.Record`.
  *
@@ -37,22 +41,38 @@ const RESERVED_HEADER_PREFIX = "proglog-";
  * @throws RECORD_INVALID
  */
 export function validateRecord(bytes: Uint8Array, recordNumber: number): void {
-  const fault = findFault(bytes, 0, bytes.length, "record");
-  if (fault === undefined) return;
-  throw new ProglogError(
+  const fault = findRecordFault(bytes, 0, bytes.length);
+  if (fault !== undefined) throw recordInvalid(recordNumber, fault);
+}
+
+/** The error of {@link validateRecord} for a fault that {@link findRecordFault} has found. */
+export function recordInvalid(recordNumber: number, fault: string): ProglogError {
+  return new ProglogError(
     "RECORD_INVALID",
     `Cannot append record ${recordNumber}: ${fault}, must be a valid proglog.v1.Record`,
     { metadata: { recordNumber: `${recordNumber}`, fault } },
   );
 }
 
+/** What is wrong with the record in [start, end), a noun phrase; undefined when it is valid. */
+export function findRecordFault(bytes: Uint8Array, start: number, end: number): string | undefined {
+  // Nearly all there is: a value of less than 128 bytes, and nothing else.
+  if (bytes[start] === VALUE_TAG && bytes[start + 1] === end - start - 2 && end - start < 130) {
+    return undefined;
+  }
+  return findFault(bytes, start, end, "record");
+}
+
 /** The `value` of a valid record: the last one, as every decoder takes it. */
 export function valueOfRecord(bytes: Uint8Array): Uint8Array {
-  let value = bytes.subarray(0, 0);
-  eachField(bytes, (tag, { start, next }) => {
-    if (tag === VALUE_TAG) value = bytes.subarray(start, next);
+  let start = 0;
+  let end = 0;
+  eachField(bytes, (tag, from, to) => {
+    if (tag !== VALUE_TAG) return;
+    start = from;
+    end = to;
   });
-  return value;
+  return bytes.subarray(start, end);
 }
 
 /** How many headers a valid record has. */
@@ -64,19 +84,6 @@ export function headerCountOf(bytes: Uint8Array): number {
   return count;
 }
 
-const VALUE_TAG = (2 << 3) | LENGTH_DELIMITED;
-const HEADER_TAG = (3 << 3) | LENGTH_DELIMITED;
-
-function eachField(bytes: Uint8Array, visit: (tag: number, field: Field) => void): void {
-  for (let at = 0; at < bytes.length; ) {
-    const tag = readSmall(bytes, at, bytes.length);
-    const field = skipField(bytes, tag.next, bytes.length, tag.value & 7);
-    if (field.next < 0) return; // not a valid record: what reads it says so
-    visit(tag.value, field);
-    at = field.next;
-  }
-}
-
 /** A record that has nothing but a value. */
 export function recordOfValue(value: Uint8Array): Uint8Array {
   if (value.length === 0) return value;
@@ -86,51 +93,23 @@ export function recordOfValue(value: Uint8Array): Uint8Array {
   return bytes;
 }
 
-/** Bytes that a record takes in an answer: as `repeated ConsumedRecord`, tag and length included. */
-export function consumedSize(record: StoredRecord): number {
-  const size = consumedBodySize(record);
-  return 1 + varintSize(size) + size;
+const VALUE_TAG = (2 << 3) | LENGTH_DELIMITED;
+const HEADER_TAG = (3 << 3) | LENGTH_DELIMITED;
+
+function eachField(
+  bytes: Uint8Array,
+  visit: (tag: number, start: number, end: number) => void,
+): void {
+  for (let at = 0; at < bytes.length; ) {
+    const content = readSmall(bytes, at, bytes.length);
+    const tag = found.value;
+    at = content < 0 ? -1 : skipField(bytes, content, bytes.length, tag & 7);
+    if (at < 0) return; // not a valid record: what reads it says so
+    visit(tag, found.start, at);
+  }
 }
 
-function consumedBodySize({ offset, appendTimeUs, body }: StoredRecord): number {
-  const recordBytes = 1 + varintSize(body.length) + body.length;
-  return varintFieldSize(offset) + varintFieldSize(appendTimeUs) + recordBytes;
-}
-
-/** A varint field with a number below 16; 0 is the default and takes nothing. */
-function varintFieldSize(value: number): number {
-  return value === 0 ? 0 : 1 + varintSize(value);
-}
-
-/** Wraps stored records as `ConsumedRecord` messages: one allocation, one copy of each body. */
-export function assembleConsumed(records: readonly StoredRecord[]): Uint8Array[] {
-  let size = 0;
-  for (const record of records) size += consumedBodySize(record);
-  const bytes = new Uint8Array(size);
-  let at = 0;
-  return records.map((record) => {
-    const start = at;
-    at = writeConsumed(bytes, start, record);
-    return bytes.subarray(start, at);
-  });
-}
-
-function writeConsumed(target: Uint8Array, start: number, record: StoredRecord): number {
-  let at = writeVarintField(target, start, 1, record.offset);
-  at = writeVarintField(target, at, 2, record.appendTimeUs);
-  target[at] = (3 << 3) | LENGTH_DELIMITED;
-  at = writeVarint(target, at + 1, record.body.length);
-  target.set(record.body, at);
-  return at + record.body.length;
-}
-
-function writeVarintField(target: Uint8Array, at: number, number: number, value: number): number {
-  if (value === 0) return at;
-  target[at] = (number << 3) | VARINT;
-  return writeVarint(target, at + 1, value);
-}
-
-/** What is wrong with the message in [at, end), a noun phrase; undefined when it is valid. */
+/** What is wrong with the message in [start, end), a noun phrase; undefined when it is valid. */
 function findFault(
   bytes: Uint8Array,
   start: number,
@@ -138,19 +117,18 @@ function findFault(
   kind: "record" | "header",
 ): string | undefined {
   for (let at = start; at < end; ) {
-    const tag = readSmall(bytes, at, end);
-    if (tag.next < 0 || tag.next - at > TAG_BYTES_MAX) return "it has a broken field tag";
-    const number = Math.floor(tag.value / 8);
-    const wireType = tag.value % 8;
+    const content = readSmall(bytes, at, end);
+    if (content < 0 || content - at > TAG_BYTES_MAX) return "it has a broken field tag";
+    const number = Math.floor(found.value / 8);
+    const wireType = found.value % 8;
     if (number < 1 || number > FIELD_NUMBER_MAX) return "it has an impossible field number";
     if ((wireTypeOf(kind, number) ?? wireType) !== wireType) {
       return `field ${number} of a ${kind} has the wrong type`;
     }
-    const field = skipField(bytes, tag.next, end, wireType);
-    if (field.next < 0) return `field ${number} of a ${kind} is broken or cut off`;
-    const fault = findFaultInside(bytes, field, kind, number);
+    at = skipField(bytes, content, end, wireType);
+    if (at < 0) return `field ${number} of a ${kind} is broken or cut off`;
+    const fault = findFaultInside(bytes, at, kind, number);
     if (fault !== undefined) return fault;
-    at = field.next;
   }
   return undefined;
 }
@@ -162,62 +140,55 @@ function wireTypeOf(kind: "record" | "header", number: number): number | undefin
   return number < 4 ? LENGTH_DELIMITED : undefined;
 }
 
+/** The same for the content of the field that was found last and ends at `end`. */
 function findFaultInside(
   bytes: Uint8Array,
-  field: Field,
+  end: number,
   kind: "record" | "header",
   number: number,
 ): string | undefined {
-  if (kind === "record" && number === 3) return findFault(bytes, field.start, field.next, "header");
-  if (kind === "header" && number === 1) return findNameFault(bytes, field);
+  if (kind === "record" && number === 3) return findFault(bytes, found.start, end, "header");
+  if (kind === "header" && number === 1) return findNameFault(bytes, found.start, end);
   return undefined;
 }
 
 const decoder = new TextDecoder("utf-8", { fatal: true });
 
-function findNameFault(bytes: Uint8Array, field: Field): string | undefined {
-  if (startsWithReserved(bytes, field)) {
+function findNameFault(bytes: Uint8Array, start: number, end: number): string | undefined {
+  if (startsWithReserved(bytes, start, end)) {
     return `a header name begins with "${RESERVED_HEADER_PREFIX}"`;
   }
-  let at = field.start;
-  while (at < field.next && (bytes[at] ?? 0) < 128) at += 1;
-  if (at === field.next) return undefined; // ASCII, as nearly all are
+  let at = start;
+  while (at < end && (bytes[at] ?? 0) < 128) at += 1;
+  if (at === end) return undefined; // ASCII, as nearly all are
   try {
-    decoder.decode(bytes.subarray(field.start, field.next));
+    decoder.decode(bytes.subarray(start, end));
     return undefined;
   } catch {
     return "a header name is not valid UTF-8";
   }
 }
 
-function startsWithReserved(bytes: Uint8Array, { start, next }: Field): boolean {
-  if (next - start < RESERVED_HEADER_PREFIX.length) return false;
+function startsWithReserved(bytes: Uint8Array, start: number, end: number): boolean {
+  if (end - start < RESERVED_HEADER_PREFIX.length) return false;
   for (let at = 0; at < RESERVED_HEADER_PREFIX.length; at += 1) {
     if (bytes[start + at] !== RESERVED_HEADER_PREFIX.charCodeAt(at)) return false;
   }
   return true;
 }
 
-/** Where the content of a field begins and where the next field does; `next` is -1 when it is broken. */
-interface Field {
-  start: number;
-  next: number;
-}
-
-const BROKEN: Field = { start: -1, next: -1 };
-
-function skipField(bytes: Uint8Array, at: number, end: number, wireType: number): Field {
-  if (wireType === VARINT) return { start: at, next: skipVarint(bytes, at, end) };
-  if (wireType === FIXED64) return fixed(at, 8, end);
-  if (wireType === FIXED32) return fixed(at, 4, end);
-  if (wireType !== LENGTH_DELIMITED) return BROKEN; // groups, and what no one has defined
-  const length = readSmall(bytes, at, end);
-  if (length.next < 0 || length.value > end - length.next) return BROKEN;
-  return { start: length.next, next: length.next + length.value };
-}
-
-function fixed(at: number, size: number, end: number): Field {
-  return at + size > end ? BROKEN : { start: at, next: at + size };
+/** Sets `found.start`. @returns the place after the field whose tag ended at `at`; -1 when it is broken */
+function skipField(bytes: Uint8Array, at: number, end: number, wireType: number): number {
+  let start = at;
+  let next = -1; // of groups, and of what no one has defined
+  if (wireType === LENGTH_DELIMITED) {
+    start = readSmall(bytes, at, end);
+    if (start >= 0 && found.value <= end - start) next = start + found.value;
+  } else if (wireType === VARINT) next = skipVarint(bytes, at, end);
+  else if (wireType === FIXED64) next = at + 8;
+  else if (wireType === FIXED32) next = at + 4;
+  found.start = start;
+  return next > end ? -1 : next;
 }
 
 /** @returns the place after the varint at `at`, or -1 when it is not one of 64 bits. */
@@ -229,11 +200,16 @@ function skipVarint(bytes: Uint8Array, at: number, end: number): number {
   return -1;
 }
 
-/** Reads a tag or length; a value of 2^32 or more is as good as any that is too large. */
-function readSmall(bytes: Uint8Array, at: number, end: number): { value: number; next: number } {
+/**
+ * Reads a tag or length into `found.value`; one of 2^32 or more is as good as any that is too large.
+ * @returns the place after it, or -1
+ */
+function readSmall(bytes: Uint8Array, at: number, end: number): number {
   const next = skipVarint(bytes, at, end);
   let value = 0;
-  for (let place = next - 1; place >= at; place -= 1)
+  for (let place = next - 1; place >= at; place -= 1) {
     value = value * 128 + ((bytes[place] ?? 0) & 127);
-  return { value, next };
+  }
+  found.value = value;
+  return next;
 }

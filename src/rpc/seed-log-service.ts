@@ -7,7 +7,7 @@ import type {
   ProduceResponseSchema,
 } from "../gen/log/v1/log_pb.ts";
 import { DEFAULT_TOPIC_NAME } from "../topics/names.ts";
-import type { StoredRecord, Topic } from "../topics/topics.ts";
+import type { Topic } from "../topics/topics.ts";
 import type { Call } from "./call.ts";
 import { recordOfValue, valueOfRecord } from "./record-wire.ts";
 import type { TopicsSource } from "./topics-source.ts";
@@ -25,9 +25,7 @@ export class SeedLogHandlers {
     call: Call,
   ): Promise<MessageInitShape<typeof ProduceResponseSchema>> {
     const topic = (await this.#topics.get(call)).topic(DEFAULT_TOPIC_NAME);
-    const batch = { records: [recordOfValue(request.record)] };
-    const { firstOffset } = await topic.produce(batch, { signal: call.signal });
-    return { offset: BigInt(firstOffset) };
+    return { offset: BigInt(await appendValue(topic, request.record, call)) };
   }
 
   async consume(
@@ -35,27 +33,36 @@ export class SeedLogHandlers {
     call: Call,
   ): Promise<MessageInitShape<typeof ConsumeResponseSchema>> {
     const topic = (await this.#topics.get(call)).topic(DEFAULT_TOPIC_NAME);
-    const found = await readOne(topic, request.offset);
-    if (found === undefined) {
-      throw new ProglogError(
-        "OFFSET_NOT_FOUND",
-        `Cannot read offset ${request.offset}: no record there`,
-        {
-          metadata: { offset: `${request.offset}` },
-        },
-      );
-    }
-    return { record: valueOfRecord(found.body), offset: request.offset };
+    return { record: await readValue(topic, request.offset), offset: request.offset };
   }
 }
 
-async function readOne(topic: Topic, wanted: bigint): Promise<StoredRecord | undefined> {
+/** Appends one record. @returns its offset */
+export async function appendValue(topic: Topic, value: Uint8Array, call: Call): Promise<number> {
+  const batch = { records: [recordOfValue(value)] };
+  // Without a deadline only a client that is gone could stop waiting: nobody would hear of it.
+  const waiting = call.deadlineMs === undefined ? {} : { signal: call.signal };
+  const { firstOffset } = await topic.produce(batch, waiting);
+  return firstOffset;
+}
+
+/** @throws OFFSET_NOT_FOUND */
+export async function readValue(topic: Topic, wanted: bigint): Promise<Uint8Array> {
+  const body = await readBody(topic, wanted);
+  if (body !== undefined) return valueOfRecord(body);
+  throw new ProglogError("OFFSET_NOT_FOUND", `Cannot read offset ${wanted}: no record there`, {
+    metadata: { offset: `${wanted}` },
+  });
+}
+
+async function readBody(topic: Topic, wanted: bigint): Promise<Uint8Array | undefined> {
   if (wanted >= BigInt(Number.MAX_SAFE_INTEGER)) return undefined;
   const offset = Number(wanted);
   try {
     const limits = { recordsMax: 1, bytesMax: 1, endOffset: offset + 1 };
-    const found = (await topic.read(offset, limits)).records[0];
-    return found?.offset === offset ? found : undefined;
+    const run = topic.readTail(offset, limits) ?? (await topic.readRun(offset, limits));
+    if (run.count === 0 || run.offsets[0] !== offset) return undefined;
+    return run.bytes.subarray(run.starts[0], run.ends[0]);
   } catch (thrown) {
     if (hasReason(thrown, "OFFSET_OUT_OF_RANGE")) return undefined;
     throw thrown;

@@ -28,6 +28,11 @@ export class TopicsSource {
     }
   }
 
+  /** The topics when they are here already, for those who would rather not wait for a promise. */
+  get ready(): Topics | undefined {
+    return this.#topics;
+  }
+
   /** @throws STARTING when they did not come in time; the call's own reason when it ended before */
   async get(call: Call): Promise<Topics> {
     if (this.#topics !== undefined) return this.#topics;

@@ -1,0 +1,110 @@
+import { varintSize } from "../../base/bytes.ts";
+import type { RecordRun } from "../../topics/topics.ts";
+import type { Measure } from "../read-topic.ts";
+import { sizeOfLength, writeLength, writeVarintField } from "./wire-writer.ts";
+
+/**
+ * Runs of stored records as `repeated ConsumedRecord records = 1`, the first field of
+ * ConsumeResponse and of ConsumeStreamResponse:
+ *
+ *     0A size [08 offset] [10 append time] 1A length body        0 is the default and not written
+ */
+const RECORDS_TAG = (1 << 3) | 2;
+const OFFSET = 1;
+const APPEND_TIME = 2;
+const BODY_TAG = (3 << 3) | 2;
+
+/** A tag, and a varint of 53 bits. */
+const TIME_FIELD_BYTES_MAX = 9;
+
+/** As many records as take `bytesMax` bytes in an answer, or one that takes more. */
+export function measureConsumed(run: RecordRun, bytesMax: number): Measure {
+  const { starts, ends, offsets, appendTimesUs } = run;
+  let offsetSize = 1;
+  let offsetLimit = 128;
+  let timeUs = 0;
+  let timeBytes = 0;
+  let byteLength = 0;
+  let shift = Number.NEGATIVE_INFINITY;
+  let count = 0;
+  for (; count < run.count; count += 1) {
+    const offset = offsets[count] ?? 0;
+    for (; offset >= offsetLimit; offsetLimit *= 128) offsetSize += 1;
+    const time = appendTimesUs[count] ?? 0;
+    if (time !== timeUs) {
+      timeUs = time;
+      timeBytes = time === 0 ? 0 : 1 + varintSize(time);
+    }
+    const start = starts[count] ?? 0;
+    const length = (ends[count] ?? 0) - start;
+    const size =
+      (offset === 0 ? 0 : 1 + offsetSize) + timeBytes + 1 + sizeOfLength(length) + length;
+    const end = byteLength + 1 + sizeOfLength(size) + size;
+    if (end > bytesMax && count > 0) break;
+    if (end - length - start > shift) shift = end - length - start;
+    byteLength = end;
+  }
+  if (count === 0) return { count, byteLength, bufferBytes: 0 };
+  return { count, byteLength, bufferBytes: Math.max(byteLength, shift + (ends[count - 1] ?? 0)) };
+}
+
+/**
+ * Writes what was measured. The stored bytes are copied in one piece to the end of the
+ * new buffer, and each body is then moved to its place: inside a buffer that costs a
+ * third of a copy between two, since no view is made for it. The buffer is so large
+ * that what is written never reaches what is still to be moved.
+ */
+export function encodeConsumed(run: RecordRun, measure: Measure): Uint8Array {
+  const { starts, ends, offsets, appendTimesUs } = run;
+  const { count, byteLength, bufferBytes } = measure;
+  const target = new Uint8Array(bufferBytes);
+  if (count === 0) return target;
+  const from = starts[0] ?? 0;
+  const to = ends[count - 1] ?? 0;
+  const shift = bufferBytes - to;
+  target.set(run.bytes.subarray(from, to), from + shift);
+  const timeField = new Uint8Array(TIME_FIELD_BYTES_MAX);
+  let timeUs = 0;
+  let timeBytes = 0;
+  let at = 0;
+  for (let index = 0; index < count; index += 1) {
+    const offset = offsets[index] ?? 0;
+    const time = appendTimesUs[index] ?? 0;
+    if (time !== timeUs) {
+      timeUs = time;
+      timeBytes = writeVarintField(timeField, 0, APPEND_TIME, time);
+    }
+    const start = starts[index] ?? 0;
+    const length = (ends[index] ?? 0) - start;
+    const offsetBytes = offset === 0 ? 0 : 1 + varintSize(offset);
+    target[at] = RECORDS_TAG;
+    at = writeLength(target, at + 1, offsetBytes + timeBytes + 1 + sizeOfLength(length) + length);
+    at = writeVarintField(target, at, OFFSET, offset);
+    for (let place = 0; place < timeBytes; place += 1) target[at + place] = timeField[place] ?? 0;
+    at += timeBytes;
+    target[at] = BODY_TAG;
+    at = writeLength(target, at + 1, length);
+    target.copyWithin(at, start + shift, start + shift + length);
+    at += length;
+  }
+  return target.subarray(0, byteLength);
+}
+
+/** The ConsumedRecord messages in what {@link encodeConsumed} made, each without tag and size. */
+export function splitConsumed(bytes: Uint8Array): Uint8Array[] {
+  const messages: Uint8Array[] = [];
+  for (let at = 0; at < bytes.length; ) {
+    let size = 0;
+    let scale = 1;
+    let byte: number;
+    do {
+      at += 1;
+      byte = bytes[at] ?? 0;
+      size += (byte & 127) * scale;
+      scale *= 128;
+    } while (byte >= 128);
+    messages.push(bytes.subarray(at + 1, at + 1 + size));
+    at += 1 + size;
+  }
+  return messages;
+}
