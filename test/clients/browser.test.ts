@@ -32,10 +32,19 @@ writeFileSync(`${DIR}/server.crt`, server.cert);
 writeFileSync(`${DIR}/server.key`, server.key);
 const tlsFlags = ["--tls-cert", `${DIR}/server.crt`, "--tls-key", `${DIR}/server.key`];
 
-async function bundle(): Promise<void> {
-  const bun = "node_modules/.bin/bun";
+let bundled: Promise<void> | undefined;
+
+/** Makes the page's script, once. */
+function bundle(): Promise<void> {
   const outfile = `--outfile=${DIR}/page.js`;
-  await runBuildStep([bun, "build", "--target=browser", outfile, `${PAGE}.ts`]);
+  bundled ??= runBuildStep([
+    "node_modules/.bin/bun",
+    "build",
+    "--target=browser",
+    outfile,
+    `${PAGE}.ts`,
+  ]);
+  return bundled;
 }
 
 for (const [name, { isHttp2 }] of Object.entries(WAYS)) {
