@@ -1,9 +1,13 @@
-import assert from "node:assert/strict";
 import { accessSync, constants } from "node:fs";
 import { delimiter, join } from "node:path";
 import { test } from "node:test";
 import { runCommand } from "../../e2e/server-process.ts";
-import { CHECKS, type ClientProgramOptions, runClientProgram } from "./client-program.ts";
+import {
+  CHECKS,
+  type CheckResult,
+  type ClientProgramOptions,
+  runClientProgram,
+} from "./client-program.ts";
 
 /** One client program as a test. */
 export interface ClientTest extends ClientProgramOptions {
@@ -24,13 +28,18 @@ export function testClient(title: string, options: ClientTest): void {
     const expected = [...(options.checks ?? CHECKS), "exit-code", "server"];
     // What is printed beside the expected counts too: it may say "not ok".
     for (const name of new Set([...expected, ...results.map((result) => result.name)])) {
-      await context.test(name, () => {
-        const found = results.filter((result) => result.name === name);
-        assert.equal(found.length, 1, `${name} was printed ${found.length} times`);
-        assert.equal(found[0]?.failure, undefined);
-      });
+      await context.test(name, () => judge(results.filter((result) => result.name === name)));
     }
   });
+}
+
+/** @throws unless there is one result and it is good. Where in here it threw is of no interest. */
+function judge(results: readonly CheckResult[]): void {
+  const [first, ...others] = results;
+  let failure = first?.failure;
+  if (first === undefined) failure = "the program did not print it";
+  else if (others.length > 0) failure = `the program printed it ${results.length} times`;
+  if (failure !== undefined) throw Object.assign(new Error(failure), { stack: failure });
 }
 
 /** Runs a step of a build. @throws with all that it printed, when it does not end with 0. */

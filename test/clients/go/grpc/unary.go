@@ -169,8 +169,6 @@ func (p *program) checkSeed(ctx context.Context) error {
 	return nil
 }
 
-// checkReconnect uses a producer, whose batches may be sent again without harm when
-// the server went away before it answered.
 func (p *program) checkReconnect(ctx context.Context) error {
 	opened, err := p.log.OpenProducer(ctx, &proglogv1.OpenProducerRequest{
 		Topic:      p.topic,
@@ -196,23 +194,29 @@ func (p *program) checkReconnect(ctx context.Context) error {
 	return check.SameRecords(records, p.written, 0)
 }
 
-// produceOnce appends a batch, and sends it again while the server is not there.
+// produceOnce appends a batch, and sends it again while the server is not there. A
+// producer's batch is appended once, also when the server went away before it answered.
 func (p *program) produceOnce(
 	ctx context.Context,
 	producer *proglogv1.Producer,
 	batch []*proglogv1.Record,
 ) error {
-	err := check.Retry(ctx, isUnavailable, func(ctx context.Context) error {
-		_, err := p.log.Produce(ctx, &proglogv1.ProduceRequest{
+	var answer *proglogv1.ProduceResponse
+	err := check.Retry(ctx, isUnavailable, func(ctx context.Context) (err error) {
+		answer, err = p.log.Produce(ctx, &proglogv1.ProduceRequest{
 			Topic:    p.topic,
 			Records:  batch,
 			Producer: producer,
 		})
 		return err
 	})
+	if err != nil {
+		return err
+	}
+	first := p.nextOffset()
 	producer.Sequence++
 	p.written = append(p.written, batch...)
-	return err
+	return check.Acknowledged(answer, first, len(batch))
 }
 
 // waitAt is a long poll at an offset.
