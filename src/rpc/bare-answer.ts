@@ -1,7 +1,6 @@
+import type { ConnectError } from "@connectrpc/connect";
 import { errorToJsonBytes } from "@connectrpc/connect/protocol-connect";
-import type { ProglogError } from "../base/errors.ts";
 import type { HttpRequest, HttpResponse } from "../platform/http-options.ts";
-import { encodeError } from "./error-map.ts";
 import { setStatus } from "./grpc-message.ts";
 import { protocolOf } from "./protocols.ts";
 
@@ -14,18 +13,23 @@ import { protocolOf } from "./protocols.ts";
 export function answerBare(
   request: HttpRequest,
   response: HttpResponse,
-  error: ProglogError,
+  error: ConnectError,
   httpStatus: number,
 ): void {
-  const encoded = encodeError(error);
-  if (protocolOf(request) === "connect") {
+  const protocol = protocolOf(request);
+  if (protocol === "connect") {
     response.writeHead(httpStatus, { "content-type": "application/json" });
-    response.end(errorToJsonBytes(encoded, undefined));
+    response.end(errorToJsonBytes(error, undefined));
   } else {
-    const contentType = request.headers["content-type"] ?? "";
-    // Both gRPC protocols take an error without messages from the headers alone.
-    const headers = setStatus(new Headers({ "content-type": contentType }), encoded);
-    response.writeHead(200, Object.fromEntries(headers));
+    const contentType = { "content-type": request.headers["content-type"] ?? "" };
+    const status = Object.fromEntries(setStatus(new Headers(), error));
+    if (protocol === "grpc-web") {
+      response.writeHead(200, { ...contentType, ...status });
+    } else {
+      // In the header it would have to be the whole answer, and here the end is a frame of its own.
+      response.writeHead(200, contentType);
+      response.addTrailers(status);
+    }
     response.end();
   }
 }

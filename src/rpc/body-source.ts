@@ -2,9 +2,10 @@ import type { Clock } from "../base/clock.ts";
 import { ProglogError } from "../base/errors.ts";
 import type { HttpRequest } from "../platform/http-options.ts";
 import type { Call } from "./call.ts";
-import { encodeError } from "./error-map.ts";
+import type { ErrorMap } from "./error-map.ts";
 
 export interface BodySourceOptions {
+  readonly errors: ErrorMap;
   readonly clock: Clock;
   /** Longest silence; undefined: for ever, as a stream of messages may be silent. */
   readonly timeoutMs: number | undefined;
@@ -46,7 +47,7 @@ export class BodySource implements AsyncIterableIterator<Uint8Array> {
       }
       if (this.#error !== undefined) {
         this.#call.failed(this.#error);
-        throw encodeError(this.#error); // Connect takes other errors for defects
+        throw this.#options.errors.encode(this.#error); // Connect takes other errors for defects
       }
       if (this.#state !== "flowing") return { done: true, value: undefined };
       await this.#more();

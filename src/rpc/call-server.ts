@@ -48,7 +48,7 @@ export class CallServer {
     this.#libraryErrors = new LibraryErrors(errors, limits.requestBytesMax);
     const binaryBytesMax = limits.requestBytesMax + REQUEST_SLACK_BYTES;
     const jsonBytesMax = Math.ceil(binaryBytesMax * JSON_GROWTH);
-    this.#routes = makeRoutes(services, { binaryBytesMax, jsonBytesMax });
+    this.#routes = makeRoutes(services, { binaryBytesMax, jsonBytesMax }, errors);
   }
 
   /**
@@ -137,18 +137,19 @@ export class CallServer {
     response: HttpResponse,
     thrown: unknown,
   ): void {
+    const { errors } = this.#options;
     const isQuote = thrown instanceof URIError;
     const error = isQuote
       ? new ProglogError("MESSAGE_INVALID", "Cannot read the request: a name in it is no text")
-      : this.#options.errors.toProglogError(thrown, call.method, call);
+      : errors.toProglogError(thrown, call.method, call);
     call.failed(error);
     call.answered();
-    answerBare(request, response, error, isQuote ? 400 : 500);
+    answerBare(request, response, errors.encode(error), isQuote ? 400 : 500);
   }
 
   /** Deadlines are ours: Connect would only abort, without a reason of the table. */
   #toUniversal(call: Call, route: Route, request: HttpRequest): UniversalServerRequest {
-    const { clock, limits } = this.#options;
+    const { clock, errors, limits } = this.#options;
     const timeoutMs = route.sendsMany ? undefined : limits.bodyTimeoutMs;
     return {
       httpVersion: request.httpVersion,
@@ -158,7 +159,7 @@ export class CallServer {
         DEADLINE_HEADERS[call.protocol],
         ...(isCompressed(request) ? [] : ACCEPT_HEADERS),
       ]),
-      body: new BodySource(request, call, { clock, timeoutMs }),
+      body: new BodySource(request, call, { clock, errors, timeoutMs }),
       signal: call.signal,
       contextValues: createContextValues().set(CALL_KEY, call),
     };

@@ -45,16 +45,36 @@ export class ErrorMap {
   readonly #logger: Logger;
   readonly #onFatal: (error: unknown) => void;
   readonly #idPrefix: string;
+  readonly #hasDetails: boolean;
   #unknownCount = 0;
 
   /**
    * @param idPrefix begins the ids of internal errors, so that those of two runs differ
    * @param onFatal is told of a broken invariant: the process must end
+   * @param options.hasDetails false for the conformance suite, which counts details and
+   *   refuses those it did not ask for
    */
-  constructor(logger: Logger, idPrefix: string, onFatal: (error: unknown) => void) {
+  constructor(
+    logger: Logger,
+    idPrefix: string,
+    onFatal: (error: unknown) => void,
+    { hasDetails = true } = {},
+  ) {
     this.#logger = logger;
     this.#idPrefix = idPrefix;
     this.#onFatal = onFatal;
+    this.#hasDetails = hasDetails;
+  }
+
+  /** The error on the wire: code, message, one ErrorInfo, and at most one of each other detail. */
+  encode(error: ProglogError): ConnectError {
+    return new ConnectError(
+      error.message.toWellFormed(), // a name from JSON may hold half of a pair
+      CODES[REASONS[error.reason].code],
+      undefined,
+      this.#hasDetails ? detailsOf(error) : [],
+      error,
+    );
   }
 
   /**
@@ -111,9 +131,8 @@ function isAbortError(thrown: unknown): boolean {
   return thrown instanceof Error && thrown.name === "AbortError";
 }
 
-/** The error on the wire: code, message, one ErrorInfo, and at most one of each other detail. */
-export function encodeError(error: ProglogError): ConnectError {
-  const details = [
+function detailsOf(error: ProglogError): Detail[] {
+  return [
     detail(ErrorInfoSchema, {
       reason: error.reason,
       domain: ERROR_DOMAIN,
@@ -122,13 +141,6 @@ export function encodeError(error: ProglogError): ConnectError {
     ...detailsOfCode(REASONS[error.reason].code, error),
     ...detailsOfRetry(error),
   ];
-  return new ConnectError(
-    error.message.toWellFormed(), // a name from JSON may hold half of a pair
-    CODES[REASONS[error.reason].code],
-    undefined,
-    details,
-    error,
-  );
 }
 
 function detailsOfCode(code: ErrorCode, error: ProglogError): readonly Detail[] {

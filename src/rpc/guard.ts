@@ -1,6 +1,6 @@
 import { ConnectError, type HandlerContext } from "@connectrpc/connect";
 import { type Call, callOf } from "./call.ts";
-import { type ErrorMap, encodeError } from "./error-map.ts";
+import type { ErrorMap } from "./error-map.ts";
 
 /**
  * Handlers know {@link Call}s and throw ProglogErrors; Connect knows contexts and
@@ -45,6 +45,6 @@ export class Guard {
     if (thrown instanceof ConnectError) return thrown;
     const error = this.#errors.toProglogError(thrown, call.method, call);
     call.failed(error);
-    return encodeError(error);
+    return this.#errors.encode(error);
   }
 }

@@ -11,7 +11,7 @@ import { findTrailerError } from "@connectrpc/connect/protocol-grpc";
 import { trailerFlag, trailerParse, trailerSerialize } from "@connectrpc/connect/protocol-grpc-web";
 import { ProglogError } from "../base/errors.ts";
 import type { Call } from "./call.ts";
-import { type ErrorMap, encodeError } from "./error-map.ts";
+import type { ErrorMap } from "./error-map.ts";
 import { fieldError } from "./fields.ts";
 import { plainMessage, setStatus } from "./grpc-message.ts";
 
@@ -55,7 +55,7 @@ export class LibraryErrors {
     if (status === null || status === "0") return false;
     const found = findTrailerError(trailer);
     if (found === undefined || call.hasOwnError || found.details.length > 0) plainMessage(trailer);
-    else setStatus(trailer, encodeError(this.#explain(call, found)));
+    else setStatus(trailer, this.#errors.encode(this.#explain(call, found)));
     return true;
   }
 
@@ -68,7 +68,7 @@ export class LibraryErrors {
     if (answer.header?.has("content-encoding") === true) return piece;
     const found = parseUnaryError(piece);
     if (found === undefined || call.hasOwnError || found.details.length > 0) return piece;
-    const error = encodeError(this.#explain(call, found));
+    const error = this.#errors.encode(this.#explain(call, found));
     const bytes = errorToJsonBytes(error, undefined);
     answer.status = codeToHttpStatus(error.code);
     answer.header?.set("content-length", `${bytes.byteLength}`);
@@ -81,7 +81,7 @@ export class LibraryErrors {
     const serialization = createEndStreamSerialization(undefined);
     const end = serialization.parse(piece.subarray(ENVELOPE_HEADER_BYTES));
     if (end.error === undefined || call.hasOwnError || end.error.details.length > 0) return piece;
-    const error = encodeError(this.#explain(call, end.error));
+    const error = this.#errors.encode(this.#explain(call, end.error));
     return encodeEnvelope(flags, serialization.serialize({ metadata: end.metadata, error }));
   }
 

@@ -9,7 +9,7 @@ import { type ConnectRouter, createConnectRouter, type HandlerContext } from "@c
 import type { UniversalHandler } from "@connectrpc/connect/protocol";
 import { compressionBrotli, compressionGzip } from "@connectrpc/connect-node";
 import { callOf } from "./call.ts";
-import { encodeError } from "./error-map.ts";
+import type { ErrorMap } from "./error-map.ts";
 import { watchErrors } from "./handler-errors.ts";
 import type { LeanMethod } from "./lean/lean-method.ts";
 
@@ -56,9 +56,10 @@ export interface RouteLimits {
 export function makeRoutes(
   services: readonly ServedService[],
   limits: RouteLimits,
+  errors: ErrorMap,
 ): ReadonlyMap<string, Route> {
-  const binary = makeRouter(limits.binaryBytesMax);
-  const json = makeRouter(limits.jsonBytesMax);
+  const binary = makeRouter(limits.binaryBytesMax, errors);
+  const json = makeRouter(limits.jsonBytesMax, errors);
   for (const service of services) {
     addMethods(binary, service, service.wire ?? service);
     addMethods(json, service, service);
@@ -86,7 +87,7 @@ export function makeRoutes(
 
 const JSON_OPTIONS = { alwaysEmitImplicit: true } as const;
 
-function makeRouter(readMaxBytes: number): ConnectRouter {
+function makeRouter(readMaxBytes: number, errors: ErrorMap): ConnectRouter {
   return createConnectRouter({
     acceptCompression: [compressionGzip, compressionBrotli],
     readMaxBytes,
@@ -94,7 +95,7 @@ function makeRouter(readMaxBytes: number): ConnectRouter {
     // Runs before a byte of the body is read, and answers in the call's own protocol.
     requestGate(context) {
       const { refusal } = callOf(context);
-      if (refusal !== undefined) throw encodeError(refusal);
+      if (refusal !== undefined) throw errors.encode(refusal);
     },
   });
 }

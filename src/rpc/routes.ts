@@ -67,7 +67,7 @@ export function createHandler(options: HandlerOptions): Handler {
       if (cors.handle(request, response)) return;
       const [path = ""] = (request.url ?? "").split("?", 1);
       if (calls.handle(request, response, path, connection)) return;
-      if (answerUnknownMethod(request, response, path)) return;
+      if (answerUnknownMethod(request, response, path, errors)) return;
       plain.handle(request, response, path);
     },
   };

@@ -1,6 +1,7 @@
 import { ProglogError } from "../base/errors.ts";
 import type { HttpRequest, HttpResponse } from "../platform/http-options.ts";
 import { answerBare } from "./bare-answer.ts";
+import type { ErrorMap } from "./error-map.ts";
 
 /** `/package.Service/Method`: what a call asks for. */
 const METHOD_PATH = /^\/[\w.]+\/\w+$/;
@@ -14,6 +15,7 @@ export function answerUnknownMethod(
   request: HttpRequest,
   response: HttpResponse,
   path: string,
+  errors: ErrorMap,
 ): boolean {
   const contentType = request.headers["content-type"] ?? "";
   if (request.method !== "POST" || !METHOD_PATH.test(path)) return false;
@@ -22,6 +24,6 @@ export function answerUnknownMethod(
   const error = new ProglogError("UNIMPLEMENTED", `This server has no method "${method}"`, {
     metadata: { method },
   });
-  answerBare(request, response, error, 404);
+  answerBare(request, response, errors.encode(error), 404);
   return true;
 }

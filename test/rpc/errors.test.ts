@@ -7,7 +7,7 @@ import { ProglogError, REASONS, type Reason, type ReasonInfo } from "../../src/b
 import { SILENT_LOGGER } from "../../src/base/log.ts";
 import { MIB } from "../../src/base/units.ts";
 import { RequestInfoSchema } from "../../src/gen/google/rpc/error_details_pb.ts";
-import { ErrorMap, encodeError } from "../../src/rpc/error-map.ts";
+import { ErrorMap } from "../../src/rpc/error-map.ts";
 import { clientsOf, collect, failsWith, MemoryLogger, startApi, text, WAYS } from "./api.ts";
 import { request } from "./ports.ts";
 import { assertReason, callRaw, envelope, produceRequest, RAW_PROTOCOLS } from "./raw-calls.ts";
@@ -20,7 +20,8 @@ for (const reason of Object.keys(REASONS) as Reason[]) {
   test(`${reason} is encoded with one ErrorInfo and each detail once`, () => {
     const info: ReasonInfo = REASONS[reason];
     const metadata = Object.fromEntries((info.metadata ?? []).map((key) => [key, "7"]));
-    const error = encodeError(new ProglogError(reason, "Cannot do it: because", { metadata }));
+    const errors = new ErrorMap(SILENT_LOGGER, "test", () => {});
+    const error = errors.encode(new ProglogError(reason, "Cannot do it: because", { metadata }));
     assert.notEqual(error.code, Code.Unknown);
     const names = error.details.map((detail) => ("desc" in detail ? detail.desc.typeName : ""));
     assert.equal(names.filter((name) => name === "google.rpc.ErrorInfo").length, 1);

@@ -1,6 +1,6 @@
 import { ConnectError } from "@connectrpc/connect";
 import type { Call } from "../call.ts";
-import { type ErrorMap, encodeError } from "../error-map.ts";
+import type { ErrorMap } from "../error-map.ts";
 import { tellOwnError } from "../handler-errors.ts";
 
 /** What a client is told of an error; the call remembers it. */
@@ -11,5 +11,5 @@ export function toWireError(thrown: unknown, call: Call, errors: ErrorMap): Conn
   }
   const error = errors.toProglogError(thrown, call.method, call);
   call.failed(error);
-  return encodeError(error);
+  return errors.encode(error);
 }
