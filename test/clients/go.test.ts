@@ -1,7 +1,9 @@
-import { mkdirSync } from "node:fs";
+import { mkdirSync, writeFileSync } from "node:fs";
 import { join, resolve } from "node:path";
+import { test } from "node:test";
 import { CHECKS } from "./support/client-program.ts";
-import { runBuildStep, testClient } from "./support/test-client.ts";
+import { checkDocumentProgram, documentProgram } from "./support/document-program.ts";
+import { runBuildStep, skipWithout, testClient } from "./support/test-client.ts";
 
 const SOURCE = join(import.meta.dirname, "go");
 const PROGRAMS = resolve("dist/clients/go");
@@ -9,6 +11,11 @@ const PROGRAMS = resolve("dist/clients/go");
 let built: Promise<void> | undefined;
 
 /** Builds all programs of the module once. Go's own caches make it fast the next time. */
+function build(): Promise<void> {
+  built ??= buildAll();
+  return built;
+}
+
 async function buildAll(): Promise<void> {
   mkdirSync(PROGRAMS, { recursive: true });
   await runBuildStep([resolve("node_modules/.bin/buf"), "generate"], { cwd: SOURCE });
@@ -18,17 +25,15 @@ async function buildAll(): Promise<void> {
 
 function testGo(
   title: string,
-  command: readonly string[],
+  [program = "", ...flags]: readonly string[],
   checks: readonly string[] = CHECKS,
 ): void {
-  const [program = "", ...flags] = command;
   testClient(title, {
     tools: ["go"],
     checks,
     timeoutMs: 120_000,
     build: async () => {
-      built ??= buildAll();
-      await built;
+      await build();
       return [join(PROGRAMS, program), ...flags];
     },
   });
@@ -46,3 +51,14 @@ testGo(
   ["connect", "-http1", "-protocol=grpcweb"],
   WITHOUT_BIDI,
 );
+
+test("the Go program of the documentation works", { skip: skipWithout(["go"]) }, async () => {
+  await build();
+  await checkDocumentProgram(async (address) => {
+    const source = join(PROGRAMS, "document.go");
+    const program = join(PROGRAMS, "document");
+    writeFileSync(source, documentProgram("go", address));
+    await runBuildStep(["go", "build", "-o", program, source], { cwd: SOURCE });
+    return [program];
+  });
+});

@@ -1,6 +1,8 @@
 import { existsSync, globSync, mkdirSync, readFileSync, rmSync, writeFileSync } from "node:fs";
 import { join, resolve } from "node:path";
-import { runBuildStep, testClient } from "./support/test-client.ts";
+import { test } from "node:test";
+import { checkDocumentProgram, documentProgram } from "./support/document-program.ts";
+import { runBuildStep, skipWithout, testClient } from "./support/test-client.ts";
 
 const SOURCE = join(import.meta.dirname, "python");
 const REQUIREMENTS = join(SOURCE, "requirements.txt");
@@ -30,13 +32,28 @@ async function generate(): Promise<void> {
   await runBuildStep([PYTHON, "-m", "grpc_tools.protoc", "-Iproto", ...out, ...files]);
 }
 
+/** Where Python finds the generated code, and keeps what it compiles. */
+const ENV = { PYTHONPATH: GENERATED, PYTHONPYCACHEPREFIX: join(BUILT, "cache") };
+
 testClient("grpcio", {
   tools: ["python3"],
-  env: { PYTHONPATH: GENERATED, PYTHONPYCACHEPREFIX: join(BUILT, "cache") },
+  env: ENV,
   timeoutMs: 120_000,
   build: async () => {
     await install();
     await generate();
     return [PYTHON, join(SOURCE, "main.py")];
   },
+});
+
+test("the Python program of the documentation works", {
+  skip: skipWithout(["python3"]),
+}, async () => {
+  await install();
+  await generate();
+  await checkDocumentProgram(async (address) => {
+    const program = join(BUILT, "document.py");
+    writeFileSync(program, documentProgram("python", address));
+    return [PYTHON, program];
+  }, ENV);
 });

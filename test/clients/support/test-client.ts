@@ -21,9 +21,7 @@ export interface ClientTest extends ClientProgramOptions {
 
 /** Declares a test that builds and runs a client program, with a subtest for each check. */
 export function testClient(title: string, options: ClientTest): void {
-  const missing = options.tools.filter((name) => !isOnPath(name));
-  const skip = missing.length > 0 && `needs ${missing.join(", ")}, not on this machine's PATH`;
-  test(title, { skip }, async (context) => {
+  test(title, { skip: skipWithout(options.tools) }, async (context) => {
     const results = await runClientProgram(await options.build(), options);
     const expected = [...(options.checks ?? CHECKS), "exit-code", "server"];
     // What is printed beside the expected counts too: it may say "not ok".
@@ -50,6 +48,12 @@ export async function runBuildStep(
   const { code, stdout, stderr } = await runCommand(args, { command, ...options });
   if (code === 0) return;
   throw new Error(`${[command, ...args].join(" ")} ended with ${code}: ${stdout}${stderr}`);
+}
+
+/** @returns why a test that needs these executables is skipped, or false when all are there. */
+export function skipWithout(tools: readonly string[]): string | false {
+  const missing = tools.filter((name) => !isOnPath(name));
+  return missing.length > 0 && `needs ${missing.join(", ")}, not on this machine's PATH`;
 }
 
 function isOnPath(name: string): boolean {
