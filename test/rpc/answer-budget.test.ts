@@ -20,6 +20,9 @@ const REQUEST = toBinary(
   create(ConsumeStreamRequestSchema, { topic: "default" }),
 );
 
+/** Every record is to be read from disk, where reading is what is counted. */
+const ON_DISK = Number.MAX_SAFE_INTEGER;
+
 test("a stream waits while others hold all the bytes, and goes on when one is taken", async () => {
   const clock = new SimClock();
   const budget = new AnswerBudget({ bytesMax: 100, stuckMs: 10, clock });
@@ -73,12 +76,76 @@ test("who is stuck is ended when others need its bytes, not before, the longest 
   assert.equal(budget.bytes, 100);
 });
 
+test("what many streams send at once is counted once, until the last of them has it", () => {
+  const budget = new AnswerBudget({ bytesMax: 100, stuckMs: 10, clock: new SimClock() });
+  const shares = [1, 2, 3].map(() => budget.open(() => {}));
+  const batch = {};
+  for (const share of shares) assert.ok(share.tryHold(80, batch));
+  assert.equal(budget.bytes, 80);
+  const [first, second, third] = shares;
+  first?.giveBack();
+  second?.close();
+  assert.equal(budget.bytes, 80);
+  assert.ok(third?.tryHold(30, {}));
+  assert.equal(budget.bytes, 30);
+  assert.ok(first?.tryHold(70), "what is not shared counts for itself");
+  assert.equal(budget.bytes, 100);
+  assert.equal(second?.tryHold(80, batch), true, "a closed share counts nothing");
+  assert.equal(budget.bytes, 100);
+});
+
+test("who has its records in memory does not wait behind those who read, nor lets them starve", async () => {
+  const clock = new SimClock();
+  const budget = new AnswerBudget({ bytesMax: 100, stuckMs: 10, clock });
+  const [reader, other, tail] = [1, 2, 3].map(() => budget.open(() => {}));
+  assert.ok(reader && other && tail);
+  assert.ok(reader.tryTake(90));
+  let isAdmitted = false;
+  void other.take(50).then(() => {
+    isAdmitted = true;
+  });
+  assert.equal(tail.tryTake(5), false, "who reads too waits its turn");
+  assert.ok(tail.tryHold(10));
+  assert.equal(tail.tryHold(11), false, "there is no room for it");
+  reader.giveBack();
+  await clock.advance(0);
+  assert.ok(isAdmitted);
+  assert.equal(budget.bytes, 50);
+});
+
+test("stuck streams that share a message are ended until there is room", async () => {
+  const clock = new SimClock();
+  const budget = new AnswerBudget({ bytesMax: 100, stuckMs: 10, clock });
+  const evicted: number[] = [];
+  const batch = {};
+  const shares = [0, 1, 2].map((number) => {
+    const share = budget.open(() => {
+      evicted.push(number);
+      share.close();
+    });
+    return share;
+  });
+  for (const share of shares) {
+    share.tryHold(80, batch);
+    share.wait();
+  }
+  const waiting = budget.open(() => {});
+  const taken = waiting.take(50);
+  await clock.advance(9);
+  assert.deepEqual(evicted, []);
+  await clock.advance(1);
+  await taken;
+  assert.deepEqual(evicted, [0, 1, 2]);
+  assert.equal(budget.bytes, 50);
+});
+
 test("clients that never read neither fill the memory nor stop one that reads", async (t) => {
   const limits = { answerBytesMax: 4 * MIB, stuckMs: 50 };
   const { port, topics } = await startApi(t, { limits });
   const topic = topics.topic("default");
   const record = recordOfValue(new Uint8Array(900 * KIB));
   for (let n = 0; n < 4; n += 1) topic.append(record);
+  topic.tailFrom = ON_DISK;
   const session = await connect2(t, port);
   const ends: number[] = [];
   for (let n = 0; n < 20; n += 1) {
@@ -120,6 +187,7 @@ test("a stream that waits for its turn ends with a drain and at its deadline", a
   const limits = { answerBytesMax: MIB, stuckMs: 3_600_000 };
   const { port, topics, state } = await startApi(t, { limits });
   const topic = topics.topic("default");
+  topic.tailFrom = ON_DISK;
   for (let n = 0; n < 4; n += 1) topic.append(recordOfValue(new Uint8Array(900 * KIB)));
   const session = await connect2(t, port);
   const stuck = session.request({
@@ -146,6 +214,7 @@ test("over HTTP/1.1 the connection of a client that never reads is closed", asyn
   const limits = { answerBytesMax: MIB, stuckMs: 50 };
   const { port, topics } = await startApi(t, { limits });
   const topic = topics.topic("default");
+  topic.tailFrom = ON_DISK;
   // More than the sockets' own buffers take.
   for (let n = 0; n < 16; n += 1) topic.append(recordOfValue(new Uint8Array(900 * KIB)));
   const request = httpRequest({

@@ -4,11 +4,13 @@ import { create, toBinary } from "@bufbuild/protobuf";
 import { ProglogError } from "../../src/base/errors.ts";
 import { ConsumeStreamRequestSchema } from "../../src/gen/proglog/v1/log_service_pb.ts";
 import { follow } from "../../src/rpc/follow.ts";
-import { consumedSize, recordOfValue } from "../../src/rpc/record-wire.ts";
-import type { ReadResult } from "../../src/topics/topics.ts";
+import { measureConsumed } from "../../src/rpc/hot/consumed-wire.ts";
+import type { MeasuredRun, Portion } from "../../src/rpc/read-topic.ts";
+import { recordOfValue } from "../../src/rpc/record-wire.ts";
 import { type FakeTopic, FakeTopics } from "../support/fake-topics.ts";
 import { SimClock, settle } from "../support/sim-clock.ts";
 import { clientsOf, collect, failsWith, startApi, until, WAYS } from "./api.ts";
+import { FakeCall } from "./fake-call.ts";
 import { connect2 } from "./ports.ts";
 import { envelope } from "./raw-calls.ts";
 
@@ -17,21 +19,27 @@ const HEARTBEAT_MS = 10_000;
 const bodies = (count: number, bytes = 1) =>
   Array.from({ length: count }, () => recordOfValue(new Uint8Array(bytes)));
 
+function offsetsOf({ run, measure }: MeasuredRun): number[] {
+  return [...run.offsets.subarray(0, measure.count)];
+}
+
 /** A stream on a clock that the test moves. */
 class Following {
   readonly clock = new SimClock();
   readonly topic: FakeTopic = new FakeTopics().topic("default");
-  readonly call = new AbortController();
+  readonly call = new FakeCall();
   readonly draining = new AbortController();
-  stream: AsyncGenerator<ReadResult> = this.open(0);
+  stream: AsyncGenerator<Portion> = this.open(0);
 
-  open(offset: number, endOffset?: number): AsyncGenerator<ReadResult> {
+  open(offset: number, endOffset?: number): AsyncGenerator<Portion> {
     this.stream = follow(this.topic, {
       offset,
-      limits: { recordsMax: 10_000, bytesMax: 1_000_000, sizeOf: consumedSize, endOffset },
-      heartbeatMs: HEARTBEAT_MS,
+      limits: { recordsMax: 10_000, bytesMax: 1_000_000, measure: measureConsumed, endOffset },
+      firstMs: 0,
+      silenceMs: HEARTBEAT_MS,
+      sharesTail: false,
       clock: this.clock,
-      signal: this.call.signal,
+      call: this.call,
       draining: this.draining.signal,
     });
     return this.stream;
@@ -42,8 +50,8 @@ class Following {
     const state: { due: string | undefined } = { due: undefined };
     this.stream.next().then(
       (found) => {
-        const offsets = (found.value as ReadResult | undefined)?.records.map((r) => r.offset);
-        state.due = found.done === true ? "end" : `[${offsets?.join(" ")}]`;
+        if (found.done === true) state.due = "end";
+        else state.due = `[${found.value.runs.flatMap(offsetsOf).join(" ")}]`;
       },
       (thrown: { reason?: string }) => {
         state.due = thrown.reason ?? String(thrown);
@@ -207,7 +215,7 @@ test("a stream that is left leaves nothing behind", async () => {
   following.next();
   await settle();
   assert.equal(following.topic.openWaits, 1);
-  following.call.abort(new Error("the client is gone"));
+  following.call.abort(new ProglogError("CANCELED", "The client is gone"));
   await settle();
   following.assertNothingLeft();
 });
@@ -245,30 +253,33 @@ for (const way of WAYS) {
 
 // Goal: a reader who does not read costs bounded memory. Method: count what is
 // taken from the topic when it has much and the client takes nothing.
-test("a reader who does not read costs a few messages, not the topic", async (t) => {
-  const { port, topics } = await startApi(t);
-  const topic = topics.topic("default");
-  topic.append(...bodies(200, MESSAGE_BYTES));
-  const session = await connect2(t, port, { settings: { initialWindowSize: 65_535 } });
-  const stream = session.request({
-    ":method": "POST",
-    ":path": "/proglog.v1.LogService/ConsumeStream",
-    "content-type": "application/grpc",
-    te: "trailers",
+for (const place of ["memory", "disk"]) {
+  test(`a reader who does not read costs a few messages, not the topic (${place})`, async (t) => {
+    const { port, topics } = await startApi(t);
+    const topic = topics.topic("default");
+    topic.append(...bodies(200, MESSAGE_BYTES));
+    topic.tailFrom = place === "memory" ? 0 : 200;
+    const session = await connect2(t, port, { settings: { initialWindowSize: 65_535 } });
+    const stream = session.request({
+      ":method": "POST",
+      ":path": "/proglog.v1.LogService/ConsumeStream",
+      "content-type": "application/grpc",
+      te: "trailers",
+    });
+    stream.on("error", () => {});
+    const request = create(ConsumeStreamRequestSchema, TOPIC);
+    stream.end(envelope(toBinary(ConsumeStreamRequestSchema, request)));
+    await new Promise((resolve) => stream.once("response", resolve));
+    stream.pause();
+    let seen = -1;
+    while (seen !== topic.readCount + topic.tailCount) {
+      seen = topic.readCount + topic.tailCount;
+      await new Promise((resolve) => setTimeout(resolve, 100));
+    }
+    assert.ok(seen >= 1 && seen <= 8, `${seen} messages of 1 MB were read`);
+    stream.close();
   });
-  stream.on("error", () => {});
-  const request = create(ConsumeStreamRequestSchema, TOPIC);
-  stream.end(envelope(toBinary(ConsumeStreamRequestSchema, request)));
-  await new Promise((resolve) => stream.once("response", resolve));
-  stream.pause();
-  let readCount = -1;
-  while (readCount !== topic.readCount) {
-    readCount = topic.readCount;
-    await new Promise((resolve) => setTimeout(resolve, 100));
-  }
-  assert.ok(readCount >= 1 && readCount <= 8, `${readCount} messages of 1 MB were read`);
-  stream.close();
-});
+}
 
 const MESSAGE_BYTES = 900_000;
 

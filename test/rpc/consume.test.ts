@@ -4,11 +4,13 @@ import { create, toBinary } from "@bufbuild/protobuf";
 import { ProglogError } from "../../src/base/errors.ts";
 import { ConsumeResponseSchema } from "../../src/gen/proglog/v1/log_service_pb.ts";
 import { RecordSchema } from "../../src/gen/proglog/v1/record_pb.ts";
+import { measureConsumed } from "../../src/rpc/hot/consumed-wire.ts";
 import { longPoll } from "../../src/rpc/long-poll.ts";
-import { consumedSize, recordOfValue } from "../../src/rpc/record-wire.ts";
+import { recordOfValue } from "../../src/rpc/record-wire.ts";
 import { FakeTopics } from "../support/fake-topics.ts";
 import { SimClock } from "../support/sim-clock.ts";
 import { clientsOf, failsWith, startApi, until } from "./api.ts";
+import { FakeCall } from "./fake-call.ts";
 import { request } from "./ports.ts";
 
 const TOPIC = { topic: "default" };
@@ -192,12 +194,12 @@ test("a long poll ends at a drain, with an answer", async (t) => {
 test("a long poll waits as long as it was told, and looks only when something came", async () => {
   const clock = new SimClock();
   const topic = new FakeTopics().topic("default");
-  const call = new AbortController();
+  const call = new FakeCall();
   const poll = longPoll(topic, 0, {
-    limits: { recordsMax: 10, bytesMax: 1000, sizeOf: consumedSize },
+    limits: { recordsMax: 10, bytesMax: 1000, measure: measureConsumed },
     waitMs: 5000,
     clock,
-    signal: call.signal,
+    call,
     draining: new AbortController().signal,
   });
   let isDone = false;
@@ -206,9 +208,10 @@ test("a long poll waits as long as it was told, and looks only when something ca
   });
   await clock.advance(4999);
   assert.equal(isDone, false);
-  assert.deepEqual([topic.readCount, topic.waitCount], [1, 1]);
+  assert.deepEqual([topic.readCount, topic.waitCount], [0, 1]);
   await clock.advance(1);
-  assert.deepEqual((await poll).records, []);
+  assert.equal((await poll).recordCount, 0);
+  assert.equal(call.listenerCount, 0);
   assert.equal(topic.openWaits, 0);
   assert.equal(clock.timerCount, 0);
 });

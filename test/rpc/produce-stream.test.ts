@@ -1,10 +1,15 @@
 import assert from "node:assert/strict";
 import { test } from "node:test";
 import { ProglogError } from "../../src/base/errors.ts";
-import { ProducePipeline, type Submitted } from "../../src/rpc/produce-pipeline.ts";
+import {
+  type BatchSource,
+  ProducePipeline,
+  type Submitted,
+} from "../../src/rpc/produce-pipeline.ts";
 import type { Acknowledgement } from "../../src/topics/topics.ts";
 import { settle } from "../support/sim-clock.ts";
 import { clientsOf, collect, failsWith, startApi, text, until } from "./api.ts";
+import { FakeCall } from "./fake-call.ts";
 
 const TOPIC = { topic: "default" };
 
@@ -12,6 +17,7 @@ const TOPIC = { topic: "default" };
 class Bench {
   readonly submitted: number[] = [];
   readonly draining = new AbortController();
+  readonly call = new FakeCall();
   readonly pipeline: ProducePipeline<number>;
   readonly #settle = new Map<number, PromiseWithResolvers<Acknowledgement>>();
 
@@ -19,6 +25,7 @@ class Bench {
     this.pipeline = new ProducePipeline<number>({
       batchesMax,
       bytesMax,
+      call: this.call,
       draining: this.draining.signal,
       submit: (batch) => this.#submit(batch),
     });
@@ -53,6 +60,11 @@ function acknowledgementOf(batch: number): Acknowledgement {
   };
 }
 
+function sourceOf(batches: readonly number[]): BatchSource<number> {
+  const rest = [...batches];
+  return { next: () => rest.shift() };
+}
+
 /** Messages that the test sends one by one. */
 function source() {
   const messages: (readonly number[])[] = [];
@@ -64,7 +76,7 @@ function source() {
       const message = messages.shift();
       if (message !== undefined) {
         taken += 1;
-        yield message;
+        yield sourceOf(message);
       } else if (isEnded) return;
       else await new Promise<void>((resolve) => (wake = resolve));
     }
@@ -175,7 +187,7 @@ test("an error of the client's side comes after the answers", async () => {
   const bench = new Bench();
   const broken = new Error("cut off");
   async function* input() {
-    yield [0, 1];
+    yield sourceOf([0, 1]);
     throw broken;
   }
   const output = bench.pipeline.run(input());
@@ -198,6 +210,45 @@ test("a drain answers what is under way, then ends the stream", async () => {
   await bench.answer(0, 1);
   assert.deepEqual(offsets(await first), [0, 1]);
   await assert.rejects(output.next(), { reason: "DRAINING", metadata: { batchNumber: "2" } });
+});
+
+test("a deadline ends the stream at once, and what was submitted may still be appended", async () => {
+  const bench = new Bench();
+  const input = source();
+  const output = bench.pipeline.run(input.read);
+  const first = output.next();
+  await input.send(0, 1, 2);
+  await bench.answer(0);
+  assert.deepEqual(offsets(await first), [0]);
+  const refused = assert.rejects(output.next(), {
+    reason: "DEADLINE_EXCEEDED",
+    metadata: { a: "b", outcome: "unknown", batchNumber: "1" },
+  });
+  bench.call.abort(new ProglogError("DEADLINE_EXCEEDED", "Too long", { metadata: { a: "b" } }));
+  await input.send(3);
+  await refused;
+  assert.deepEqual(bench.submitted, [0, 1, 2], "nothing is begun after it");
+  assert.equal(bench.call.listenerCount, 0);
+});
+
+test("an error in the middle of what came together ends the input after what was before it", async () => {
+  const bench = new Bench();
+  const broken = new Error("no batch");
+  const rest = [0, 1];
+  async function* input() {
+    yield {
+      next() {
+        if (rest.length === 0) throw broken;
+        return rest.shift();
+      },
+    };
+  }
+  const output = bench.pipeline.run(input());
+  const first = output.next();
+  await settle();
+  await bench.answer(0, 1);
+  assert.deepEqual(offsets(await first), [0, 1]);
+  await assert.rejects(output.next(), broken);
 });
 
 test("a refusal that is no operating error passes as it is", async () => {

@@ -3,20 +3,16 @@ import { test } from "node:test";
 import { create, fromBinary, toBinary } from "@bufbuild/protobuf";
 import { BinaryReader, WireType } from "@bufbuild/protobuf/wire";
 import fc from "fast-check";
-import { bytesEqual, concat } from "../../src/base/bytes.ts";
+import { bytesEqual } from "../../src/base/bytes.ts";
 import { ProglogError } from "../../src/base/errors.ts";
-import { ConsumeResponseSchema } from "../../src/gen/proglog/v1/log_service_pb.ts";
 import { RecordSchema } from "../../src/gen/proglog/v1/record_pb.ts";
-import {
-  assembleConsumed,
-  consumedSize,
-  recordOfValue,
-  validateRecord,
-  valueOfRecord,
-} from "../../src/rpc/record-wire.ts";
+import { recordOfValue, validateRecord, valueOfRecord } from "../../src/rpc/record-wire.ts";
+import { bytes, damage, records } from "./arbitrary-records.ts";
 
 const SEED = Number(process.env["SEED"] ?? 20261125);
 const RUNS = { numRuns: 3000, seed: SEED };
+
+const damaged = damage(records);
 
 function isValid(bytes: Uint8Array): boolean {
   try {
@@ -27,49 +23,6 @@ function isValid(bytes: Uint8Array): boolean {
     return false;
   }
 }
-
-const bytes = (maxLength: number) => fc.uint8Array({ maxLength });
-
-const records = fc
-  .record({
-    key: bytes(10),
-    value: bytes(300),
-    headers: fc.array(
-      fc.record({ name: fc.string({ unit: "grapheme", maxLength: 12 }), value: bytes(200) }),
-      { maxLength: 4 },
-    ),
-    clientTimeUnixUs: fc.option(fc.bigInt({ min: -(2n ** 63n), max: 2n ** 63n - 1n }), {
-      nil: undefined,
-    }),
-  })
-  .filter(({ headers }) => headers.every(({ name }) => !name.startsWith("proglog-")))
-  .map((record) => toBinary(RecordSchema, create(RecordSchema, record)));
-
-/** Changes a few bytes, cuts some out, or puts some in: mostly broken, but not hopelessly so. */
-const damaged = fc
-  .tuple(
-    records,
-    fc.array(
-      fc.record({
-        kind: fc.constantFrom("set", "flip", "cut", "insert", "cut-end"),
-        at: fc.nat(400),
-        byte: fc.nat(255),
-      }),
-      { minLength: 1, maxLength: 3 },
-    ),
-  )
-  .map(([record, changes]) => {
-    let result: number[] = [...record];
-    for (const { kind, at, byte } of changes) {
-      const place = result.length === 0 ? 0 : at % result.length;
-      if (kind === "set") result[place] = byte;
-      else if (kind === "flip") result[place] = (result[place] ?? 0) ^ (1 << (byte % 8));
-      else if (kind === "cut") result.splice(place, 1 + (byte % 3));
-      else if (kind === "insert") result.splice(place, 0, byte);
-      else result = result.slice(0, place);
-    }
-    return Uint8Array.from(result);
-  });
 
 /**
  * The same verdict by another way: protobuf-es reads the fields one by one, and
@@ -208,41 +161,3 @@ test("recordOfValue() encodes as protobuf-es does", () => {
     assert.ok(bytesEqual(valueOfRecord(recordOfValue(value)), value));
   }
 });
-
-test("assembled records are what protobuf-es would have encoded, and as large as foretold", () => {
-  const stored = fc.record({
-    offset: fc.maxSafeNat(),
-    appendTimeUs: fc.maxSafeNat(),
-    body: records,
-  });
-  fc.assert(
-    fc.property(fc.array(stored, { maxLength: 5 }), (found) => {
-      const assembled = assembleConsumed(found);
-      const expected = toBinary(
-        ConsumeResponseSchema,
-        create(ConsumeResponseSchema, {
-          records: found.map(({ offset, appendTimeUs, body }) => ({
-            offset: BigInt(offset),
-            appendTimeUnixUs: BigInt(appendTimeUs),
-            record: fromBinary(RecordSchema, body),
-          })),
-        }),
-      );
-      const tagged = assembled.flatMap((record) => [lengthDelimited(record), record]);
-      assert.ok(bytesEqual(concat(tagged), expected));
-      assert.equal(
-        found.reduce((sum, record) => sum + consumedSize(record), 0),
-        expected.length,
-      );
-    }),
-    RUNS,
-  );
-});
-
-/** Tag and length of field 1. */
-function lengthDelimited(content: Uint8Array): Uint8Array {
-  const length = [];
-  let rest = content.length;
-  for (; rest >= 128; rest = Math.floor(rest / 128)) length.push((rest % 128) | 128);
-  return Uint8Array.from([0x0a, ...length, rest]);
-}
