@@ -27,7 +27,15 @@ interface Step {
 const OUTPUT_DIR = "dist/test-output";
 
 /** Unit suites of every folder but those that need a process, a network tool or the executable. */
-const SLOW_FOLDERS = new Set(["e2e", "clients", "support", "suites", "sim", "runtime"]);
+const SLOW_FOLDERS = new Set([
+  "e2e",
+  "clients",
+  "conformance",
+  "support",
+  "suites",
+  "sim",
+  "runtime",
+]);
 const UNIT = readdirSync("test", { withFileTypes: true })
   .filter((entry) => entry.isDirectory() && !SLOW_FOLDERS.has(entry.name))
   .map((entry) => entry.name);
@@ -83,6 +91,12 @@ const STEPS: readonly Step[] = [
     minutesMax: 15,
   },
   {
+    name: "conformance",
+    command: ["node", "scripts/conformance.ts", "--smoke", "--optional"],
+    count: countConformance,
+    minutesMax: 10,
+  },
+  {
     name: "runtime",
     command: [
       "node",
@@ -122,6 +136,19 @@ function countBun(output: string): Count | undefined {
   const failed = value("fail");
   if (passed === undefined || failed === undefined) return undefined;
   return { passed, failed: failed + (value("errors?") ?? 0), skipped: value("skip") ?? 0 };
+}
+
+/** The closing line of scripts/conformance.ts, which says "skipped: why" where there is no Go. */
+function countConformance(output: string): Count | undefined {
+  const reason = /^skipped: .*$/m.exec(output)?.[0];
+  if (reason !== undefined) process.stdout.write(`conformance: ${reason}\n`);
+  const [, passed, failed] = [...output.matchAll(/^(\d+) passed, (\d+) failed$/gm)].at(-1) ?? [];
+  if (passed === undefined || failed === undefined) return undefined;
+  return {
+    passed: Number(passed),
+    failed: Number(failed),
+    skipped: reason === undefined ? 0 : 1,
+  };
 }
 
 function run(step: Step): Promise<Count> {
