@@ -1,4 +1,7 @@
+import { mkdirSync, writeFileSync } from "node:fs";
+import { test } from "node:test";
 import { CHECKS } from "./support/client-program.ts";
+import { checkDocumentProgram, documentProgram } from "./support/document-program.ts";
 import { testClient } from "./support/test-client.ts";
 import { WAYS } from "./typescript/transports.ts";
 
@@ -14,3 +17,13 @@ for (const [name, way] of Object.entries(WAYS)) {
     timeoutMs: 120_000,
   });
 }
+
+test("the TypeScript program of the documentation works", async () => {
+  await checkDocumentProgram(async (address) => {
+    const program = "dist/clients/typescript/document.ts";
+    const source = documentProgram("ts", address).replaceAll('"./gen/', '"../../../src/gen/');
+    mkdirSync("dist/clients/typescript", { recursive: true });
+    writeFileSync(program, source);
+    return [process.execPath, program];
+  });
+});
