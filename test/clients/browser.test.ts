@@ -18,6 +18,11 @@ const PAGE = "test/clients/browser/page";
 
 installChromium(CHROMIUM);
 const tools = existsSync(CHROMIUM) ? [] : [CHROMIUM];
+if (tools.length > 0) {
+  console.log(
+    `No ${CHROMIUM}: install it, as root with PROGLOG_INSTALL_CHROMIUM=1, or set CHROMIUM`,
+  );
+}
 
 const pages = await servePages({
   "/": `${PAGE}.html`,

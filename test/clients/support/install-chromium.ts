@@ -13,7 +13,8 @@ const STEPS: readonly (readonly string[])[] = [
  * PROGLOG_INSTALL_CHROMIUM is set, and only as root. Otherwise does nothing, and
  * the tests that need it say that they are skipped.
  *
- * @throws {Error} with the end of the output when a step fails or takes too long
+ * @throws {Error} with the end of the output when a step fails or takes too long, or
+ *   when there is no `path` afterwards
  */
 export function installChromium(path: string): void {
   const { CI, PROGLOG_INSTALL_CHROMIUM } = process.env;
@@ -31,4 +32,6 @@ export function installChromium(path: string): void {
     if (status === 0) continue;
     throw new Error(`"${command} ${args.join(" ")}" ended with ${status}: ${output.slice(-4_000)}`);
   }
+  if (!existsSync(path))
+    throw new Error(`Debian's chromium was installed, but there is no ${path}`);
 }
