@@ -71,8 +71,9 @@ class Program:
         """Appends records. Only this program writes to its topic: their offset is known before."""
         request = ProduceRequest(topic=self.topic, records=records)
         answer = self.log.Produce(request, timeout=CALL_SECONDS_MAX)
-        expect_acknowledged(answer, self.next_offset, len(records))
+        first = self.next_offset
         self.written.extend(records)
+        expect_acknowledged(answer, first, len(records))
 
     def consume_all(self, offset: int) -> list[ConsumedRecord]:
         """Reads from an offset to the end, in as many calls as that takes."""
