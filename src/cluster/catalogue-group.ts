@@ -2,6 +2,7 @@ import { MalformedBytesError } from "../base/bytes.ts";
 import { ProglogError } from "../base/errors.ts";
 import { topicDir } from "../storage/layout.ts";
 import { Catalogue } from "../topics/catalogue.ts";
+import type { ProposedCatalogueCommand } from "../topics/catalogue-commands.ts";
 import {
   CATALOGUE_REPLICA_ID,
   CATALOGUE_TOPIC_ID,
@@ -11,7 +12,7 @@ import {
 import { Group, type GroupContext } from "./group.ts";
 import { addReplica, FIRST_INDEX, FIRST_TERM, loadCheckpoint } from "./replica-files.ts";
 
-export type CatalogueGroup = Group<CatalogueOutcome, Catalogue>;
+export type CatalogueGroup = Group<CatalogueOutcome, ProposedCatalogueCommand, Catalogue>;
 
 const PLACE = { topicId: CATALOGUE_TOPIC_ID, replicaId: CATALOGUE_REPLICA_ID };
 

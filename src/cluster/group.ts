@@ -44,11 +44,11 @@ export interface GroupOptions<M> {
 const NO_CONF_STATE = new Uint8Array(0);
 
 /** One replica on this node: its machine, its voter, and its checkpoints. */
-export class Group<O, M extends Machine<O>> {
+export class Group<O, C, M extends Machine<O, C>> {
   readonly topicId: number;
   readonly replicaId: number;
   readonly machine: M;
-  readonly voter: SingleVoter<O>;
+  readonly voter: SingleVoter<O, C>;
   readonly #context: GroupContext;
   readonly #dir: string;
   readonly #checkpoints = new Serial();
@@ -59,7 +59,7 @@ export class Group<O, M extends Machine<O>> {
 
   constructor(options: GroupOptions<M>) {
     const { context, machine, replicaId, appliedIndex, appliedTerm } = options;
-    const { journal, admission } = context;
+    const { journal, admission, clock } = context;
     this.topicId = options.topicId;
     this.replicaId = replicaId;
     this.machine = machine;
@@ -67,10 +67,11 @@ export class Group<O, M extends Machine<O>> {
     this.#dir = options.dir;
     this.#savedIndex = appliedIndex;
     this.#isUnsaved = options.isUnsaved;
-    this.voter = new SingleVoter<O>({
+    this.voter = new SingleVoter<O, C>({
       journal,
       host: machine,
       lane: admission.lane(),
+      clock,
       replicaId,
       term: journal.replica(replicaId)?.term ?? appliedTerm,
       lastIndex: journal.lastIndex(replicaId),

@@ -67,7 +67,6 @@ export class Node {
       catalogue: catalogue.machine.state,
       replicator: catalogue.voter,
       host: reconciler,
-      clock: context.clock,
       defaults: context.defaults,
       topicCountMax: settings.topicCountMax,
     });

@@ -1,7 +1,6 @@
 import { hasReason, ProglogError } from "../base/errors.ts";
 import { Serial } from "../storage/serial.ts";
 import type { Catalogue } from "../topics/catalogue.ts";
-import { encodeCatalogueCommand } from "../topics/catalogue-commands.ts";
 import type { CatalogueEntry, DepartingTopic } from "../topics/catalogue-state.ts";
 import type { TopicHost } from "../topics/registry.ts";
 import { TopicHandle } from "../topics/topic.ts";
@@ -80,12 +79,11 @@ export class Reconciler implements TopicHost {
 
   /** Takes over a group that was opened from disk. */
   adopt(entry: CatalogueEntry, group: TopicGroup): void {
-    const { clock, sync } = this.#context;
+    const { sync } = this.#context;
     const handle = new TopicHandle({
       entry,
       replica: group.machine,
       replicator: group.voter,
-      clock,
       durability: sync === "always" ? "synced-one" : "not-synced",
     });
     this.#topics.set(entry.id, { entry, group, handle });
@@ -144,13 +142,9 @@ export class Reconciler implements TopicHost {
 
   /** Nobody waits for this: were it lost, the next start would find nothing left to delete, and say it again. */
   #forget({ id: topicId }: DepartingTopic): void {
-    const { clock, logger } = this.#context;
-    const clockUs = clock.wallUs();
+    const { logger } = this.#context;
     const told = this.#catalogue.voter
-      .propose(() => encodeCatalogueCommand({ kind: "removed", clockUs, topicId }), {
-        bytes: PROPOSAL_BYTES,
-        makesRoom: true,
-      })
+      .propose({ kind: "removed", topicId }, { bytes: PROPOSAL_BYTES, makesRoom: true })
       .then(() => this.#turns.delete(topicId))
       .catch((error) =>
         logger.debug("A deleted topic is not forgotten yet", { topicId, why: `${error}` }),

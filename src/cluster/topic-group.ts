@@ -6,6 +6,7 @@ import { CHECKPOINT_NAME, joinPath, topicDir } from "../storage/layout.ts";
 import { Log } from "../storage/log.ts";
 import type { LogExtent } from "../storage/log-types.ts";
 import type { CatalogueEntry } from "../topics/catalogue-state.ts";
+import type { ProposedCommand } from "../topics/commands.ts";
 import { rebuildExtent } from "../topics/rebuild.ts";
 import { TopicReplica } from "../topics/replica.ts";
 import { effectiveSettings } from "../topics/settings.ts";
@@ -14,7 +15,7 @@ import type { EffectiveSettings } from "../topics/topics.ts";
 import { Group, type GroupContext } from "./group.ts";
 import { addReplica, FIRST_INDEX, FIRST_TERM, loadCheckpoint } from "./replica-files.ts";
 
-export type TopicGroup = Group<TopicOutcome, TopicReplica>;
+export type TopicGroup = Group<TopicOutcome, ProposedCommand, TopicReplica>;
 
 /** What the groups of topics need beside what all need. */
 export interface TopicContext extends GroupContext {
@@ -108,7 +109,7 @@ async function openFound(
   const { id: topicId, replicaId, name } = entry;
   const onTrimmedFiles = () => context.onTrimmedFiles(replicaId);
   const machine = new TopicReplica({ name, log, state, defaults, onTrimmedFiles });
-  return new Group<TopicOutcome, TopicReplica>({
+  return new Group<TopicOutcome, ProposedCommand, TopicReplica>({
     context,
     topicId,
     replicaId,

@@ -114,8 +114,8 @@ export class Journal {
   }
 
   /**
-   * Appends `entries`, all in one flush; those of one replica stand together. Returns at once; `done` is called when they are durable
-   * (with sync "none": written), for all appends in their order, never before this call has returned.
+   * Appends `entries`, all in one flush; those of one replica stand together. Returns at once; `done`
+   * is called when they are durable (with sync "none": written), in order, never before this returns.
    *
    * `done` gets an error when they are not: DISK_FULL, nothing of them was written and the indexes from
    * the first refused one on are to be used again; DISK_FAILED, with metadata `outcome`: "none" or "unknown".
@@ -124,12 +124,16 @@ export class Journal {
     const isUrgent = options.isUrgent === true;
     // What will be refused need not fit.
     if (isUrgent || !this.isDiskFull) this.#check(entries);
-    this.#add({
-      entries,
-      done,
-      isUrgent,
-      isSynced: false,
-    });
+    this.#add({ entries, done, isUrgent, isSynced: false });
+  }
+
+  /**
+   * Calls `fill` once, soon but not before this has returned: when the next flush is about to be put
+   * together, or the disk is full or has failed. What it appends at once goes into that flush, so that
+   * an owner can gather until then.
+   */
+  beforeFlush(fill: () => void): void {
+    this.#writer.beforeFlush(fill);
   }
 
   /**

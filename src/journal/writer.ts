@@ -41,6 +41,8 @@ export class Writer {
   readonly #queue: BatchQueue;
   /** By replica. Kept until they are durable. */
   readonly #marks = new Map<number, PendingMark>();
+  /** Those who have more for the next flush; see {@link beforeFlush}. */
+  #fills: (() => void)[] = [];
   #chain: FlushChain;
   /** Durable, but its callers do not know yet. */
   #untold: Batch | undefined;
@@ -79,6 +81,17 @@ export class Writer {
     this.#note(item);
     this.#queue.add(item);
     // Who waits for room must see this one, if only to refuse it.
+    this.#wake();
+    this.#start();
+  }
+
+  /** See `Journal.beforeFlush`. */
+  beforeFlush(fill: () => void): void {
+    if (this.#failure !== undefined) {
+      queueMicrotask(fill);
+      return;
+    }
+    this.#fills.push(fill);
     this.#wake();
     this.#start();
   }
@@ -133,6 +146,7 @@ export class Writer {
     lost?.tell(appendFailed(cause, "unknown"));
     for (const item of this.#queue.filter(() => false)) item.done(appendFailed(cause, "none"));
     this.#options.onFailure(this.#failure);
+    this.#fill();
   }
 
   #start(): void {
@@ -148,6 +162,7 @@ export class Writer {
     // Whatever is appended in the same turn of the event loop goes into the same flush.
     await undefined;
     while (this.#failure === undefined) {
+      this.#fill();
       if (!this.#hasWork()) {
         if (this.#untold === undefined) return;
         this.#tell(CALLBACKS_BEFORE_FLUSH);
@@ -163,9 +178,18 @@ export class Writer {
     }
   }
 
+  /** What is appended here goes into the next flush, or is refused as all else is. */
+  #fill(): void {
+    while (this.#fills.length > 0) {
+      const fills = this.#fills;
+      this.#fills = [];
+      for (const fill of fills) fill();
+    }
+  }
+
   #hasWork(): boolean {
     if (this.#failure !== undefined) return false;
-    if (this.#queue.first !== undefined) return true;
+    if (this.#queue.first !== undefined || this.#fills.length > 0) return true;
     return this.#marks.size > 0 && this.#options.files.isStarved;
   }
 
@@ -266,6 +290,7 @@ export class Writer {
   /** Sends away what may be refused: nothing of it is written. */
   #refuse(): void {
     this.#isDiskFull = true;
+    this.#fill();
     const refused = this.#queue.filter((item) => item.isUrgent);
     for (const replica of this.#options.replicas.values()) replica.lastQueued = undefined;
     for (const item of this.#inFlight?.batch.items ?? []) this.#note(item);
@@ -281,6 +306,7 @@ export class Writer {
     this.#tell();
     lost?.tell(appendFailed(this.#failure, "unknown"));
     for (const item of this.#queue.filter(() => false)) item.done(diskFull("write the journal"));
+    this.#fill();
   }
 
   #roomAgain(): Promise<void> {

@@ -1,28 +1,40 @@
 import { assert } from "../base/assert.ts";
 import { ProglogError } from "../base/errors.ts";
-import { type Call, openCall, type Pending } from "./call.ts";
+import { Call, type Pending } from "./call.ts";
+import { bytesOf, Gathered } from "./gathered.ts";
+import { InFlight } from "./in-flight.ts";
+import { unappliedEntries } from "./unapplied.ts";
 import {
   type AppliedEntry,
   ENTRY_COMMAND,
   type SingleVoterOptions,
   type VoterProposeOptions,
 } from "./voter.ts";
-import { diskFull, entryMissing, entryUnknown, givenUp, withOutcome } from "./voter-errors.ts";
+import { diskFull, givenUp, withOutcome } from "./voter-errors.ts";
 
 /**
  * The one voter of a group: what it has journalled is committed. Journals,
  * applies, acknowledges, in this order. Raft takes its place later, behind
  * `topics/replicator.ts`, which this fits.
  *
+ * Commands that may share an entry are gathered while the journal is busy, and become one
+ * entry just before its next flush: so each costs a fraction of an entry, and none waits for
+ * longer than it would have to.
+ *
  * Entries of one group have dense indexes. The journal refuses entries only
  * from some entry on to the last one that was handed in (when its disk is full), so a refused
  * entry's index is given again, and none is proposed until all of those are back.
  */
-export class SingleVoter<O> {
-  readonly #options: SingleVoterOptions<O>;
+export class SingleVoter<O, C> {
+  readonly #options: SingleVoterOptions<O, C>;
+  readonly #inFlight: InFlight;
+  /** Those whose turn has not come. */
+  readonly #waiting = new Set<Call<O, C>>();
+  readonly #gathered = new Gathered<O, C>();
+  /** True while the journal will ask for what is gathered. */
+  #isAwaited = false;
   /** Proposed and not yet applied, by rising index. */
-  readonly #pending: Pending<O>[] = [];
-  readonly #calls = new Set<Call<O>>();
+  readonly #pending: Pending<O, C>[] = [];
   #lastIndex: number;
   #appliedIndex: number;
   #appliedTerm: number;
@@ -30,20 +42,16 @@ export class SingleVoter<O> {
   /** True after the host threw: what lies behind that entry must not be applied. */
   #isHalted = false;
   #isDraining = false;
-  /** Of applied entries that the host has not written yet, and nobody watches yet. */
-  #unwrittenBytes = 0;
-  #isWriteWatched = false;
-  /** What this holds of its lane. */
-  #inFlightBytes = 0;
   #drained: (() => void)[] = [];
   #stopped: ProglogError | undefined;
 
-  constructor(options: SingleVoterOptions<O>) {
+  constructor(options: SingleVoterOptions<O, C>) {
     assert(
       options.lastIndex >= options.appliedIndex,
       `Replica ${options.replicaId} has applied ${options.appliedIndex} of ${options.lastIndex}`,
     );
     this.#options = options;
+    this.#inFlight = new InFlight(options.lane, () => options.host.written());
     this.#lastIndex = options.lastIndex;
     this.#appliedIndex = options.appliedIndex;
     this.#appliedTerm = options.appliedTerm;
@@ -81,50 +89,32 @@ export class SingleVoter<O> {
    */
   async recover(): Promise<void> {
     const { journal, host, replicaId } = this.#options;
-    if (this.#appliedIndex < this.#lastIndex) {
-      for await (const entry of journal.entries(replicaId, this.#appliedIndex + 1)) {
-        if (entry.index !== this.#appliedIndex + 1)
-          throw entryMissing(replicaId, this.#appliedIndex + 1, entry.index);
-        if (entry.kind !== ENTRY_COMMAND) throw entryUnknown(replicaId, entry.index, entry.kind);
-        // Also ends when the host is closed meanwhile, which it says by rejecting.
-        while (!host.canApply() && this.#stopped === undefined) await this.#whenCanApply();
-        if (this.#stopped !== undefined) return;
-        this.#apply(entry);
-      }
-    }
-    if (this.#appliedIndex !== this.#lastIndex)
-      throw entryMissing(replicaId, this.#appliedIndex + 1, this.#lastIndex);
+    const isStopped = () => this.#stopped !== undefined;
+    const { appliedIndex } = this;
+    const lastIndex = this.#lastIndex;
+    const from = { journal, host, replicaId, appliedIndex, lastIndex, isStopped };
+    for await (const entry of unappliedEntries(from)) this.#apply(entry);
+    if (isStopped()) return;
     this.#isRecovering = false;
   }
 
   /** See `Replicator.propose`. */
-  propose(encode: () => Uint8Array, options: VoterProposeOptions): Promise<O> {
+  propose(command: C, options: VoterProposeOptions): Promise<O> {
     const { signal } = options;
     if (signal?.aborted) return Promise.reject(givenUp(signal, "none"));
-    const refusal = this.#refusal(options);
+    const refusal = this.#refusal(options.makesRoom === true);
     if (refusal !== undefined) return Promise.reject(refusal);
     return new Promise((resolve, reject) => {
-      const parts = { bytes: options.bytes, resolve, reject };
-      const call = openCall<O>(parts, signal, (given, by) => this.#giveUp(given, by));
-      this.#calls.add(call);
-      const start = () => this.#start(call, encode, options);
-      if (options.makesRoom === true) {
-        this.#options.lane.enter(call.bytes);
-        start();
-        return;
-      }
-      try {
-        call.turn = this.#options.lane.request(call.bytes, start);
-      } catch (error) {
-        this.#reject(call, error);
-      }
+      const call = new Call<O, C>({ command, options, resolve, reject });
+      this.#request(call);
+      call.watch(this.#giveUp);
     });
   }
 
   /** Refuses new proposals (DRAINING); resolves when those taken are settled. */
   drain(): Promise<void> {
     this.#isDraining = true;
-    if (this.#calls.size === 0 && this.#pending.length === 0) return Promise.resolve();
+    if (this.#isIdle) return Promise.resolve();
     return new Promise((resolve) => {
       this.#drained.push(resolve);
     });
@@ -137,37 +127,95 @@ export class SingleVoter<O> {
   stop(reason: ProglogError): void {
     if (this.#stopped !== undefined) return;
     this.#stopped = reason;
-    for (const call of [...this.#calls]) {
-      if (call.turn !== undefined && !call.isProposed) this.#options.lane.withdraw(call.turn);
-      call.reject(call.isProposed ? withOutcome(reason, "unknown") : reason);
-    }
+    const waiting = [...this.#waiting, ...this.#gathered.take()];
+    const proposed = this.#pending.flatMap(({ calls }) => calls);
+    this.#waiting.clear();
     this.#pending.length = 0;
-    this.#calls.clear();
-    this.#options.lane.leave(this.#inFlightBytes);
+    for (const { turn } of waiting) if (turn !== undefined) this.#options.lane.withdraw(turn);
+    this.#inFlight.stop();
+    for (const call of waiting) call.reject(reason);
+    for (const call of proposed) call.reject(withOutcome(reason, "unknown"));
     this.#settleDrain();
   }
 
-  #giveUp(call: Call<O>, signal: AbortSignal): void {
-    if (call.turn !== undefined && !call.isProposed) this.#options.lane.withdraw(call.turn);
-    this.#reject(call, givenUp(signal, call.isProposed ? "unknown" : "none"));
-  }
+  readonly #giveUp = (call: Call<O, C>, signal: AbortSignal): void => {
+    if (call.turn !== undefined) {
+      this.#options.lane.withdraw(call.turn);
+      this.#waiting.delete(call);
+    }
+    // One that is gathered is left out when its entry is made.
+    call.reject(givenUp(signal, call.isProposed ? "unknown" : "none"));
+    this.#settleDrain();
+  };
 
-  #start(call: Call<O>, encode: () => Uint8Array, options: VoterProposeOptions): void {
-    const refusal = this.#stopped ?? this.#diskRefusal(options);
-    if (refusal !== undefined) {
-      this.#options.lane.leave(call.bytes);
-      this.#reject(call, refusal);
+  #request(call: Call<O, C>): void {
+    const { lane } = this.#options;
+    if (call.makesRoom) {
+      lane.enter(call.bytes);
+      this.#start(call);
       return;
     }
-    this.#inFlightBytes += call.bytes;
-    const { journal, replicaId, term } = this.#options;
+    try {
+      call.turn = lane.request(call.bytes, () => this.#start(call));
+      if (call.turn !== undefined) this.#waiting.add(call);
+    } catch (error) {
+      call.reject(error);
+    }
+  }
+
+  /** Its turn has come: the lane counts its bytes. */
+  #start(call: Call<O, C>): void {
+    if (call.turn !== undefined) {
+      call.turn = undefined;
+      this.#waiting.delete(call);
+    }
+    if (this.#stopped !== undefined) {
+      this.#options.lane.leave(call.bytes);
+      call.reject(this.#stopped);
+      return;
+    }
+    this.#inFlight.took(call.bytes);
+    const refusal = this.#diskRefusal(call.makesRoom);
+    if (refusal !== undefined) this.#refuseCalls([call], refusal);
+    else if (this.#options.host.canShare(call.command)) this.#gather(call);
+    else {
+      this.#proposeGathered();
+      this.#proposeEntry([call], call.makesRoom);
+    }
+  }
+
+  #gather(call: Call<O, C>): void {
+    if (!this.#gathered.hasRoomFor(call)) this.#proposeGathered();
+    this.#gathered.add(call);
+    if (this.#isAwaited) return;
+    this.#isAwaited = true;
+    this.#options.journal.beforeFlush(() => {
+      this.#isAwaited = false;
+      this.#proposeGathered();
+    });
+  }
+
+  #proposeGathered(): void {
+    if (this.#gathered.isEmpty) return;
+    const gathered = this.#gathered.take();
+    const calls = gathered.filter(({ isSettled }) => !isSettled);
+    if (calls.length < gathered.length) this.#inFlight.leave(bytesOf(gathered) - bytesOf(calls));
+    const refusal = this.#diskRefusal(false);
+    if (refusal !== undefined) this.#refuseCalls(calls, refusal);
+    else if (calls.length > 0) this.#proposeEntry(calls, false);
+    this.#settleDrain();
+  }
+
+  #proposeEntry(calls: readonly Call<O, C>[], makesRoom: boolean): void {
+    const { journal, host, clock, replicaId, term } = this.#options;
     // When its disk fills up the journal refuses what is not urgent, and would leave a gap before
     // what is. While it is full, what is still pending is being written and will not be refused.
-    const isUrgent = options.makesRoom === true && (journal.isDiskFull || !this.#isJournalling);
-    const payload = encode();
+    const isUrgent = makesRoom && (journal.isDiskFull || !this.#isJournalling);
+    const commands = calls.map(({ command }) => command);
+    const payload = host.encode(commands, clock.wallUs());
     this.#lastIndex += 1;
-    const entry: Pending<O> = { index: this.#lastIndex, payload, call, isJournalled: false };
-    call.isProposed = true;
+    const entry: Pending<O, C> = { index: this.#lastIndex, payload, calls, isJournalled: false };
+    for (const call of calls) call.isProposed = true;
     this.#pending.push(entry);
     journal.append(
       [{ replicaId, index: entry.index, term, kind: ENTRY_COMMAND, payload: [payload] }],
@@ -176,7 +224,7 @@ export class SingleVoter<O> {
     );
   }
 
-  #journalled(entry: Pending<O>, error: ProglogError | undefined): void {
+  #journalled(entry: Pending<O, C>, error: ProglogError | undefined): void {
     if (this.#stopped !== undefined) return;
     if (error !== undefined) {
       this.#refuse(entry, error);
@@ -188,90 +236,62 @@ export class SingleVoter<O> {
   }
 
   /** The journal did not take the entry, nor will it take those behind. */
-  #refuse(entry: Pending<O>, error: ProglogError): void {
+  #refuse(entry: Pending<O, C>, error: ProglogError): void {
     const place = this.#pending.indexOf(entry);
     if (place < 0) return;
     this.#pending.splice(place, 1);
     this.#lastIndex = Math.min(this.#lastIndex, entry.index - 1);
-    this.#leave(entry.call.bytes);
-    this.#reject(entry.call, error);
+    this.#refuseCalls(entry.calls, error);
+  }
+
+  #refuseCalls(calls: readonly Call<O, C>[], error: ProglogError): void {
+    this.#inFlight.leave(bytesOf(calls));
+    for (const call of calls) call.reject(error);
+    this.#settleDrain();
   }
 
   #applyCommitted(): void {
     if (this.#isHalted) return;
     for (let entry = this.#pending[0]; entry?.isJournalled === true; entry = this.#pending[0]) {
-      this.#pending.shift();
-      const { index, payload, call } = entry;
-      let outcome: O;
+      const { index, payload, calls } = entry;
+      let outcomes: readonly O[];
       try {
-        outcome = this.#apply({ index, term: this.#options.term, payload });
+        outcomes = this.#apply({ index, term: this.#options.term, payload });
+        assert(outcomes.length === calls.length, `Entry ${index} has ${outcomes.length} outcomes`);
       } catch (error) {
         this.#isHalted = true;
         this.#options.onFailure(error);
         return;
       }
-      this.#unwrittenBytes += call.bytes;
-      if (this.#calls.delete(call)) call.resolve(outcome);
+      this.#pending.shift();
+      this.#inFlight.applied(bytesOf(calls));
+      for (let at = 0; at < calls.length; at += 1) calls[at]?.resolve(outcomes[at] as O);
     }
-    this.#watchWrites();
     this.#options.onApplied?.();
     this.#settleDrain();
   }
 
-  /**
-   * Bytes leave the lane when they are written, not when they are applied: so what waits in
-   * memory for slow or full files is bounded too, for all groups together.
-   */
-  #watchWrites(): void {
-    if (this.#isWriteWatched || this.#unwrittenBytes === 0) return;
-    const bytes = this.#unwrittenBytes;
-    this.#unwrittenBytes = 0;
-    this.#isWriteWatched = true;
-    this.#options.host.written().then(
-      () => {
-        this.#isWriteWatched = false;
-        this.#leave(bytes);
-        this.#watchWrites();
-      },
-      () => {}, // The host has told its owner, who stops this.
-    );
-  }
-
-  #leave(bytes: number): void {
-    if (this.#stopped !== undefined) return;
-    this.#inFlightBytes -= bytes;
-    this.#options.lane.leave(bytes);
-  }
-
-  async #whenCanApply(): Promise<void> {
-    try {
-      await this.#options.host.whenCanApply();
-    } catch (error) {
-      if (this.#stopped === undefined) throw error;
-    }
-  }
-
-  #apply(entry: AppliedEntry): O {
+  #apply(entry: AppliedEntry): readonly O[] {
     assert(entry.index === this.#appliedIndex + 1, `Cannot apply ${entry.index} out of order`);
-    const outcome = this.#options.host.apply(entry);
+    const outcomes = this.#options.host.apply(entry);
     this.#appliedIndex = entry.index;
     this.#appliedTerm = entry.term;
-    return outcome;
+    return outcomes;
   }
 
-  #refusal(options: VoterProposeOptions): ProglogError | undefined {
+  #refusal(makesRoom: boolean): ProglogError | undefined {
     if (this.#stopped !== undefined) return this.#stopped;
     if (this.#isDraining)
       return new ProglogError("DRAINING", "Cannot append: the server is stopping");
-    return this.#diskRefusal(options);
+    return this.#diskRefusal(makesRoom);
   }
 
-  #diskRefusal(options: VoterProposeOptions): ProglogError | undefined {
+  #diskRefusal(makesRoom: boolean): ProglogError | undefined {
     const { journal, host } = this.#options;
     if (this.#isRecovering) return diskFull("what was journalled before is not yet applied");
     const last = this.#pending.at(-1);
     if (last !== undefined && last.index > this.#lastIndex) return diskFull("the journal is full");
-    if (options.makesRoom === true) return undefined;
+    if (makesRoom) return undefined;
     if (journal.isDiskFull) return diskFull("the journal has no room");
     return host.isDiskFull ? diskFull("the topic's log has no room") : undefined;
   }
@@ -281,14 +301,13 @@ export class SingleVoter<O> {
     return this.#pending.at(-1)?.isJournalled === false;
   }
 
-  #reject(call: Call<O>, error: unknown): void {
-    if (this.#calls.delete(call)) call.reject(error);
-    this.#settleDrain();
+  get #isIdle(): boolean {
+    return this.#waiting.size === 0 && this.#gathered.isEmpty && this.#pending.length === 0;
   }
 
   #settleDrain(): void {
     if (!this.#isDraining && this.#stopped === undefined) return;
-    if (this.#calls.size > 0 || this.#pending.length > 0) return;
+    if (!this.#isIdle) return;
     for (const resolve of this.#drained.splice(0)) resolve();
   }
 }

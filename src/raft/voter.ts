@@ -1,3 +1,4 @@
+import type { Clock } from "../base/clock.ts";
 import type { ProglogError } from "../base/errors.ts";
 import type { AdmissionLane } from "./admission.ts";
 
@@ -17,6 +18,8 @@ export interface VoterJournal {
     done: (error?: ProglogError) => void,
     options?: { readonly isUrgent?: boolean },
   ): void;
+  /** See `Journal.beforeFlush`. */
+  beforeFlush(fill: () => void): void;
   entries(
     replicaId: number,
     fromIndex: number,
@@ -36,9 +39,16 @@ export interface AppliedEntry {
 }
 
 /** The group's state machine on this node. */
-export interface VoterHost<O> {
-  /** Carries out an entry. Throws only when it must never be passed over: the group stops. */
-  apply(entry: AppliedEntry): O;
+export interface VoterHost<O, C> {
+  /** An entry's payload: one command, or several of which each {@link canShare}. */
+  encode(commands: readonly C[], clockUs: number): Uint8Array;
+  /** True for a command that may stand in one entry with others. */
+  canShare(command: C): boolean;
+  /**
+   * Carries out an entry. Throws only when it must never be passed over: the group stops.
+   * @returns the outcome of each of its commands
+   */
+  apply(entry: AppliedEntry): readonly O[];
   /**
    * False while what was applied waits for room; then {@link whenCanApply} tells. Asked in
    * recovery only: later, what is in flight is bounded by what is written.
@@ -51,10 +61,12 @@ export interface VoterHost<O> {
   readonly isDiskFull: boolean;
 }
 
-export interface SingleVoterOptions<O> {
+export interface SingleVoterOptions<O, C> {
   readonly journal: VoterJournal;
-  readonly host: VoterHost<O>;
+  readonly host: VoterHost<O, C>;
   readonly lane: AdmissionLane;
+  /** For the leader's clock in the entries. */
+  readonly clock: Clock;
   readonly replicaId: number;
   /** Term of new entries. */
   readonly term: number;

@@ -9,7 +9,8 @@ import {
   writeVarint,
 } from "../base/bytes.ts";
 import type { Offset } from "../base/units.ts";
-import { crc32 } from "../platform/crc32.ts";
+import { crc32Range } from "../platform/crc32.ts";
+import type { FrameRange } from "./log-types.ts";
 import { type FrameCheck, HEADER_BYTES, RECORD_BYTES_MAX } from "./scan.ts";
 import { recordTooLarge, storeCorrupt } from "./storage-errors.ts";
 
@@ -42,7 +43,16 @@ const FLAG_LAST_OF_BATCH = 1;
 /** Most bytes that the server adds to a body; the frame's header of 8 bytes is not included. */
 export const ENVELOPE_BYTES_MAX = RAFT_INDEX_AT + 2 * VARINT_BYTES_MAX;
 
-/** Records that are appended together, all or none. */
+/** Records side by side: number `i` is `bytes.subarray(starts[i], ends[i])`. */
+export interface RecordSpans {
+  readonly bytes: Uint8Array;
+  readonly starts: Uint32Array;
+  readonly ends: Uint32Array;
+  /** The arrays may be longer. */
+  readonly count: number;
+}
+
+/** Records that are appended together, all or none: those of one entry. */
 export interface BatchInput {
   /** Offset of the first record: the CRCs cover it. */
   readonly firstOffset: Offset;
@@ -50,7 +60,7 @@ export interface BatchInput {
   readonly raftIndex: number;
   /** Microseconds since 1970, of all records of the batch. */
   readonly appendTimeUs: number;
-  readonly bodies: readonly Uint8Array[];
+  readonly records: RecordSpans;
 }
 
 /** Whole frames, one after the other, as they go to a store. Not changed after it was appended. */
@@ -61,6 +71,23 @@ export interface FrameBatch {
   readonly count: number;
   /** What the CRCs say; a log refuses the batch at another offset. Absent in raw frames. */
   readonly firstOffset?: Offset | undefined;
+}
+
+/** Frames of one entry. */
+export interface EncodedBatch extends FrameBatch {
+  readonly ends: Uint32Array;
+  readonly firstOffset: Offset;
+  /** Bytes of each frame before its body. */
+  readonly headBytes: number;
+}
+
+/** What frames that lie together hold, with nothing made for each of them. */
+export interface FrameRun extends RecordSpans {
+  /** Offset and append time of each record, in microseconds since 1970. */
+  readonly offsets: Float64Array;
+  readonly appendTimesUs: Float64Array;
+  /** Offset after the last frame that is sound, also when it holds no record any more. */
+  readonly resumeOffset: number;
 }
 
 export interface DecodedRecord {
@@ -75,50 +102,41 @@ export interface DecodedRecord {
 }
 
 /** Length and offset as the CRC sees them. Shared: nothing here waits. */
-const crcPrefix = new Uint8Array(16);
-const crcPrefixView = viewOf(crcPrefix);
-const varint: Varint = { value: 0, next: -1 };
+const crcPrefixView = new DataView(new ArrayBuffer(16));
+const raftIndex: Varint = { value: 0, next: -1 };
+const appendTime: Varint = { value: 0, next: -1 };
 
 /**
  * Frames records of kind 1; the last one is marked as such.
  *
- * Hot: one allocation for all frames, so that a batch is one part of a gathered write,
- * and one CRC call a record. What the CRC covers does not lie in one piece: length and
- * offset are put in front of the record for the moment, over 4 bytes of the frame before.
+ * Hot: one allocation for all frames, so that a batch is one part of a gathered write.
  *
  * @throws RECORD_TOO_LARGE when a body with its envelope is over RECORD_BYTES_MAX
  * @throws {RangeError} when the batch is 4 GiB or more; topics allow far less
  */
-export function encodeBatch(input: BatchInput): FrameBatch {
-  const { firstOffset, bodies } = input;
-  assert(Number.isSafeInteger(firstOffset + bodies.length), "Cannot frame: offset above 2^53-1");
+export function encodeBatch(input: BatchInput): EncodedBatch {
+  const { firstOffset, records } = input;
+  const { bytes: source, starts, ends: sourceEnds, count } = records;
+  assert(Number.isSafeInteger(firstOffset + count), "Cannot frame: offset above 2^53-1");
   const head = encodeHead(input);
-  const total = frameBytes(bodies, head.length);
-  // The 4 bytes in front are what the first record's CRC needs.
-  const room = new Uint8Array(CRC_BYTES + total);
-  const view = viewOf(room);
-  const ends = new Uint32Array(bodies.length);
-  let at = CRC_BYTES;
-  let record = 0;
-  for (const body of bodies) {
-    const bodyAt = at + head.length;
-    const end = bodyAt + body.length;
-    const length = end - at - HEADER_BYTES;
-    room.set(head, at);
-    room.set(body, bodyAt);
-    record += 1;
-    if (record === bodies.length) room[at + HEADER_BYTES + FLAGS_AT] = FLAG_LAST_OF_BATCH;
-    const covered = view.getUint32(at - CRC_BYTES, true);
-    writeU64(view, at - CRC_BYTES, length);
-    writeU64(view, at + CRC_BYTES, firstOffset + record - 1);
-    const crc = crc32(room.subarray(at - CRC_BYTES, end));
-    view.setUint32(at - CRC_BYTES, covered, true);
-    writeU64(view, at, length);
-    view.setUint32(at + HEADER_BYTES, crc, true);
-    ends[record - 1] = end - CRC_BYTES;
+  const headBytes = head.length;
+  const bytes = new Uint8Array(frameBytes(records, headBytes));
+  const view = viewOf(bytes);
+  const ends = new Uint32Array(count);
+  let at = 0;
+  for (let record = 0; record < count; record += 1) {
+    const start = starts[record] ?? 0;
+    const sourceEnd = sourceEnds[record] ?? 0;
+    const end = at + headBytes + sourceEnd - start;
+    bytes.set(head, at);
+    bytes.set(source.subarray(start, sourceEnd), at + headBytes);
+    if (record === count - 1) bytes[at + HEADER_BYTES + FLAGS_AT] = FLAG_LAST_OF_BATCH;
+    writeU64(view, at, end - at - HEADER_BYTES);
+    view.setUint32(at + HEADER_BYTES, frameCrc(view, at, end, firstOffset + record), true);
+    ends[record] = end;
     at = end;
   }
-  return { bytes: room.subarray(CRC_BYTES), ends, count: bodies.length, firstOffset };
+  return { bytes, ends, count, firstOffset, headBytes };
 }
 
 /**
@@ -140,22 +158,73 @@ export function encodeRemoved(
   bytes[HEADER_BYTES + KIND_AT] = KIND_REMOVED;
   if (record.lastOfBatch) bytes[HEADER_BYTES + FLAGS_AT] = FLAG_LAST_OF_BATCH;
   writeU64(view, 0, length);
-  const crc = frameCrc(bytes.subarray(HEADER_BYTES + CRC_BYTES), length, record.offset);
-  view.setUint32(HEADER_BYTES, crc, true);
+  view.setUint32(HEADER_BYTES, frameCrc(view, 0, frameBytes, record.offset), true);
   return bytes;
 }
 
 /** Says whether `data` is what was written at `offset`. */
 export function checkFrame(data: Uint8Array, offset: Offset): FrameCheck {
-  if (data.length <= VERSION_AT) return "damaged";
-  if (readCrc(data) !== frameCrc(data.subarray(CRC_BYTES), data.length, offset)) return "damaged";
-  const kind = data[KIND_AT];
-  if (data[VERSION_AT] !== VERSION) return "unsupported";
+  return checkData(data, viewOf(data), { start: 0, end: data.length, offset });
+}
+
+interface DataPlace {
+  /** Of the frame's data in what was read. */
+  start: number;
+  end: number;
+  offset: number;
+}
+
+/** When it is "valid", {@link raftIndex} and {@link appendTime} hold what the envelope says. */
+function checkData(bytes: Uint8Array, view: DataView, place: DataPlace): FrameCheck {
+  const { start, end, offset } = place;
+  if (end - start <= VERSION_AT) return "damaged";
+  if (view.getUint32(start, true) !== dataCrc(view, start, end, offset)) return "damaged";
+  const kind = bytes[start + KIND_AT];
+  if (bytes[start + VERSION_AT] !== VERSION) return "unsupported";
   if (kind !== KIND_RECORD && kind !== KIND_REMOVED) return "unsupported";
-  if (((data[FLAGS_AT] ?? 0) & ~FLAG_LAST_OF_BATCH) !== 0) return "unsupported";
-  readVarint(data, RAFT_INDEX_AT, varint);
-  if (varint.next >= 0) readVarint(data, varint.next, varint);
-  return varint.next >= 0 ? "valid" : "unsupported";
+  if (((bytes[start + FLAGS_AT] ?? 0) & ~FLAG_LAST_OF_BATCH) !== 0) return "unsupported";
+  // The envelope ends with the data: what follows in `bytes` is another frame's.
+  readVarint(bytes, start + RAFT_INDEX_AT, raftIndex);
+  if (raftIndex.next < 0 || raftIndex.next > end) return "unsupported";
+  readVarint(bytes, raftIndex.next, appendTime);
+  return appendTime.next >= 0 && appendTime.next <= end ? "valid" : "unsupported";
+}
+
+/**
+ * Takes apart frames that follow each other, each checked, up to the first that is not valid:
+ * a read that begins there says why.
+ *
+ * Hot: one pass, and nothing is allocated for a record.
+ *
+ * @throws STORE_CORRUPT (metadata `offset`) when the first one is not valid
+ */
+export function decodeFrames({ bytes, ends: frameEnds, first }: FrameRange): FrameRun {
+  const view = viewOf(bytes);
+  const frames = frameEnds.length;
+  const starts = new Uint32Array(frames);
+  const ends = new Uint32Array(frames);
+  const offsets = new Float64Array(frames);
+  const appendTimesUs = new Float64Array(frames);
+  const place = { start: HEADER_BYTES, end: 0, offset: first as number };
+  let count = 0;
+  for (let frame = 0; frame < frames; frame += 1) {
+    const end = frameEnds[frame] ?? 0;
+    place.end = end;
+    if (checkData(bytes, view, place) !== "valid") {
+      if (frame === 0) decodeRecord(bytes.subarray(HEADER_BYTES, end), first);
+      break;
+    }
+    if (bytes[place.start + KIND_AT] === KIND_RECORD) {
+      starts[count] = appendTime.next;
+      ends[count] = end;
+      offsets[count] = place.offset;
+      appendTimesUs[count] = appendTime.value;
+      count += 1;
+    }
+    place.offset += 1;
+    place.start = end + HEADER_BYTES;
+  }
+  return { count, bytes, starts, ends, offsets, appendTimesUs, resumeOffset: place.offset };
 }
 
 /** @throws STORE_CORRUPT (metadata `offset`) when {@link checkFrame} does not find it valid */
@@ -166,16 +235,13 @@ export function decodeRecord(data: Uint8Array, offset: Offset): DecodedRecord {
     throw storeCorrupt(`Cannot read the record at offset ${offset}: ${state}`, { offset });
   }
   const isRemoved = data[KIND_AT] === KIND_REMOVED;
-  readVarint(data, RAFT_INDEX_AT, varint);
-  const raftIndex = varint.value;
-  readVarint(data, varint.next, varint);
   return {
     offset,
     kind: isRemoved ? "removed" : "record",
     lastOfBatch: ((data[FLAGS_AT] ?? 0) & FLAG_LAST_OF_BATCH) !== 0,
-    raftIndex,
-    appendTimeUs: varint.value,
-    body: isRemoved ? EMPTY_BYTES : data.subarray(varint.next),
+    raftIndex: raftIndex.value,
+    appendTimeUs: appendTime.value,
+    body: isRemoved ? EMPTY_BYTES : data.subarray(appendTime.next),
   };
 }
 
@@ -194,27 +260,25 @@ function encodeHead({
 }
 
 /** Bytes of all frames. */
-function frameBytes(bodies: readonly Uint8Array[], headBytes: number): number {
+function frameBytes({ starts, ends, count }: RecordSpans, headBytes: number): number {
   let total = 0;
-  let record = 0;
-  for (const body of bodies) {
-    const frame = headBytes + body.length;
+  for (let record = 0; record < count; record += 1) {
+    const frame = headBytes + (ends[record] ?? 0) - (starts[record] ?? 0);
     if (frame > HEADER_BYTES + RECORD_BYTES_MAX) throw recordTooLarge(record, frame - HEADER_BYTES);
     total += frame;
-    record += 1;
   }
   if (total >= 2 ** 32) throw new RangeError(`Cannot frame ${total} bytes: must be below 4 GiB`);
   return total;
 }
 
-function frameCrc(checked: Uint8Array, length: number, offset: number): number {
-  writeU64(crcPrefixView, 0, length);
-  writeU64(crcPrefixView, 8, offset);
-  return crc32(checked, crc32(crcPrefix));
+/** CRC of the frame from `start` to `end` of `view`. */
+function frameCrc(view: DataView, start: number, end: number, offset: number): number {
+  return dataCrc(view, start + HEADER_BYTES, end, offset);
 }
 
-function readCrc(data: Uint8Array): number {
-  return (
-    ((data[0] ?? 0) | ((data[1] ?? 0) << 8) | ((data[2] ?? 0) << 16) | ((data[3] ?? 0) << 24)) >>> 0
-  );
+/** CRC of the data from `start` to `end` of `view`: of its length, its offset, and it without the CRC. */
+function dataCrc(view: DataView, start: number, end: number, offset: number): number {
+  writeU64(crcPrefixView, 0, end - start);
+  writeU64(crcPrefixView, 8, offset);
+  return crc32Range(view, start + CRC_BYTES, end, crc32Range(crcPrefixView, 0, 16));
 }

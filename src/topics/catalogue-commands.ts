@@ -47,6 +47,12 @@ export interface RemovedCommand {
 
 export type CatalogueCommand = CreateCommand | DeleteCommand | RemovedCommand;
 
+/** A command before it has its entry, and with that the leader's clock. */
+export type ProposedCatalogueCommand =
+  | Omit<CreateCommand, "clockUs">
+  | Omit<DeleteCommand, "clockUs">
+  | Omit<RemovedCommand, "clockUs">;
+
 export function encodeCatalogueCommand(command: CatalogueCommand): Uint8Array {
   const writer = new ByteWriter().u8(CATALOGUE_COMMAND_VERSION);
   switch (command.kind) {

@@ -1,9 +1,14 @@
-import { decodeCatalogueCommand } from "./catalogue-commands.ts";
+import { assert } from "../base/assert.ts";
+import {
+  decodeCatalogueCommand,
+  encodeCatalogueCommand,
+  type ProposedCatalogueCommand,
+} from "./catalogue-commands.ts";
 import type { CatalogueOutcome, CatalogueState } from "./catalogue-state.ts";
 import type { Captured, Machine, MachineEntry } from "./machine.ts";
 
 /** The catalogue as a machine: all of it is in its checkpoint, it has no other files. */
-export class Catalogue implements Machine<CatalogueOutcome> {
+export class Catalogue implements Machine<CatalogueOutcome, ProposedCatalogueCommand> {
   readonly state: CatalogueState;
   readonly isDiskFull = false;
 
@@ -11,8 +16,18 @@ export class Catalogue implements Machine<CatalogueOutcome> {
     this.state = state;
   }
 
-  apply(entry: MachineEntry): CatalogueOutcome {
-    return this.state.apply(decodeCatalogueCommand(entry.payload));
+  encode(commands: readonly ProposedCatalogueCommand[], clockUs: number): Uint8Array {
+    const [command] = commands;
+    assert(command !== undefined && commands.length === 1, "A catalogue entry has one command");
+    return encodeCatalogueCommand({ ...command, clockUs });
+  }
+
+  canShare(): boolean {
+    return false;
+  }
+
+  apply(entry: MachineEntry): readonly CatalogueOutcome[] {
+    return [this.state.apply(decodeCatalogueCommand(entry.payload))];
   }
 
   canApply(): boolean {

@@ -1,14 +1,13 @@
+import { ByteReader, ByteWriter, MalformedBytesError } from "../base/bytes.ts";
+import type { RecordSpans } from "../storage/frame.ts";
 import {
-  ByteReader,
-  ByteWriter,
-  MalformedBytesError,
-  readVarint,
-  type Varint,
-  varintSize,
-  writeVarint,
-} from "../base/bytes.ts";
+  type AppendBatch,
+  type AppendCommand,
+  BatchReader,
+  encodeBatches,
+} from "./append-codec.ts";
 import { readSettingNames, readSettings, writeSettingNames, writeSettings } from "./settings.ts";
-import type { ProducerBatch, TopicSettingName, TopicSettings } from "./topics.ts";
+import type { TopicSettingName, TopicSettings } from "./topics.ts";
 
 /**
  * What a topic's Raft entries hold. Each begins
@@ -17,14 +16,20 @@ import type { ProducerBatch, TopicSettingName, TopicSettings } from "./topics.ts
  *
  * and goes on by kind:
  *
- *     1 append    [conditions u8: 1 expected next offset, 2 producer, 4 fencing token]
+ *     1 append    [batch]
+ *     2 open      [producer id: length varint, UTF-8]
+ *     3 trim      [before offset varint]
+ *     4 settings  [changes: see writeSettings][cleared: see writeSettingNames]
+ *     5 appends   [batch count varint, 2 or more][record count of all varint][batch] per batch
+ *
+ *     batch       [conditions u8: 1 expected next offset, 2 producer, 4 fencing token]
  *                 [expected next offset varint]?
  *                 [id length u8][id][epoch varint][sequence varint]?
  *                 [fencing token varint]?
  *                 [record count varint][length varint] per record [records, one after the other]
- *     2 open      [producer id: length varint, UTF-8]
- *     3 trim      [before offset varint]
- *     4 settings  [changes: see writeSettings][cleared: see writeSettingNames]
+ *
+ * Kind 5 is several commands of kind 1 that came while an entry was being journalled: each is
+ * judged by itself, one after the other, as if it had an entry of its own.
  *
  * Every replica must understand every entry in the same way, so decoding is
  * strict: an unknown version, kind or condition, and bytes left over, are errors
@@ -36,24 +41,7 @@ const KIND_APPEND = 1;
 const KIND_OPEN = 2;
 const KIND_TRIM = 3;
 const KIND_SETTINGS = 4;
-
-const HAS_EXPECTED_OFFSET = 1;
-const HAS_PRODUCER = 2;
-const HAS_FENCING_TOKEN = 4;
-const CONDITIONS_KNOWN = HAS_EXPECTED_OFFSET | HAS_PRODUCER | HAS_FENCING_TOKEN;
-
-const UTF8_ENCODER = new TextEncoder();
-const UTF8_DECODER = new TextDecoder("utf-8", { ignoreBOM: true });
-
-export interface AppendCommand {
-  readonly kind: "append";
-  readonly clockUs: number;
-  readonly expectedNextOffset: number | undefined;
-  readonly producer: ProducerBatch | undefined;
-  readonly fencingToken: number | undefined;
-  /** 1 or more. After decoding they are views into the entry. */
-  readonly records: readonly Uint8Array[];
-}
+const KIND_APPENDS = 5;
 
 export interface OpenProducerCommand {
   readonly kind: "open";
@@ -76,26 +64,63 @@ export interface SettingsCommand {
 
 export type TopicCommand = AppendCommand | OpenProducerCommand | TrimCommand | SettingsCommand;
 
-/** Encodes a command into one new array. */
-export function encodeCommand(command: TopicCommand): Uint8Array {
-  switch (command.kind) {
-    case "append":
-      return encodeAppend(command);
+/** A batch as its caller hands it over. */
+export interface ProposedAppend extends AppendBatch {
+  readonly kind: "append";
+}
+
+/** A command before it has its entry, and with that the leader's clock. */
+export type ProposedCommand =
+  | ProposedAppend
+  | Omit<OpenProducerCommand, "clockUs">
+  | Omit<TrimCommand, "clockUs">
+  | Omit<SettingsCommand, "clockUs">;
+
+/** What an entry says. */
+export interface DecodedEntry {
+  /** One; or several appends. */
+  readonly commands: readonly TopicCommand[];
+  /** Records of all appends, in order: places in the entry, not copies. */
+  readonly records: RecordSpans;
+}
+
+/**
+ * Encodes one command, or several appends, into one new array: an entry's payload.
+ * @param commands one at least
+ */
+export function encodeEntry(commands: readonly ProposedCommand[], clockUs: number): Uint8Array {
+  const [first] = commands;
+  switch (first?.kind) {
     case "open":
-      return head(KIND_OPEN, command.clockUs).text(command.producerId).finish();
+      return head(KIND_OPEN, clockUs).text(first.producerId).finish();
     case "trim":
-      return head(KIND_TRIM, command.clockUs).varint(command.beforeOffset).finish();
+      return head(KIND_TRIM, clockUs).varint(first.beforeOffset).finish();
     case "settings": {
-      const writer = head(KIND_SETTINGS, command.clockUs);
-      writeSettings(writer, command.changes);
-      writeSettingNames(writer, command.cleared);
+      const writer = head(KIND_SETTINGS, clockUs);
+      writeSettings(writer, first.changes);
+      writeSettingNames(writer, first.cleared);
       return writer.finish();
     }
+    default:
+      return encodeAppends(commands.filter(isAppend), clockUs);
   }
 }
 
-/** Decodes an entry's payload. @throws MalformedBytesError when it is not exactly one known command */
-export function decodeCommand(payload: Uint8Array): TopicCommand {
+/** True for commands that may stand in one entry. */
+export function isAppend(command: ProposedCommand): command is ProposedAppend {
+  return command.kind === "append";
+}
+
+function encodeAppends(batches: readonly ProposedAppend[], clockUs: number): Uint8Array {
+  if (batches.length === 1) return encodeBatches(head(KIND_APPEND, clockUs).finish(), batches);
+  let recordCount = 0;
+  for (const { records } of batches) recordCount += records.length;
+  const start = head(KIND_APPENDS, clockUs).varint(batches.length).varint(recordCount);
+  return encodeBatches(start.finish(), batches);
+}
+
+/** Decodes an entry's payload. @throws MalformedBytesError when it is not exactly what is known */
+export function decodeEntry(payload: Uint8Array): DecodedEntry {
   const reader = new ByteReader(payload);
   const version = reader.u8();
   if (version !== COMMAND_VERSION) {
@@ -103,22 +128,40 @@ export function decodeCommand(payload: Uint8Array): TopicCommand {
   }
   const kind = reader.u8();
   const clockUs = reader.varint();
-  const command = decodeRest(kind, clockUs, reader, payload);
-  if (reader.remaining > 0) {
-    throw new MalformedBytesError(`A topic command has ${reader.remaining} bytes too many`);
-  }
-  return command;
+  if (kind === KIND_APPEND) return decodeAppend(clockUs, reader, payload);
+  if (kind === KIND_APPENDS) return decodeAppends(clockUs, reader, payload);
+  const command = decodeRest(kind, clockUs, reader);
+  refuseRest(reader.remaining);
+  return { commands: [command], records: new BatchReader(payload, reader.at).records };
 }
 
-function decodeRest(
-  kind: number,
-  clockUs: number,
-  reader: ByteReader,
-  payload: Uint8Array,
-): TopicCommand {
+function decodeAppend(clockUs: number, reader: ByteReader, payload: Uint8Array): DecodedEntry {
+  const batches = new BatchReader(payload, reader.at);
+  const commands = [batches.read(clockUs)];
+  refuseRest(payload.length - batches.at);
+  return { commands, records: batches.records };
+}
+
+function decodeAppends(clockUs: number, reader: ByteReader, payload: Uint8Array): DecodedEntry {
+  const count = reader.varint();
+  const recordCount = reader.varint();
+  if (count < 2 || count > recordCount) {
+    throw new MalformedBytesError(`An entry has ${count} appends of ${recordCount} records`);
+  }
+  const batches = new BatchReader(payload, reader.at);
+  batches.expect(recordCount);
+  const commands: AppendCommand[] = [];
+  for (let left = count; left > 0; left -= 1) commands.push(batches.read(clockUs));
+  const { records } = batches;
+  if (records.count !== recordCount) {
+    throw new MalformedBytesError(`Appends have ${records.count} records, wanted ${recordCount}`);
+  }
+  refuseRest(payload.length - batches.at);
+  return { commands, records };
+}
+
+function decodeRest(kind: number, clockUs: number, reader: ByteReader): TopicCommand {
   switch (kind) {
-    case KIND_APPEND:
-      return decodeAppend(clockUs, reader, payload);
     case KIND_OPEN:
       return { kind: "open", clockUs, producerId: reader.text() };
     case KIND_TRIM:
@@ -132,80 +175,10 @@ function decodeRest(
   }
 }
 
+function refuseRest(bytes: number): void {
+  if (bytes > 0) throw new MalformedBytesError(`A topic command has ${bytes} bytes too many`);
+}
+
 function head(kind: number, clockUs: number): ByteWriter {
   return new ByteWriter().u8(COMMAND_VERSION).u8(kind).varint(clockUs);
-}
-
-/** One allocation and one copy of the records: this is on the way of every batch. */
-function encodeAppend(command: AppendCommand): Uint8Array {
-  const { producer, records } = command;
-  const writer = head(KIND_APPEND, command.clockUs).u8(conditionsOf(command));
-  if (command.expectedNextOffset !== undefined) writer.varint(command.expectedNextOffset);
-  if (producer !== undefined) {
-    const id = UTF8_ENCODER.encode(producer.id);
-    writer.u8(id.length).raw(id).varint(producer.epoch).varint(producer.sequence);
-  }
-  if (command.fencingToken !== undefined) writer.varint(command.fencingToken);
-  const start = writer.varint(records.length).finish();
-  let size = start.length;
-  for (const record of records) size += varintSize(record.length) + record.length;
-  const result = new Uint8Array(size);
-  result.set(start);
-  let at = start.length;
-  for (const record of records) at = writeVarint(result, at, record.length);
-  for (const record of records) {
-    result.set(record, at);
-    at += record.length;
-  }
-  return result;
-}
-
-function conditionsOf(command: AppendCommand): number {
-  return (
-    (command.expectedNextOffset === undefined ? 0 : HAS_EXPECTED_OFFSET) |
-    (command.producer === undefined ? 0 : HAS_PRODUCER) |
-    (command.fencingToken === undefined ? 0 : HAS_FENCING_TOKEN)
-  );
-}
-
-function decodeAppend(clockUs: number, reader: ByteReader, payload: Uint8Array): AppendCommand {
-  const conditions = reader.u8();
-  if ((conditions & ~CONDITIONS_KNOWN) !== 0) {
-    throw new MalformedBytesError(`An append has the unknown conditions ${conditions}`);
-  }
-  const expectedNextOffset = conditions & HAS_EXPECTED_OFFSET ? reader.varint() : undefined;
-  const producer = conditions & HAS_PRODUCER ? readProducer(reader) : undefined;
-  const fencingToken = conditions & HAS_FENCING_TOKEN ? reader.varint() : undefined;
-  const count = reader.varint();
-  if (count === 0) throw new MalformedBytesError("An append has no records");
-  const records = readRecords(payload, reader.at, count);
-  reader.raw(reader.remaining);
-  return { kind: "append", clockUs, expectedNextOffset, producer, fencingToken, records };
-}
-
-function readProducer(reader: ByteReader): ProducerBatch {
-  const id = UTF8_DECODER.decode(reader.raw(reader.u8()));
-  return { id, epoch: reader.varint(), sequence: reader.varint() };
-}
-
-/** The lengths, then the records: exactly to the end of `payload`. */
-function readRecords(payload: Uint8Array, start: number, count: number): Uint8Array[] {
-  if (count > payload.length) throw new MalformedBytesError(`An append names ${count} records`);
-  const length: Varint = { value: 0, next: start };
-  const lengths: number[] = [];
-  for (let number = 0; number < count; number += 1) {
-    readVarint(payload, length.next, length);
-    if (length.next < 0) throw new MalformedBytesError("An append ends within its lengths");
-    lengths.push(length.value);
-  }
-  const records: Uint8Array[] = [];
-  let at = length.next;
-  for (const bytes of lengths) {
-    records.push(payload.subarray(at, at + bytes));
-    at += bytes;
-  }
-  if (at !== payload.length) {
-    throw new MalformedBytesError(`An append has ${payload.length} bytes, its records need ${at}`);
-  }
-  return records;
 }

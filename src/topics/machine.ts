@@ -25,9 +25,16 @@ export interface TrimmedCapture {
  * A group's state machine with what belongs to it on disk, as `cluster/group.ts`
  * drives it: a topic's replica, or the catalogue.
  */
-export interface Machine<O> {
-  /** Carries out an entry, at once. Throws when it is not understood: it must not be passed over. */
-  apply(entry: MachineEntry): O;
+export interface Machine<O, C> {
+  /** An entry's payload: one command, or several of which each {@link canShare}. */
+  encode(commands: readonly C[], clockUs: number): Uint8Array;
+  /** True for a command that may stand in one entry with others. */
+  canShare(command: C): boolean;
+  /**
+   * Carries out an entry, at once. Throws when it is not understood: it must not be passed over.
+   * @returns the outcome of each of its commands
+   */
+  apply(entry: MachineEntry): readonly O[];
   /** False while too much of what was applied waits to be written. */
   canApply(): boolean;
   whenCanApply(): Promise<void>;

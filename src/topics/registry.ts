@@ -1,6 +1,5 @@
-import type { Clock } from "../base/clock.ts";
 import { ProglogError } from "../base/errors.ts";
-import { type CatalogueCommand, encodeCatalogueCommand } from "./catalogue-commands.ts";
+import type { ProposedCatalogueCommand } from "./catalogue-commands.ts";
 import type { CatalogueEntry, CatalogueOutcome, CatalogueState } from "./catalogue-state.ts";
 import { checkKnownTopicName, checkTopicName } from "./names.ts";
 import type { Replicator } from "./replicator.ts";
@@ -35,9 +34,8 @@ export interface TopicHost {
 
 export interface TopicRegistryOptions {
   readonly catalogue: CatalogueState;
-  readonly replicator: Replicator<CatalogueOutcome>;
+  readonly replicator: Replicator<CatalogueOutcome, ProposedCatalogueCommand>;
   readonly host: TopicHost;
-  readonly clock: Clock;
   readonly defaults: EffectiveSettings;
   readonly topicCountMax: number;
 }
@@ -58,8 +56,11 @@ export class TopicRegistry implements Topics {
     checkTopicName(name);
     const checked = checkSettings(settings);
     const { host, topicCountMax } = this.#options;
-    const outcome = await this.#propose((clockUs) => {
-      return { kind: "create", clockUs, name, topicCountMax, settings: checked };
+    const outcome = await this.#propose({
+      kind: "create",
+      name,
+      topicCountMax,
+      settings: checked,
     });
     if (outcome.kind !== "created") throw refused(outcome, name);
     await host.settled(outcome.entry.id).catch(outcomeUnknown);
@@ -79,10 +80,7 @@ export class TopicRegistry implements Topics {
     checkKnownTopicName(name);
     const { host, catalogue } = this.#options;
     const entry = catalogue.get(name);
-    const outcome = await this.#propose(
-      (clockUs) => ({ kind: "delete", clockUs, name, topicId }),
-      true,
-    );
+    const outcome = await this.#propose({ kind: "delete", name, topicId }, true);
     if (outcome.kind !== "deleted") throw refused(outcome, name);
     const { id } = outcome.departing;
     host.open(id)?.end(topicNotFound(entry?.name ?? name));
@@ -122,15 +120,8 @@ export class TopicRegistry implements Topics {
     return { name, id, createTimeUs, settings, effectiveSettings: effective };
   }
 
-  #propose(
-    command: (clockUs: number) => CatalogueCommand,
-    makesRoom = false,
-  ): Promise<CatalogueOutcome> {
-    const { replicator, clock } = this.#options;
-    return replicator.propose(() => encodeCatalogueCommand(command(clock.wallUs())), {
-      bytes: PROPOSAL_BYTES,
-      makesRoom,
-    });
+  #propose(command: ProposedCatalogueCommand, makesRoom = false): Promise<CatalogueOutcome> {
+    return this.#options.replicator.propose(command, { bytes: PROPOSAL_BYTES, makesRoom });
   }
 }
 

@@ -1,12 +1,12 @@
 import { type Offset, toOffset } from "../base/units.ts";
 import { emptyExtent, extentFrom } from "../storage/extent.ts";
-import { decodeRecord, encodeBatch } from "../storage/frame.ts";
+import { decodeFrames, decodeRecord, encodeBatch } from "../storage/frame.ts";
 import type { Log } from "../storage/log.ts";
-import { decodeCommand } from "./commands.ts";
+import { AcceptedRecords } from "./accepted-records.ts";
+import { decodeEntry, encodeEntry, isAppend, type ProposedCommand } from "./commands.ts";
 import { findTime } from "./find-time.ts";
 import { Followers } from "./follow.ts";
 import type { Captured, Machine, MachineEntry, TrimmedCapture } from "./machine.ts";
-import { runOf } from "./record-run.ts";
 import type { RetainedSegment } from "./retention.ts";
 import { effectiveSettings } from "./settings.ts";
 import { inTopic, outOfRange } from "./topic-errors.ts";
@@ -33,7 +33,7 @@ export interface ReplicaOptions {
 }
 
 /** One topic on this node: its state, its log, and those who read it. */
-export class TopicReplica implements Machine<TopicOutcome> {
+export class TopicReplica implements Machine<TopicOutcome, ProposedCommand> {
   readonly followers: Followers;
   readonly #name: string;
   readonly #log: Log;
@@ -73,16 +73,38 @@ export class TopicReplica implements Machine<TopicOutcome> {
     return this.#log.isDiskFull;
   }
 
-  apply({ index, payload }: MachineEntry): TopicOutcome {
-    const command = decodeCommand(payload);
-    const outcome = this.#state.apply(command, index);
-    if (outcome.kind === "appended" && command.kind === "append" && !outcome.duplicate) {
-      const { appendTimeUs } = outcome;
-      const firstOffset = toOffset(outcome.firstOffset);
-      const batch = { firstOffset, raftIndex: index, appendTimeUs, bodies: command.records };
-      this.#log.append(encodeBatch(batch));
-      this.followers.advance(this.#state.nextOffset);
-    } else if (outcome.kind === "trimmed") {
+  encode(commands: readonly ProposedCommand[], clockUs: number): Uint8Array {
+    return encodeEntry(commands, clockUs);
+  }
+
+  canShare(command: ProposedCommand): boolean {
+    return isAppend(command);
+  }
+
+  apply({ index, payload }: MachineEntry): readonly TopicOutcome[] {
+    const { commands, records } = decodeEntry(payload);
+    const outcomes: TopicOutcome[] = [];
+    const accepted = new AcceptedRecords(records);
+    for (const command of commands) {
+      const outcome = this.#state.apply(command, index);
+      outcomes.push(outcome);
+      if (command.kind === "append") accepted.judged(command, outcome);
+      else this.#carryOut(outcome);
+    }
+    if (accepted.count > 0) this.#append(accepted, index);
+    return outcomes;
+  }
+
+  /** What is accepted of an entry becomes one batch, however many commands it came with. */
+  #append(records: AcceptedRecords, raftIndex: number): void {
+    const { firstOffset, appendTimeUs } = records;
+    const batch = { firstOffset: toOffset(firstOffset), raftIndex, appendTimeUs, records };
+    this.#log.append(encodeBatch(batch));
+    this.followers.advance(this.#state.nextOffset);
+  }
+
+  #carryOut(outcome: TopicOutcome): void {
+    if (outcome.kind === "trimmed") {
       const [oldest] = this.#log.segments();
       const isTrimmed = oldest !== undefined && oldest.nextOffset <= outcome.firstOffset;
       if (isTrimmed && oldest.nextOffset > oldest.base) this.#onTrimmedFiles();
@@ -90,7 +112,6 @@ export class TopicReplica implements Machine<TopicOutcome> {
       this.#effective = effectiveSettings(outcome.settings, this.#defaults);
       this.#configure();
     }
-    return outcome;
   }
 
   canApply(): boolean {
@@ -198,7 +219,7 @@ export class TopicReplica implements Machine<TopicOutcome> {
       const { recordsMax, bytesMax } = limits;
       const end = toOffset(Math.min(limits.endOffset ?? nextOffset, nextOffset));
       const frames = await this.#log.readFrames(toOffset(offset), { recordsMax, bytesMax, end });
-      return runOf(frames);
+      return decodeFrames(frames);
     } catch (error) {
       if (offset < this.#state.startOffset) throw this.#outOfRange(offset);
       throw inTopic(error, this.#name);

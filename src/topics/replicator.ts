@@ -18,17 +18,19 @@ export interface ProposeOptions {
  * Commands of one caller that does not wait are applied in the order of the
  * calls. They may also be refused in any pattern, so a caller that needs order
  * needs conditions.
+ *
+ * Several commands may share an entry; each has its own outcome.
  */
-export interface Replicator<O> {
+export interface Replicator<O, C> {
   /** True while the state is older than what was acknowledged, because the disk has no room for it. */
   readonly isRecovering: boolean;
   /**
-   * Proposes what `encode` gives; it is called when the proposal's turn has come,
-   * so that the leader's clock in it is right, and not at all when it never comes.
+   * Proposes a command. It is encoded when its entry goes to the journal, so that the
+   * leader's clock in it is right, and not at all when that never comes.
    *
    * Rejects with DISK_FULL, RATE_LIMITED, DRAINING, or what {@link ProposeOptions.signal}
    * says: nothing happened. An error whose metadata has `outcome: unknown` says
-   * that the entry may have been, or may yet be, applied.
+   * that the command may have been, or may yet be, applied.
    */
-  propose(encode: () => Uint8Array, options: ProposeOptions): Promise<O>;
+  propose(command: C, options: ProposeOptions): Promise<O>;
 }

@@ -1,11 +1,12 @@
 import { ByteReader, ByteWriter, MalformedBytesError } from "../base/bytes.ts";
 import type { ErrorMetadata, Reason } from "../base/errors.ts";
-import type { AppendCommand, TopicCommand } from "./commands.ts";
+import type { AppendCommand } from "./append-codec.ts";
+import type { TopicCommand } from "./commands.ts";
 import { ProducerTable, type ProducerVerdict } from "./producers.ts";
 import { changeSettings, readSettings, writeSettings } from "./settings.ts";
 import type { ProducerBatch, TopicSettings } from "./topics.ts";
 
-/** What an entry did. It is the answer to the proposer, and says the host what to carry out. */
+/** What a command did. It is the answer to the proposer, and says the host what to carry out. */
 export type TopicOutcome =
   | AppendedOutcome
   | { readonly kind: "opened"; readonly epoch: number }
@@ -22,7 +23,7 @@ export interface AppendedOutcome {
   readonly duplicate: boolean;
 }
 
-/** The entry changed nothing. */
+/** The command changed nothing. */
 export interface Refusal {
   readonly kind: "refused";
   readonly reason: Reason;
@@ -94,7 +95,7 @@ export class TopicState {
     return this.#producers.count;
   }
 
-  /** Carries out the entry at `raftIndex`. Entries come in order, each once. */
+  /** Carries out a command of the entry at `raftIndex`. Commands come in order, each once. */
   apply(command: TopicCommand, raftIndex: number): TopicOutcome {
     switch (command.kind) {
       case "append":
@@ -149,9 +150,8 @@ export class TopicState {
   }
 
   #accept(command: AppendCommand): AppendedOutcome {
-    const { producer } = command;
+    const { producer, recordCount } = command;
     const firstOffset = this.#nextOffset;
-    const recordCount = command.records.length;
     const appendTimeUs = Math.max(command.clockUs, this.#lastAppendTimeUs ?? 0);
     this.#nextOffset += recordCount;
     this.#lastAppendTimeUs = appendTimeUs;

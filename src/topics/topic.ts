@@ -1,9 +1,8 @@
-import type { Clock } from "../base/clock.ts";
 import { ProglogError } from "../base/errors.ts";
 import { MIB } from "../base/units.ts";
 import { ENVELOPE_BYTES_MAX } from "../storage/frame.ts";
 import type { CatalogueEntry } from "./catalogue-state.ts";
-import { encodeCommand, type TopicCommand } from "./commands.ts";
+import type { ProposedCommand } from "./commands.ts";
 import { waitBeyond } from "./follow.ts";
 import { checkProducerId } from "./names.ts";
 import { IN_FLIGHT_MAX } from "./producers.ts";
@@ -39,8 +38,7 @@ const RECORD_OVERHEAD_BYTES = 64;
 export interface TopicHandleOptions {
   readonly entry: CatalogueEntry;
   readonly replica: TopicReplica;
-  readonly replicator: Replicator<TopicOutcome>;
-  readonly clock: Clock;
+  readonly replicator: Replicator<TopicOutcome, ProposedCommand>;
   /** What an acknowledged batch survives. */
   readonly durability: Durability;
 }
@@ -79,10 +77,15 @@ export class TopicHandle implements Topic {
     }
     const { records, expectedNextOffset, producer, fencingToken } = batch;
     const bytes = recordBytes + records.length * RECORD_OVERHEAD_BYTES + PROPOSAL_BYTES;
-    const command = (clockUs: number): TopicCommand => {
-      return { kind: "append", clockUs, expectedNextOffset, producer, fencingToken, records };
+    const command: ProposedCommand = {
+      kind: "append",
+      expectedNextOffset,
+      producer,
+      fencingToken,
+      records,
     };
-    return this.#propose(command, { bytes, signal: options.signal }).then((outcome) => {
+    const { replicator } = this.#options;
+    return replicator.propose(command, { bytes, signal: options.signal }).then((outcome) => {
       if (outcome.kind !== "appended") throw this.#refused(outcome);
       const { firstOffset, recordCount, appendTimeUs, duplicate } = outcome;
       const { durability } = this.#options;
@@ -93,28 +96,27 @@ export class TopicHandle implements Topic {
 
   async openProducer(producerId: string, options: Waiting = {}) {
     checkProducerId(producerId);
-    const outcome = await this.#propose((clockUs) => ({ kind: "open", clockUs, producerId }), {
-      bytes: PROPOSAL_BYTES,
-      signal: options.signal,
-    });
+    const outcome = await this.#options.replicator.propose(
+      { kind: "open", producerId },
+      { bytes: PROPOSAL_BYTES, signal: options.signal },
+    );
     if (outcome.kind !== "opened") throw this.#refused(outcome);
     return { epoch: outcome.epoch, maxInFlight: IN_FLIGHT_MAX };
   }
 
   async trim(beforeOffset: number, options: Waiting = {}) {
-    const outcome = await this.#propose((clockUs) => ({ kind: "trim", clockUs, beforeOffset }), {
-      bytes: PROPOSAL_BYTES,
-      signal: options.signal,
-      makesRoom: true,
-    });
+    const outcome = await this.#options.replicator.propose(
+      { kind: "trim", beforeOffset },
+      { bytes: PROPOSAL_BYTES, signal: options.signal, makesRoom: true },
+    );
     if (outcome.kind !== "trimmed") throw this.#refused(outcome);
     return { firstOffset: outcome.firstOffset };
   }
 
   /** Changes settings that were checked; see `Topics.update`. */
   async update(changes: TopicSettings, cleared: readonly TopicSettingName[]): Promise<TopicInfo> {
-    const outcome = await this.#propose(
-      (clockUs) => ({ kind: "settings", clockUs, changes, cleared }),
+    const outcome = await this.#options.replicator.propose(
+      { kind: "settings", changes, cleared },
       { bytes: PROPOSAL_BYTES },
     );
     if (outcome.kind !== "settings") throw this.#refused(outcome);
@@ -180,18 +182,6 @@ export class TopicHandle implements Topic {
       throw batchTooLarge(records.length, bytes);
     }
     return bytes;
-  }
-
-  #propose(
-    command: (clockUs: number) => TopicCommand,
-    options: {
-      readonly bytes: number;
-      readonly signal?: AbortSignal | undefined;
-      readonly makesRoom?: boolean;
-    },
-  ): Promise<TopicOutcome> {
-    const { replicator, clock } = this.#options;
-    return replicator.propose(() => encodeCommand(command(clock.wallUs())), options);
   }
 
   async #reading<T>(

@@ -13,6 +13,7 @@ import { SystemClock } from "../../src/platform/system-clock.ts";
 import { writeCheckpoint } from "../../src/storage/checkpoint.ts";
 import { checkFrame, decodeRecord, encodeBatch } from "../../src/storage/frame.ts";
 import { Log } from "../../src/storage/log.ts";
+import { spansOf } from "../support/spans.ts";
 import { runCli } from "./support/run-cli.ts";
 import { StubServer } from "./support/stub-server.ts";
 
@@ -213,9 +214,9 @@ test("verify finds a flipped bit anywhere in a record of a topic, and goes on af
     segmentRecordsMax: SEGMENT_RECORDS,
   });
   for (const [place, value] of numbered.entries()) {
-    const bodies = [Buffer.from(value)];
+    const records = spansOf([Buffer.from(value)]);
     log.append(
-      encodeBatch({ firstOffset: toOffset(place), raftIndex: 2, appendTimeUs: 5, bodies }),
+      encodeBatch({ firstOffset: toOffset(place), raftIndex: 2, appendTimeUs: 5, records }),
     );
   }
   await log.sync();
@@ -251,7 +252,7 @@ test("quarantine gives up exactly the damaged records of a topic, and keeps thei
   const log = await open();
   for (const [place, value] of numbered.entries()) {
     const input = { firstOffset: toOffset(place), raftIndex: 2 + place, appendTimeUs: 5 };
-    log.append(encodeBatch({ ...input, bodies: [Buffer.from(value)] }));
+    log.append(encodeBatch({ ...input, records: spansOf([Buffer.from(value)]) }));
   }
   await log.sync();
   await log.close();
@@ -381,7 +382,7 @@ test("behind a topic's checkpoint an index that does not fit is a note, also of 
   });
   for (const [place, value] of numbered.entries()) {
     const input = { firstOffset: toOffset(place), raftIndex: 2 + place, appendTimeUs: 5 };
-    log.append(encodeBatch({ ...input, bodies: [Buffer.from(value)] }));
+    log.append(encodeBatch({ ...input, records: spansOf([Buffer.from(value)]) }));
   }
   const { segments } = await log.sync();
   await log.close();

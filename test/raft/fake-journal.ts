@@ -13,6 +13,7 @@ interface Waiting {
 export class FakeJournal implements VoterJournal {
   readonly stored: { index: number; term: number; kind: number; payload: Uint8Array }[] = [];
   waiting: Waiting[] = [];
+  readonly fills: (() => void)[] = [];
   isDiskFull = false;
   flushes = 0;
 
@@ -26,14 +27,24 @@ export class FakeJournal implements VoterJournal {
     this.waiting.push({ entry, done, isUrgent: options?.isUrgent === true });
   }
 
+  beforeFlush(fill: () => void): void {
+    this.fills.push(fill);
+  }
+
+  /** Lets those who gather hand over what they have. */
+  fill(): void {
+    for (const fill of this.fills.splice(0)) fill();
+  }
+
   async *entries(_replicaId: number, fromIndex: number) {
     for (const entry of this.stored) if (entry.index >= fromIndex) yield entry;
   }
 
-  /** Makes the first `count` that wait durable, as one flush. */
-  flush(count = this.waiting.length): void {
+  /** Makes the first `count` that wait durable (default: all), as one flush. */
+  flush(count?: number): void {
     this.flushes += 1;
-    for (const { entry, done } of this.waiting.splice(0, count)) {
+    this.fill();
+    for (const { entry, done } of this.waiting.splice(0, count ?? this.waiting.length)) {
       const { index, term, kind, payload } = entry;
       const last = this.stored.at(-1)?.index;
       if (last !== undefined && index !== last + 1) {
@@ -46,6 +57,7 @@ export class FakeJournal implements VoterJournal {
 
   /** Refuses what waits and is not urgent. */
   refuse(error: ProglogError): void {
+    this.fill();
     const refused = this.waiting.filter((waiting) => !waiting.isUrgent);
     this.waiting = this.waiting.filter((waiting) => waiting.isUrgent);
     for (const { done } of refused) done(error);

@@ -4,11 +4,12 @@ import { hasReason, ProglogError } from "../../src/base/errors.ts";
 import { Admission } from "../../src/raft/admission.ts";
 import { SingleVoter } from "../../src/raft/single-voter.ts";
 import type { AppliedEntry } from "../../src/raft/voter.ts";
-import { settle } from "../support/sim-clock.ts";
+import { SimClock, settle } from "../support/sim-clock.ts";
 import { FakeJournal } from "./fake-journal.ts";
 
 const FULL = new ProglogError("DISK_FULL", "Cannot append: the disk is full");
 
+/** Commands are texts; those in capitals may share an entry. */
 class Host {
   readonly applied: string[] = [];
   readonly failures: unknown[] = [];
@@ -16,11 +17,22 @@ class Host {
   room: PromiseWithResolvers<void> | undefined;
   poison: string | undefined;
 
-  apply({ index, payload }: AppliedEntry): string {
+  encodedCount = 0;
+
+  encode(commands: readonly string[]): Uint8Array {
+    this.encodedCount += 1;
+    return new TextEncoder().encode(commands.join("+"));
+  }
+
+  canShare(command: string): boolean {
+    return command === command.toUpperCase();
+  }
+
+  apply({ index, payload }: AppliedEntry): readonly string[] {
     const text = new TextDecoder().decode(payload);
     if (text === this.poison) throw new Error(`cannot apply ${text}`);
     this.applied.push(`${index}:${text}`);
-    return `did ${text}`;
+    return text.split("+").map((command) => `did ${command}`);
   }
 
   canApply(): boolean {
@@ -51,10 +63,11 @@ async function setUp(
   const host = new Host();
   const { lastIndex = 1, appliedIndex = 1, laneBytesMax = 100 } = options;
   const limits = { bytesMax: 1_000, laneBytesMax, waitingBytesMax: 100, waitingCountMax: 3 };
-  const voter = new SingleVoter<string>({
+  const voter = new SingleVoter<string, string>({
     journal,
     host,
     lane: new Admission(limits).lane(),
+    clock: new SimClock(),
     replicaId: 7,
     term: 1,
     lastIndex,
@@ -63,8 +76,7 @@ async function setUp(
     onFailure: (error) => host.failures.push(error),
   });
   const propose = (text: string, more: { signal?: AbortSignal; makesRoom?: boolean } = {}) => {
-    const payload = new TextEncoder().encode(text);
-    const call = voter.propose(() => payload, { bytes: payload.length, ...more });
+    const call = voter.propose(text, { bytes: text.length, ...more });
     call.catch(() => {}); // Tests look at it later.
     return call;
   };
@@ -232,21 +244,14 @@ test("giving up while waiting withdraws, giving up later only stops watching", a
   assert.deepEqual(host.applied, ["2:aaaa", "3:cccc"]);
 });
 
-test("the clock is read when the turn has come, not when it was asked for", async () => {
-  const { journal, voter, propose } = await setUp({ laneBytesMax: 1 });
-  let encoded = 0;
+test("a command is encoded when its turn has come, with the clock of then, not before", async () => {
+  const { journal, host, propose } = await setUp({ laneBytesMax: 1 });
   void propose("a");
-  const waiting = voter.propose(
-    () => {
-      encoded += 1;
-      return new Uint8Array(1);
-    },
-    { bytes: 1 },
-  );
-  assert.equal(encoded, 0);
+  const waiting = propose("b");
+  assert.equal(host.encodedCount, 1);
   journal.flush();
   await settle();
-  assert.equal(encoded, 1);
+  assert.equal(host.encodedCount, 2);
   journal.flush();
   await waiting;
 });

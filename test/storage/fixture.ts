@@ -12,6 +12,7 @@ import type { LogOptions } from "../../src/storage/log-types.ts";
 import { makeRandom } from "../support/prng.ts";
 import { SimClock } from "../support/sim-clock.ts";
 import { SimFileSystem } from "../support/sim-file-system.ts";
+import { spansOf } from "../support/spans.ts";
 
 /** Where the logs of the tests lie. */
 export const DIR = "log";
@@ -52,7 +53,9 @@ export function checkedOptions(fs: FileSystem, changes: Partial<LogOptions> = {}
 /** Frames `bodies` in their envelope and appends them. */
 export function appendBodies(log: Log, bodies: readonly Uint8Array[], raftIndex = 2): Offset {
   const firstOffset = log.nextOffset;
-  return log.append(encodeBatch({ firstOffset, raftIndex, appendTimeUs: 1_000_000, bodies }));
+  return log.append(
+    encodeBatch({ firstOffset, raftIndex, appendTimeUs: 1_000_000, records: spansOf(bodies) }),
+  );
 }
 
 export function utf8(text: string): Uint8Array {

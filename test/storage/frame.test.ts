@@ -14,6 +14,7 @@ import {
 } from "../../src/storage/frame.ts";
 import { HEADER_BYTES, RECORD_BYTES_MAX, scanFrames } from "../../src/storage/scan.ts";
 import { runGolden } from "../support/golden.ts";
+import { spansOf } from "../support/spans.ts";
 import { fromHex, hex, utf8 } from "./fixture.ts";
 
 test("frames match testdata/frame.txt", async () => {
@@ -25,7 +26,7 @@ test("frames match testdata/frame.txt", async () => {
         firstOffset: toOffset(option(options, "offset")),
         raftIndex: option(options, "raft"),
         appendTimeUs: option(options, "time"),
-        bodies,
+        records: spansOf(bodies),
       });
       return split(bytes, ends).map(hex).join("\n");
     },
@@ -39,7 +40,7 @@ test("a body that is over the limit with its envelope is refused, one at the lim
   const body = new Uint8Array(RECORD_BYTES_MAX - envelopeBytes + 1);
   const input = { firstOffset: toOffset(0), raftIndex: 2, appendTimeUs: 1_000_000 };
   assert.throws(
-    () => encodeBatch({ ...input, bodies: [utf8("small"), body] }),
+    () => encodeBatch({ ...input, records: spansOf([utf8("small"), body]) }),
     (error) => {
       assert.ok(error instanceof ProglogError);
       assert.equal(error.reason, "RECORD_TOO_LARGE");
@@ -55,7 +56,7 @@ test("a body that is over the limit with its envelope is refused, one at the lim
       return true;
     },
   );
-  const { bytes, count } = encodeBatch({ ...input, bodies: [body.subarray(1)] });
+  const { bytes, count } = encodeBatch({ ...input, records: spansOf([body.subarray(1)]) });
   assert.equal(count, 1);
   assert.equal(scanFrames(bytes, { check: checkFrame }).recordCount, 1);
 });
@@ -91,7 +92,8 @@ test("encodeBatch() and decodeRecord() undo each other, for all numbers and bodi
       fc.maxSafeNat(),
       fc.maxSafeNat(),
       (bodies, firstOffset, raftIndex, appendTimeUs) => {
-        const input = { firstOffset: toOffset(firstOffset), raftIndex, appendTimeUs, bodies };
+        const records = spansOf(bodies);
+        const input = { firstOffset: toOffset(firstOffset), raftIndex, appendTimeUs, records };
         const { bytes, ends, count } = encodeBatch(input);
         assert.equal(count, bodies.length);
         assert.equal(ends.at(-1), bytes.length);
@@ -147,15 +149,16 @@ test("encodeRemoved() fills exactly the place of another frame, if its envelope 
 });
 
 test("numbers that are not safe integers are a bug of the caller", () => {
-  const bodies = [utf8("a")];
-  const good = { firstOffset: toOffset(0), raftIndex: 1, appendTimeUs: 1, bodies };
+  const records = spansOf([utf8("a")]);
+  const good = { firstOffset: toOffset(0), raftIndex: 1, appendTimeUs: 1, records };
   for (const change of [{ raftIndex: -1 }, { raftIndex: 2 ** 53 }, { appendTimeUs: 0.5 }]) {
     assert.throws(() => encodeBatch({ ...good, ...change }), { name: "InvariantError" });
   }
 });
 
 function batch(bodies: readonly Uint8Array[]) {
-  return { firstOffset: toOffset(0), raftIndex: 3, appendTimeUs: 1_764_000_000_000_000, bodies };
+  const records = spansOf(bodies);
+  return { firstOffset: toOffset(0), raftIndex: 3, appendTimeUs: 1_764_000_000_000_000, records };
 }
 
 function option(line: string, name: string): number {

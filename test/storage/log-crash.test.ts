@@ -16,6 +16,7 @@ import { frameRecords } from "../../src/storage/store.ts";
 import { integerFrom, makeRandom, seedsFromEnv } from "../support/prng.ts";
 import { settle } from "../support/sim-clock.ts";
 import { SimCrash, SimFileSystem } from "../support/sim-file-system.ts";
+import { spansOf } from "../support/spans.ts";
 import { logOptions } from "./fixture.ts";
 
 const LIVES_MAX = 4;
@@ -170,7 +171,12 @@ class Run {
     const batch =
       this.#way === "open, raw"
         ? frameRecords(bodies)
-        : encodeBatch({ firstOffset, raftIndex: this.#made, appendTimeUs: 1, bodies });
+        : encodeBatch({
+            firstOffset,
+            raftIndex: this.#made,
+            appendTimeUs: 1,
+            records: spansOf(bodies),
+          });
     let start = 0;
     this.#model.data.length = firstOffset;
     for (const end of batch.ends) {

@@ -8,6 +8,7 @@ import { encodeBatch } from "../../src/storage/frame.ts";
 import { Log } from "../../src/storage/log.ts";
 import { makeRandom } from "../support/prng.ts";
 import { SimFileSystem } from "../support/sim-file-system.ts";
+import { spansOf } from "../support/spans.ts";
 import { checkedOptions, logOptions, STORE_0, utf8 } from "./fixture.ts";
 
 // Without this a record that was cut could come back behind new ones of the same size.
@@ -17,7 +18,7 @@ test("what open() cuts is durably gone when it resolves", async () => {
       firstOffset: toOffset(offset),
       raftIndex: 2,
       appendTimeUs: 1,
-      bodies: [utf8("12345")],
+      records: spansOf([utf8("12345")]),
     }).bytes;
   const hole = new Uint8Array(frame(1).length);
   const store = concat([frame(0), hole, frame(2)]);

@@ -8,6 +8,7 @@ import { decodeRecord, encodeBatch } from "../../src/storage/frame.ts";
 import { Log } from "../../src/storage/log.ts";
 import type { FrameCheck } from "../../src/storage/scan.ts";
 import { RECORD_BYTES_MAX } from "../../src/storage/scan.ts";
+import { spansOf } from "../support/spans.ts";
 import {
   allTexts,
   appendBodies,
@@ -162,7 +163,7 @@ onDisks("an unknown version or kind in a frame with a good CRC is such a record"
     firstOffset: toOffset(0),
     raftIndex: 2,
     appendTimeUs: 1,
-    bodies: [utf8("a")],
+    records: spansOf([utf8("a")]),
   });
   for (const [at, value] of [
     [12, 2],

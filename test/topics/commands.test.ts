@@ -7,7 +7,7 @@ import {
   decodeCatalogueCommand,
   encodeCatalogueCommand,
 } from "../../src/topics/catalogue-commands.ts";
-import { decodeCommand, encodeCommand, type TopicCommand } from "../../src/topics/commands.ts";
+import { decodeEntry, encodeEntry, type ProposedCommand } from "../../src/topics/commands.ts";
 import { TOPIC_SETTINGS } from "../../src/topics/settings.ts";
 import type { TopicSettingName, TopicSettings } from "../../src/topics/topics.ts";
 import { runGolden } from "../support/golden.ts";
@@ -18,25 +18,28 @@ const settingName = fc.constantFrom(...(Object.keys(TOPIC_SETTINGS) as TopicSett
 const settings: fc.Arbitrary<TopicSettings> = fc.dictionary(settingName, number);
 const producerId = fc.stringMatching(/^[a-zA-Z0-9._-]{1,64}$/);
 
-const topicCommand: fc.Arbitrary<TopicCommand> = fc.oneof(
-  fc.record({
-    kind: fc.constant("append" as const),
-    clockUs,
-    expectedNextOffset: fc.option(number, { nil: undefined }),
-    producer: fc.option(fc.record({ id: producerId, epoch: number, sequence: number }), {
-      nil: undefined,
-    }),
-    fencingToken: fc.option(number, { nil: undefined }),
-    records: fc.array(fc.uint8Array({ maxLength: 300 }), { minLength: 1, maxLength: 10 }),
+const append = fc.record({
+  kind: fc.constant("append" as const),
+  expectedNextOffset: fc.option(number, { nil: undefined }),
+  producer: fc.option(fc.record({ id: producerId, epoch: number, sequence: number }), {
+    nil: undefined,
   }),
-  fc.record({ kind: fc.constant("open" as const), clockUs, producerId }),
-  fc.record({ kind: fc.constant("trim" as const), clockUs, beforeOffset: number }),
-  fc.record({
-    kind: fc.constant("settings" as const),
-    clockUs,
-    changes: settings,
-    cleared: fc.uniqueArray(settingName),
-  }),
+  fencingToken: fc.option(number, { nil: undefined }),
+  records: fc.array(fc.uint8Array({ maxLength: 300 }), { minLength: 1, maxLength: 10 }),
+});
+
+/** One command, or several appends. */
+const entry: fc.Arbitrary<ProposedCommand[]> = fc.oneof(
+  fc.array(append, { minLength: 1, maxLength: 5 }),
+  fc.record({ kind: fc.constant("open" as const), producerId }).map((command) => [command]),
+  fc.record({ kind: fc.constant("trim" as const), beforeOffset: number }).map((one) => [one]),
+  fc
+    .record({
+      kind: fc.constant("settings" as const),
+      changes: settings,
+      cleared: fc.uniqueArray(settingName),
+    })
+    .map((command) => [command]),
 );
 
 const catalogueCommand: fc.Arbitrary<CatalogueCommand> = fc.oneof(
@@ -56,10 +59,10 @@ const catalogueCommand: fc.Arbitrary<CatalogueCommand> = fc.oneof(
   fc.record({ kind: fc.constant("removed" as const), clockUs, topicId: number }),
 );
 
-test("a topic command comes back as it was encoded", () => {
+test("the commands of an entry come back as they were encoded", () => {
   fc.assert(
-    fc.property(topicCommand, (command) => {
-      assert.deepEqual(plain(decodeCommand(encodeCommand(command))), plain(command));
+    fc.property(entry, clockUs, (commands, clock) => {
+      assert.deepEqual(plain(decoded(encodeEntry(commands, clock))), plain({ commands, clock }));
     }),
   );
 });
@@ -73,11 +76,11 @@ test("a catalogue command comes back as it was encoded", () => {
   );
 });
 
-test("records of a decoded append are views into the entry, not copies", () => {
-  const payload = encodeCommand(append([Uint8Array.of(1, 2), Uint8Array.of(3)]));
-  const command = decodeCommand(payload);
-  assert.ok(command.kind === "append");
-  for (const record of command.records) assert.equal(record.buffer, payload.buffer);
+test("records of a decoded append are places in the entry, not copies", () => {
+  const payload = encodeEntry([appendOf(Uint8Array.of(1, 2), Uint8Array.of(3))], 1);
+  const { records } = decodeEntry(payload);
+  assert.equal(records.bytes, payload);
+  assert.equal(records.count, 2);
 });
 
 // Goal: no replica takes for a command what another takes for damage. Method: cut each command at every byte, and
@@ -92,7 +95,7 @@ test("a command that is cut anywhere or has a byte more is malformed", () => {
     assert.throws(() => decode(longer), MalformedBytesError);
   };
   fc.assert(
-    fc.property(topicCommand, (command) => refuses(decodeCommand, encodeCommand(command))),
+    fc.property(entry, (commands) => refuses(decodeEntry, encodeEntry(commands, 7))),
     { numRuns: 50 },
   );
   fc.assert(
@@ -104,29 +107,50 @@ test("a command that is cut anywhere or has a byte more is malformed", () => {
 });
 
 test("an unknown version, kind, condition or setting is an error, never passed over", () => {
-  const valid = encodeCommand(append([Uint8Array.of(7)]));
+  const valid = encodeEntry([appendOf(Uint8Array.of(7))], 1);
   const change = (at: number, value: number) => Uint8Array.from(valid).fill(value, at, at + 1);
-  assert.throws(() => decodeCommand(change(0, 2)), /unknown version 2/);
-  assert.throws(() => decodeCommand(change(1, 9)), /unknown kind 9/);
-  assert.throws(() => decodeCommand(change(3, 8)), /unknown conditions 8/);
-  assert.throws(() => decodeCommand(Uint8Array.of(1, 4, 0, 1, 99, 0, 0)), /tag 99/);
-  assert.throws(() => decodeCommand(Uint8Array.of(1, 1, 0, 0, 0)), /no records/);
+  assert.throws(() => decodeEntry(change(0, 2)), /unknown version 2/);
+  assert.throws(() => decodeEntry(change(1, 9)), /unknown kind 9/);
+  assert.throws(() => decodeEntry(change(3, 8)), /unknown conditions 8/);
+  assert.throws(() => decodeEntry(Uint8Array.of(1, 4, 0, 1, 99, 0, 0)), /tag 99/);
+  assert.throws(() => decodeEntry(Uint8Array.of(1, 1, 0, 0, 0)), /no records/);
   assert.throws(() => decodeCatalogueCommand(Uint8Array.of(3, 1, 0)), /unknown version 3/);
   assert.throws(() => decodeCatalogueCommand(Uint8Array.of(1, 9, 0)), /unknown kind 9/);
+});
+
+test("counts of a shared entry that do not fit what follows are errors", () => {
+  const valid = encodeEntry([appendOf(Uint8Array.of(7)), appendOf(Uint8Array.of(8))], 1);
+  assert.equal(decodeEntry(valid).commands.length, 2);
+  const change = (at: number, value: number) => Uint8Array.from(valid).fill(value, at, at + 1);
+  for (const [at, value] of [
+    [3, 0],
+    [3, 1],
+    [3, 3],
+    [4, 1],
+    [4, 3],
+    [4, 127],
+    [6, 2],
+  ] as const) {
+    assert.throws(() => decodeEntry(change(at, value)), MalformedBytesError, `${at}: ${value}`);
+  }
 });
 
 // The bytes are on disk and, later, on other nodes: they may not change.
 test("the bytes of every command are those of the golden file", async () => {
   await runGolden(new URL("testdata/commands.txt", import.meta.url), {
-    topic: (input) => hex(encodeCommand(parse(input) as TopicCommand)),
-    catalogue: (input) => hex(encodeCatalogueCommand(parse(input) as CatalogueCommand)),
+    topic: (input) => {
+      const commands = parse(input);
+      const [first] = commands;
+      return hex(encodeEntry(commands, first.clockUs));
+    },
+    catalogue: (input) =>
+      hex(encodeCatalogueCommand(parse(input)[0] as unknown as CatalogueCommand)),
   });
 });
 
-function append(records: Uint8Array[]): TopicCommand {
+function appendOf(...records: Uint8Array[]): ProposedCommand {
   return {
     kind: "append",
-    clockUs: 1,
     expectedNextOffset: undefined,
     producer: undefined,
     fencingToken: undefined,
@@ -134,11 +158,34 @@ function append(records: Uint8Array[]): TopicCommand {
   };
 }
 
-/** Records are written as texts in the golden file. */
-function parse(input: string): unknown {
-  return JSON.parse(input, (key, value: unknown) =>
-    key === "records" ? (value as string[]).map((text) => new TextEncoder().encode(text)) : value,
+/** What an entry says, in the words of those who proposed it. */
+function decoded(payload: Uint8Array): unknown {
+  const { commands, records } = decodeEntry(payload);
+  let at = 0;
+  let clock: number | undefined;
+  const proposed = commands.map(({ clockUs: own, ...command }) => {
+    assert.equal(clock ?? own, own);
+    clock = own;
+    if (command.kind !== "append") return command;
+    const { recordCount, ...rest } = command;
+    const bodies: Uint8Array[] = [];
+    for (const end = at + recordCount; at < end; at += 1) {
+      bodies.push(records.bytes.subarray(records.starts[at], records.ends[at]));
+    }
+    return { ...rest, records: bodies };
+  });
+  assert.equal(records.count, at);
+  return { commands: proposed, clock };
+}
+
+type Written = ProposedCommand & { readonly clockUs: number };
+
+/** Records are written as texts in the golden file; several commands as a list. */
+function parse(input: string): readonly [Written, ...Written[]] {
+  const value: unknown = JSON.parse(input, (key, item: unknown) =>
+    key === "records" ? (item as string[]).map((text) => new TextEncoder().encode(text)) : item,
   );
+  return (Array.isArray(value) ? value : [value]) as unknown as [Written];
 }
 
 function hex(bytes: Uint8Array): string {

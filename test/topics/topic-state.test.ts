@@ -70,7 +70,7 @@ function commandOf(step: Step, twin: TopicTwin): TopicCommand {
             ? undefined
             : { id: step.id, epoch, sequence: Math.max(0, sequence) },
         fencingToken: step.token,
-        records: Array.from({ length: step.recordCount }, () => Uint8Array.of(1)),
+        recordCount: step.recordCount,
       };
     }
   }
@@ -239,7 +239,7 @@ function applyLine(state: TopicState, line: string): string {
       producer: values.has("producer")
         ? { id, epoch: Number(epoch), sequence: Number(sequence) }
         : undefined,
-      records: Array.from({ length: numberOf("records") ?? 1 }, () => Uint8Array.of(1)),
+      recordCount: numberOf("records") ?? 1,
     };
   }
 }
@@ -248,13 +248,12 @@ function append(
   producer: { id: string; epoch: number; sequence: number },
   fencingToken?: number,
 ): TopicCommand {
-  const records = [Uint8Array.of(1)];
   return {
     kind: "append",
     clockUs: 0,
     expectedNextOffset: undefined,
     producer,
     fencingToken,
-    records,
+    recordCount: 1,
   };
 }

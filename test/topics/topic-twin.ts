@@ -1,4 +1,5 @@
-import type { AppendCommand, TopicCommand } from "../../src/topics/commands.ts";
+import type { AppendCommand } from "../../src/topics/append-codec.ts";
+import type { TopicCommand } from "../../src/topics/commands.ts";
 import type { TopicOutcome } from "../../src/topics/topic-state.ts";
 
 interface Batch {
@@ -85,7 +86,7 @@ export class TopicTwin {
     const times = this.batches.map((batch) => batch.appendTimeUs);
     const batch: Batch = {
       firstOffset: this.next,
-      recordCount: command.records.length,
+      recordCount: command.recordCount,
       appendTimeUs: Math.max(command.clockUs, ...times),
       command,
     };
