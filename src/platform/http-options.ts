@@ -93,7 +93,10 @@ export interface ListenOptions {
 export interface ListenLimits {
   /** Connections open at once; further ones are closed at once. */
   readonly connectionsMax: number;
-  /** Calls open at once on one HTTP/2 connection; further ones are refused, safe to retry. */
+  /**
+   * Calls open at once on one connection. Further ones are refused on HTTP/2, safe to
+   * retry; on HTTP/1.1, where they must be pipelined, they close the connection.
+   */
   readonly streamsPerConnectionMax: number;
   /** Bytes of one request's header. */
   readonly headerBytesMax: number;

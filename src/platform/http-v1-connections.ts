@@ -98,6 +98,10 @@ export class Http1Connections {
     const socket = request.socket;
     const connection = this.#connections.get(socket);
     if (connection !== undefined) {
+      if (connection.active.size >= this.#limits.streamsPerConnectionMax) {
+        socket.destroy(); // pipelined, and nobody takes the answers: no client does so by mistake
+        return;
+      }
       connection.active.add(request);
       response.once("close", () => this.#onAnswered(socket, connection, request));
     }

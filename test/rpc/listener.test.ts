@@ -205,3 +205,15 @@ test("streams over the limit of a connection never reach the handler", async (t)
   // On Node the connection may be gone before the handler hears of any of them.
   assert.ok(calls <= 2, `${calls}`);
 });
+
+test("pipelined requests over the limit of a connection close it", async (t) => {
+  let calls = 0;
+  const count: RequestHandler = () => {
+    calls += 1;
+  };
+  const { port } = await openPort(t, count, { limits: { streamsPerConnectionMax: 2 } });
+  const pushy = await RawConnection.open(t, port);
+  pushy.socket.write("GET / HTTP/1.1\r\nHost: x\r\n\r\n".repeat(3));
+  await pushy.closed;
+  assert.equal(calls, 2);
+});
