@@ -89,6 +89,7 @@ export class CallDoor {
     }
     if (route.isStreaming) this.#share(call, arrival);
     call.startDeadline(this.#options.clock);
+    if (call.reason !== undefined) call.refuse(call.reason);
     closing.once("close", () => call.over());
     return call;
   }

@@ -14,6 +14,7 @@ import type { Call } from "./call.ts";
 import type { ErrorMap } from "./error-map.ts";
 import { fieldError } from "./fields.ts";
 import { plainMessage, setStatus } from "./grpc-message.ts";
+import { JSON_OPTIONS } from "./method-routes.ts";
 
 /** Flags and length before each message of the protocols with envelopes. */
 const ENVELOPE_HEADER_BYTES = 5;
@@ -69,7 +70,7 @@ export class LibraryErrors {
     const found = parseUnaryError(piece);
     if (found === undefined || call.hasOwnError || found.details.length > 0) return piece;
     const error = this.#errors.encode(this.#explain(call, found));
-    const bytes = errorToJsonBytes(error, undefined);
+    const bytes = errorToJsonBytes(error, JSON_OPTIONS);
     answer.status = codeToHttpStatus(error.code);
     answer.header?.set("content-length", `${bytes.byteLength}`);
     return bytes;
@@ -78,7 +79,7 @@ export class LibraryErrors {
   #completeEndStream(call: Call, piece: Uint8Array): Uint8Array {
     const flags = piece[0] ?? 0;
     if ((flags & endStreamFlag) === 0 || (flags & COMPRESSED_FLAG) !== 0) return piece;
-    const serialization = createEndStreamSerialization(undefined);
+    const serialization = createEndStreamSerialization(JSON_OPTIONS);
     const end = serialization.parse(piece.subarray(ENVELOPE_HEADER_BYTES));
     if (end.error === undefined || call.hasOwnError || end.error.details.length > 0) return piece;
     const error = this.#errors.encode(this.#explain(call, end.error));

@@ -85,7 +85,8 @@ export function makeRoutes(
   return routes;
 }
 
-const JSON_OPTIONS = { alwaysEmitImplicit: true } as const;
+/** How JSON is written: a 0 is seen, such as the offset 0. */
+export const JSON_OPTIONS = { alwaysEmitImplicit: true } as const;
 
 function makeRouter(readMaxBytes: number, errors: ErrorMap): ConnectRouter {
   return createConnectRouter({

@@ -8,6 +8,8 @@ import { TopicService } from "../gen/proglog/v1/topic_service_pb.ts";
 import type { ErrorMap } from "./error-map.ts";
 import { Guard } from "./guard.ts";
 import { HealthHandlers } from "./health-service.ts";
+import { leanLogService } from "./hot/log-service.ts";
+import { leanSeedService } from "./hot/seed-log-service.ts";
 import type { RpcLimits } from "./limits.ts";
 import { LogServiceHandlers } from "./log-service.ts";
 import type { ServedService } from "./method-routes.ts";
@@ -60,6 +62,7 @@ function logService(options: ServiceOptions, guard: Guard): ServedService {
     implementation: implement(MESSAGE_CODEC),
     wire: { desc: WireLogService, implementation: implement(WIRE_CODEC) },
     strictJson: ["produce", "produceStream"],
+    lean: leanLogService(options),
     endsWithDrain: true,
   };
 }
@@ -89,6 +92,7 @@ function seedLogService(options: ServiceOptions, guard: Guard): ServedService {
       produce: guard.unary(handlers.produce.bind(handlers)),
       consume: guard.unary(handlers.consume.bind(handlers)),
     },
+    lean: leanSeedService(options),
     endsWithDrain: true,
   };
 }

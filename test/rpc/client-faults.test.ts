@@ -93,5 +93,5 @@ test("grpc-message is encoded no more than it must be, and read back whole", asy
   }
   const headers = { ":method": "POST", ":path": "/a.B/C", "content-type": "application/grpc" };
   const unknown = await request2(session, headers, envelope(text("")));
-  assert.equal(unknown.headers["grpc-message"], 'This server has no method "a.B/C"');
+  assert.equal(unknown.trailers["grpc-message"], 'This server has no method "a.B/C"');
 });

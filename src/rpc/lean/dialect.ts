@@ -29,6 +29,7 @@ const GRPC_WEB: Dialect = {
   ...GRPC,
   protocol: "grpc-web",
   contentType: "application/grpc-web+proto",
+  endFlag: 0x80,
 };
 const CONNECT_UNARY: Dialect = {
   protocol: "connect",
