@@ -1,7 +1,7 @@
-import { varintSize } from "../../base/bytes.ts";
+import { varintSize, viewOf } from "../../base/bytes.ts";
 import type { RecordRun } from "../../topics/topics.ts";
 import type { Measure } from "../read-topic.ts";
-import { sizeOfLength, writeLength, writeVarintField } from "./wire-writer.ts";
+import { sizeOfLength, writeSmall, writeVarintField } from "./wire-writer.ts";
 
 /**
  * Runs of stored records as `repeated ConsumedRecord records = 1`, the first field of
@@ -14,8 +14,8 @@ const OFFSET = 1;
 const APPEND_TIME = 2;
 const BODY_TAG = (3 << 3) | 2;
 
-/** A tag, and a varint of 53 bits. */
-const TIME_FIELD_BYTES_MAX = 9;
+/** A tag, and a varint of 8 bytes: the longest there is. */
+const TIME_BYTES = 9;
 
 /** As many records as take `bytesMax` bytes in an answer, or one that takes more. */
 export function measureConsumed(run: RecordRun, bytesMax: number): Measure {
@@ -63,31 +63,68 @@ export function encodeConsumed(run: RecordRun, measure: Measure): Uint8Array {
   const to = ends[count - 1] ?? 0;
   const shift = bufferBytes - to;
   target.set(run.bytes.subarray(from, to), from + shift);
-  const timeField = new Uint8Array(TIME_FIELD_BYTES_MAX);
-  let timeUs = 0;
-  let timeBytes = 0;
+  const time = new TimeField(target);
+  let offsetSize = 1;
+  let offsetLimit = 128;
   let at = 0;
   for (let index = 0; index < count; index += 1) {
     const offset = offsets[index] ?? 0;
-    const time = appendTimesUs[index] ?? 0;
-    if (time !== timeUs) {
-      timeUs = time;
-      timeBytes = writeVarintField(timeField, 0, APPEND_TIME, time);
-    }
+    for (; offset >= offsetLimit; offsetLimit *= 128) offsetSize += 1;
+    const timeUs = appendTimesUs[index] ?? 0;
+    if (timeUs !== time.valueUs) time.set(timeUs);
     const start = starts[index] ?? 0;
     const length = (ends[index] ?? 0) - start;
-    const offsetBytes = offset === 0 ? 0 : 1 + varintSize(offset);
+    const offsetBytes = offset === 0 ? 0 : 1 + offsetSize;
     target[at] = RECORDS_TAG;
-    at = writeLength(target, at + 1, offsetBytes + timeBytes + 1 + sizeOfLength(length) + length);
+    at = writeSmall(target, at + 1, offsetBytes + time.size + 1 + sizeOfLength(length) + length);
     at = writeVarintField(target, at, OFFSET, offset);
-    for (let place = 0; place < timeBytes; place += 1) target[at + place] = timeField[place] ?? 0;
-    at += timeBytes;
+    at = time.write(at);
     target[at] = BODY_TAG;
-    at = writeLength(target, at + 1, length);
+    at = writeSmall(target, at + 1, length);
     target.copyWithin(at, start + shift, start + shift + length);
     at += length;
   }
   return target.subarray(0, byteLength);
+}
+
+/** The append time as a field: records of one batch have the same, so it is made once for them. */
+class TimeField {
+  valueUs = 0;
+  size = 0;
+  readonly #target: Uint8Array;
+  readonly #targetView: DataView;
+  readonly #bytes = new Uint8Array(TIME_BYTES);
+  readonly #view = viewOf(this.#bytes);
+  #first = 0;
+  #second = 0;
+
+  constructor(target: Uint8Array) {
+    this.#target = target;
+    this.#targetView = viewOf(target);
+  }
+
+  set(valueUs: number): void {
+    this.valueUs = valueUs;
+    this.size = writeVarintField(this.#bytes, 0, APPEND_TIME, valueUs);
+    this.#first = this.#view.getUint32(0);
+    this.#second = this.#view.getUint32(4);
+  }
+
+  /** @returns the place after it */
+  write(at: number): number {
+    const { size } = this;
+    if (size !== TIME_BYTES) {
+      for (let place = 0; place < size; place += 1) {
+        this.#target[at + place] = this.#bytes[place] ?? 0;
+      }
+      return at + size;
+    }
+    // As all times since 1987: two words and a byte.
+    this.#targetView.setUint32(at, this.#first);
+    this.#targetView.setUint32(at + 4, this.#second);
+    this.#target[at + 8] = this.#bytes[8] ?? 0;
+    return at + size;
+  }
 }
 
 /** The ConsumedRecord messages in what {@link encodeConsumed} made, each without tag and size. */

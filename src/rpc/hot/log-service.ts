@@ -106,16 +106,14 @@ class HotLogService {
     const topic = topicOf(topics.ready ?? (await topics.get(call)), request);
     const options = tailOptions(request, this.#shared);
     const offset = await resolveStart(topic, request);
-    const share = call.answers;
-    const draining = state.draining;
     const tail = new TopicTail(topic, {
       ...options,
       offset,
-      share,
+      share: call.answers,
       sharesTail: true,
       clock,
       call,
-      draining,
+      draining: state.draining,
     });
     const first = { topicId: topic.info.id, heartbeatMs: options.silenceMs };
     try {
@@ -124,9 +122,7 @@ class HotLogService {
         const portion = next instanceof Promise ? await next : next;
         if (portion === undefined || output.isClosed) return;
         const message = isFirst ? encodeAnswer(portion, first) : this.#shared.encode(portion);
-        if (output.write(message)) continue;
-        share?.wait();
-        await output.whenRoom();
+        if (!output.write(message)) await output.whenRoom();
       }
     } finally {
       tail.close();

@@ -6,7 +6,7 @@ import type { Encoded, LeanMethod } from "../lean/lean-method.ts";
 import { appendValue, readValue } from "../seed-log-service.ts";
 import type { TopicsSource } from "../topics-source.ts";
 import { decodeRequest } from "./decode-request.ts";
-import { sizeOfLength, writeLength, writeVarintField } from "./wire-writer.ts";
+import { sizeOfLength, writeSmall, writeVarintField } from "./wire-writer.ts";
 
 const RECORD_TAG = (1 << 3) | 2;
 /** A tag, and a varint of 53 bits. */
@@ -52,7 +52,7 @@ function encodeConsumed(value: Uint8Array, offset: number): Encoded {
   if (value.length === 0) return { parts: [end], byteLength: end.length };
   const head = new Uint8Array(1 + sizeOfLength(value.length));
   head[0] = RECORD_TAG;
-  writeLength(head, 1, value.length);
+  writeSmall(head, 1, value.length);
   return {
     parts: [head, value, end],
     byteLength: head.length + value.length + end.length,

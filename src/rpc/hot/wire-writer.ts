@@ -9,10 +9,10 @@ export function writeVarintField(
 ): number {
   if (value === 0) return at;
   target[at] = number << 3;
-  return writeVarint(target, at + 1, value);
+  return value < 2 ** 32 ? writeSmall(target, at + 1, value) : writeVarint(target, at + 1, value);
 }
 
-/** As `varintSize`, for what fits an index of an array. */
+/** As `varintSize`, for lengths of arrays. */
 export function sizeOfLength(length: number): number {
   if (length < 2 ** 7) return 1;
   if (length < 2 ** 14) return 2;
@@ -20,11 +20,11 @@ export function sizeOfLength(length: number): number {
   return length < 2 ** 28 ? 4 : 5;
 }
 
-/** As `writeVarint`, for what fits an index of an array. */
-export function writeLength(target: Uint8Array, at: number, length: number): number {
-  let rest = length;
+/** As `writeVarint`, for integers of 32 bits, which are several times faster to take apart. */
+export function writeSmall(target: Uint8Array, at: number, value: number): number {
+  let rest = value;
   let next = at;
-  for (; rest >= 128; rest >>>= 7, next += 1) target[next] = (rest & 127) | 128;
+  for (; rest > 127; rest >>>= 7, next += 1) target[next] = (rest & 127) | 128;
   target[next] = rest;
   return next + 1;
 }
