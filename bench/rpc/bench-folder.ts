@@ -6,7 +6,7 @@ import type { Server } from "./servers.ts";
 export class Bench {
   /** A fresh folder on the disk of the checkout. */
   readonly dir: string;
-  readonly #servers: Server[] = [];
+  readonly #endings: (() => Promise<void>)[] = [];
 
   constructor(name: string) {
     mkdirSync("dist/bench", { recursive: true });
@@ -20,12 +20,17 @@ export class Bench {
   /** Registers a server that {@link end} stops. */
   async start(starting: Promise<Server>): Promise<Server> {
     const server = await starting;
-    this.#servers.push(server);
+    this.onEnd(server.stop);
     return server;
   }
 
+  /** @param ending stops something; may be called when that has stopped already */
+  onEnd(ending: () => Promise<void>): void {
+    this.#endings.push(ending);
+  }
+
   async end(): Promise<void> {
-    await Promise.all(this.#servers.map(({ stop }) => stop()));
+    await Promise.all(this.#endings.map((ending) => ending()));
     rmSync(this.dir, { recursive: true, force: true });
   }
 }

@@ -41,7 +41,7 @@ export async function compare(
       const each = own.map((sample, at) => (sample[rate] ?? 0) / (below[at]?.[rate] ?? Number.NaN));
       figures[ratio] = rounded(median(each));
     }
-    const range = own.map((sample) => Math.round(sample[rate] ?? 0)).sort((a, b) => a - b);
+    const range = own.map((sample) => rounded(sample[rate] ?? 0)).sort((a, b) => a - b);
     say({ what, name, ...fields, ...figures, low: range[0] ?? 0, high: range.at(-1) ?? 0 });
   }
 }
