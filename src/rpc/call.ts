@@ -166,7 +166,10 @@ export class Call {
     if (this.#isOver) return undefined;
     this.#bodyBytes += byteCount;
     let error: ProglogError | undefined;
-    for (const budget of this.#budgets) error = budget.add(byteCount) ?? error;
+    for (const budget of this.#budgets) {
+      const overdraft = budget.add(byteCount);
+      error ??= overdraft;
+    }
     return error;
   }
 

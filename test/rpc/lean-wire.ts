@@ -125,3 +125,38 @@ export function call1(port: number, call: WireCall): Promise<WireAnswer> {
     if (!isOpen) sent.end();
   });
 }
+
+const PREFACE = "PRI * HTTP/2.0\r\n\r\nSM\r\n\r\n";
+
+/** A frame of HTTP/2 by hand, for what no client would send. */
+export function frame(type: number, flags: number, streamId: number, payload: Uint8Array): Buffer {
+  const header = Buffer.alloc(9);
+  header.writeUIntBE(payload.length, 0, 3);
+  header[3] = type;
+  header[4] = flags;
+  header.writeUInt32BE(streamId, 5);
+  return Buffer.concat([header, payload]);
+}
+
+/** The beginning of an HTTP/2 connection: preface, empty SETTINGS, and the answer to the server's. */
+export const FRAMES_HELLO = Buffer.concat([
+  Buffer.from(PREFACE),
+  frame(4, 0, 0, new Uint8Array(0)),
+  frame(4, 1, 0, new Uint8Array(0)),
+]);
+
+/** HEADERS of a call; names by their numbers in the static table of HPACK. */
+export function callFrame(streamId: number, path: string, type: string): Buffer {
+  const field = (name: number[], value: string) =>
+    Buffer.concat([Buffer.from([...name, value.length]), Buffer.from(value)]);
+  const POST_HTTP = Buffer.from([0x83, 0x86]);
+  const fields = [POST_HTTP, field([0x04], path), field([0x01], "x"), field([0x0f, 0x10], type)];
+  return frame(1, 4, streamId, Buffer.concat(fields));
+}
+
+export const dataFrame = (streamId: number, bytes: Uint8Array, isEnd = false): Buffer =>
+  frame(0, isEnd ? 1 : 0, streamId, bytes);
+
+/** RST_STREAM with CANCEL. */
+export const resetFrame = (streamId: number): Buffer =>
+  frame(3, 0, streamId, Uint8Array.of(0, 0, 0, 8));
