@@ -20,7 +20,7 @@ export class Cors {
   readonly #origins: ReadonlySet<string>;
 
   constructor(origins: readonly string[]) {
-    this.#origins = new Set(origins.map((origin) => origin.toLowerCase().replace(/\/$/, "")));
+    this.#origins = new Set(origins.map(toOrigin));
   }
 
   /** Sets the headers, and answers a preflight. @returns true when the request has been answered */
@@ -65,4 +65,11 @@ export class Cors {
   #allows(origin: string): boolean {
     return this.#origins.has("*") || this.#origins.has(origin.toLowerCase());
   }
+}
+
+/** As browsers write it: they leave out the port that a scheme has by itself, and the path. */
+function toOrigin(text: string): string {
+  const origin = URL.canParse(text) ? new URL(text).origin : "null";
+  // Of other schemes than http and https, such as those of extensions, URL knows no origin.
+  return origin === "null" ? text.toLowerCase().replace(/\/$/, "") : origin;
 }
