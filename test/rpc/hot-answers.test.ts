@@ -21,11 +21,12 @@ import { toAcknowledgement } from "../../src/rpc/produce-batch.ts";
 import { emptyPortion, joinPortions, portionOf } from "../../src/rpc/read-topic.ts";
 import type { Acknowledgement, RecordRun } from "../../src/topics/topics.ts";
 import { records } from "./arbitrary-records.ts";
+import { envelope } from "./raw-calls.ts";
 
 // Goal: answers made by hand are, byte for byte, those that protobuf-es makes.
 
 const SEED = Number(process.env["SEED"] ?? 20261126);
-const RUNS = { numRuns: 3000, seed: SEED };
+const RUNS = { numRuns: 1000, seed: SEED };
 
 /** Small numbers, large ones, and those where a varint gets longer. */
 const integers = fc.oneof(
@@ -78,7 +79,7 @@ const runs = fc
       fc.record({
         by: fc.oneof(fc.constant(1), fc.integer({ min: 1, max: 20_000 })),
         timeBy: fc.oneof(fc.constant(0), integers),
-        body: fc.oneof(records, fc.integer({ min: 0, max: 40_000 }).map(valueRecord)),
+        body: fc.oneof(records, fc.integer({ min: 0, max: 17_000 }).map(valueRecord)),
         gap: fc.oneof(fc.nat(30), fc.constantFrom(0, 26)),
       }),
       { maxLength: 6 },
@@ -106,9 +107,10 @@ const messagesOf = (run: RecordRun, count = run.count) =>
     record: fromBinary(RecordSchema, bodyOf(run, index)),
   }));
 
-function joined({ parts, byteLength }: Encoded): Uint8Array {
+function joined({ parts, byteLength, enveloped }: Encoded): Uint8Array {
   const bytes = concat(parts);
   assert.equal(bytes.length, byteLength);
+  if (enveloped !== undefined) assert.deepEqual(enveloped, envelope(bytes));
   return bytes;
 }
 
@@ -250,7 +252,6 @@ test("a run is encoded once for all who get it, and the answer too while the end
   assert.equal(shared.encode(portionOf(run, limits, 7)), first);
   const later = shared.encode(portionOf(run, limits, 8));
   assert.notEqual(later, first);
-  assert.equal(later.parts[0], first.parts[0]);
   for (const [answer, mark] of [
     [first, 7n],
     [later, 8n],

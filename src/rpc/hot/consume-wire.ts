@@ -1,8 +1,9 @@
 import type { RecordRun } from "../../topics/topics.ts";
 import { toDuration } from "../fields.ts";
+import { ENVELOPE_HEADER_BYTES, writeHeader } from "../lean/envelope.ts";
 import type { Encoded } from "../lean/lean-method.ts";
 import type { Measure, Portion } from "../read-topic.ts";
-import { encodeConsumed, measureConsumed } from "./consumed-wire.ts";
+import { measureConsumed, writeConsumed } from "./consumed-wire.ts";
 import { writeVarintField } from "./wire-writer.ts";
 
 /**
@@ -26,10 +27,27 @@ export interface AnswerExtras {
   readonly heartbeatMs?: number;
 }
 
-/** A ConsumeResponse, or a ConsumeStreamResponse. */
+/** A ConsumeResponse, or a ConsumeStreamResponse: one buffer, envelope included. */
 export function encodeAnswer(portion: Portion, extras: AnswerExtras): Encoded {
-  const parts = portion.runs.map(({ run, measure }) => encodeConsumed(run, measure));
-  return finish(parts, portion, extras);
+  const bytes = new Uint8Array(ENVELOPE_HEADER_BYTES + roomFor(portion) + REST_BYTES_MAX);
+  let at = ENVELOPE_HEADER_BYTES;
+  for (const run of portion.runs) at = writeConsumed(bytes, at, run);
+  at = writeRest(bytes, at, portion, extras);
+  const byteLength = at - ENVELOPE_HEADER_BYTES;
+  writeHeader(bytes, 0, 0, byteLength);
+  const enveloped = bytes.subarray(0, at);
+  return { parts: [enveloped.subarray(ENVELOPE_HEADER_BYTES)], byteLength, enveloped };
+}
+
+/** Bytes in which the runs can be written one after the other. */
+function roomFor({ runs }: Portion): number {
+  let start = 0;
+  let room = 0;
+  for (const { measure } of runs) {
+    room = Math.max(room, start + measure.bufferBytes);
+    start += measure.byteLength;
+  }
+  return room;
 }
 
 /**
@@ -45,12 +63,12 @@ export class SharedAnswers {
   /** The same object for all who get the same. */
   encode(portion: Portion): Encoded {
     const [first] = portion.runs;
-    if (first === undefined) return finish([], portion, {});
+    if (first === undefined) return encodeAnswer(portion, {});
     const shared = this.#of(first.run);
     const { highWatermark } = portion;
+    // The end has moved on for nobody of those who are woken together.
     if (shared.answer === undefined || shared.highWatermark !== highWatermark) {
-      shared.records ??= encodeConsumed(first.run, shared.measure);
-      shared.answer = finish([shared.records], portion, {});
+      shared.answer = encodeAnswer(portion, {});
       shared.highWatermark = highWatermark;
     }
     return shared.answer;
@@ -60,7 +78,7 @@ export class SharedAnswers {
     let shared = this.#known.get(run);
     if (shared === undefined) {
       const measure = measureConsumed(run, Number.POSITIVE_INFINITY);
-      shared = { measure, records: undefined, highWatermark: -1, answer: undefined };
+      shared = { measure, highWatermark: -1, answer: undefined };
       this.#known.set(run, shared);
     }
     return shared;
@@ -69,35 +87,27 @@ export class SharedAnswers {
 
 interface SharedAnswer {
   readonly measure: Measure;
-  records: Uint8Array | undefined;
   /** Of the answer that was made last. */
   highWatermark: number;
   answer: Encoded | undefined;
 }
 
-function finish(records: Uint8Array[], portion: Portion, extras: AnswerExtras): Encoded {
-  const rest = encodeRest(portion, extras);
-  records.push(rest);
-  return { parts: records, byteLength: portion.byteLength + rest.length };
-}
-
-function encodeRest(portion: Portion, { topicId = 0, heartbeatMs }: AnswerExtras): Uint8Array {
-  const bytes = new Uint8Array(REST_BYTES_MAX);
-  let at = writeVarintField(bytes, 0, RESUME_OFFSET, portion.resumeOffset);
-  at = writeVarintField(bytes, at, HIGH_WATERMARK, portion.highWatermark);
-  at = writeVarintField(bytes, at, TOPIC_ID, topicId);
-  if (heartbeatMs !== undefined) {
-    const { seconds, nanos } = toDuration(heartbeatMs);
-    const start = at + 2;
-    const end = writeVarintField(
-      bytes,
-      writeVarintField(bytes, start, 1, Number(seconds)),
-      2,
-      nanos,
-    );
-    bytes[at] = HEARTBEAT_TAG;
-    bytes[at + 1] = end - start;
-    at = end;
-  }
-  return bytes.subarray(0, at);
+/** @returns the place after it */
+function writeRest(
+  target: Uint8Array,
+  start: number,
+  portion: Portion,
+  { topicId = 0, heartbeatMs }: AnswerExtras,
+): number {
+  let at = writeVarintField(target, start, RESUME_OFFSET, portion.resumeOffset);
+  at = writeVarintField(target, at, HIGH_WATERMARK, portion.highWatermark);
+  at = writeVarintField(target, at, TOPIC_ID, topicId);
+  if (heartbeatMs === undefined) return at;
+  const { seconds, nanos } = toDuration(heartbeatMs);
+  const content = at + 2;
+  let end = writeVarintField(target, content, 1, Number(seconds));
+  end = writeVarintField(target, end, 2, nanos);
+  target[at] = HEARTBEAT_TAG;
+  target[at + 1] = end - content;
+  return end;
 }

@@ -1,6 +1,6 @@
 import { varintSize, viewOf } from "../../base/bytes.ts";
 import type { RecordRun } from "../../topics/topics.ts";
-import type { Measure } from "../read-topic.ts";
+import type { Measure, MeasuredRun } from "../read-topic.ts";
 import { sizeOfLength, writeSmall, writeVarintField } from "./wire-writer.ts";
 
 /**
@@ -48,32 +48,46 @@ export function measureConsumed(run: RecordRun, bytesMax: number): Measure {
   return { count, byteLength, bufferBytes: Math.max(byteLength, shift + (ends[count - 1] ?? 0)) };
 }
 
-/**
- * Writes what was measured. The stored bytes are copied in one piece to the end of the
- * new buffer, and each body is then moved to its place: inside a buffer that costs a
- * third of a copy between two, since no view is made for it. The buffer is so large
- * that what is written never reaches what is still to be moved.
- */
+/** What was measured, in a buffer of its own. */
 export function encodeConsumed(run: RecordRun, measure: Measure): Uint8Array {
+  const target = new Uint8Array(measure.bufferBytes);
+  return target.subarray(0, writeConsumed(target, 0, { run, measure }));
+}
+
+/**
+ * Writes what was measured at `start` of `target`, which must have room for
+ * `measure.bufferBytes` there.
+ *
+ * The stored bytes are copied in one piece to the end of that room, and each body is
+ * then moved to its place: inside a buffer that costs a third of a copy between two,
+ * since no view is made for it. The room is so large that what is written never
+ * reaches what is still to be moved.
+ *
+ * @returns the place after it
+ */
+export function writeConsumed(
+  target: Uint8Array,
+  start: number,
+  { run, measure }: MeasuredRun,
+): number {
   const { starts, ends, offsets, appendTimesUs } = run;
-  const { count, byteLength, bufferBytes } = measure;
-  const target = new Uint8Array(bufferBytes);
-  if (count === 0) return target;
+  const { count, bufferBytes } = measure;
+  if (count === 0) return start;
   const from = starts[0] ?? 0;
   const to = ends[count - 1] ?? 0;
-  const shift = bufferBytes - to;
+  const shift = start + bufferBytes - to;
   target.set(run.bytes.subarray(from, to), from + shift);
   const time = new TimeField(target);
   let offsetSize = 1;
   let offsetLimit = 128;
-  let at = 0;
+  let at = start;
   for (let index = 0; index < count; index += 1) {
     const offset = offsets[index] ?? 0;
     for (; offset >= offsetLimit; offsetLimit *= 128) offsetSize += 1;
     const timeUs = appendTimesUs[index] ?? 0;
     if (timeUs !== time.valueUs) time.set(timeUs);
-    const start = starts[index] ?? 0;
-    const length = (ends[index] ?? 0) - start;
+    const bodyStart = starts[index] ?? 0;
+    const length = (ends[index] ?? 0) - bodyStart;
     const offsetBytes = offset === 0 ? 0 : 1 + offsetSize;
     target[at] = RECORDS_TAG;
     at = writeSmall(target, at + 1, offsetBytes + time.size + 1 + sizeOfLength(length) + length);
@@ -81,10 +95,10 @@ export function encodeConsumed(run: RecordRun, measure: Measure): Uint8Array {
     at = time.write(at);
     target[at] = BODY_TAG;
     at = writeSmall(target, at + 1, length);
-    target.copyWithin(at, start + shift, start + shift + length);
+    target.copyWithin(at, bodyStart + shift, bodyStart + shift + length);
     at += length;
   }
-  return target.subarray(0, byteLength);
+  return at;
 }
 
 /** The append time as a field: records of one batch have the same, so it is made once for them. */

@@ -24,7 +24,8 @@ export function readLength(bytes: Uint8Array, at: number): number {
   );
 }
 
-function writeHeader(target: Uint8Array, at: number, flags: number, length: number): void {
+/** Writes the five bytes before a message of `length` bytes. */
+export function writeHeader(target: Uint8Array, at: number, flags: number, length: number): void {
   target[at] = flags;
   target[at + 1] = length >>> 24;
   target[at + 2] = length >>> 16;
@@ -70,6 +71,12 @@ export function piecesOf(
   let start = 0;
   let at = 0;
   for (const message of messages) {
+    if (message.enveloped !== undefined && message.enveloped.length >= LARGE_PART_BYTES) {
+      if (at > start) pieces.push(piece.subarray(start, at));
+      pieces.push(message.enveloped);
+      start = at;
+      continue;
+    }
     writeHeader(piece, at, 0, message.byteLength);
     at += ENVELOPE_HEADER_BYTES;
     for (const part of message.parts) {
@@ -94,7 +101,11 @@ export function piecesOf(
 function smallBytes(messages: readonly Encoded[], size: number): number {
   if (size < LARGE_PART_BYTES) return size;
   let small = size;
-  for (const { parts } of messages) {
+  for (const { parts, enveloped } of messages) {
+    if (enveloped !== undefined && enveloped.length >= LARGE_PART_BYTES) {
+      small -= enveloped.length;
+      continue;
+    }
     for (const part of parts) if (part.length >= LARGE_PART_BYTES) small -= part.length;
   }
   return small;

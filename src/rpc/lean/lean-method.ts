@@ -8,6 +8,8 @@ export interface Encoded {
   readonly parts: readonly Uint8Array[];
   /** Bytes of all parts. */
   readonly byteLength: number;
+  /** The same in one piece with an envelope around it, where that costs nothing: large messages. */
+  readonly enveloped?: Uint8Array;
 }
 
 /** What came of a client's stream since the last look: whole messages, undecoded. */
