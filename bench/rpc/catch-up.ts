@@ -3,10 +3,10 @@
  * 100 B and of 1 KiB: the server beside a bare handler that pushes one message, made
  * before, over and over.
  *
- *   node bench/rpc/catch-up.ts [--rounds 5] [--runtimes bun,node] [--gib 1]
+ *   node bench/rpc/catch-up.ts [--rounds 5] [--runtimes bun,node] [--gib 1] [--stock]
  *
  * `--gib` is the data of each topic; a server writes two, without sync, before it is
- * read. Prints JSON lines; `toBare` is a ratio of records/s in one round. Takes about 5
+ * read. The client has windows of 8 MiB; with `--stock` it raises them as it goes. Prints JSON lines; `toBare` is a ratio of records/s in one round. Takes about 5
  * minutes.
  */
 import { createClient } from "@connectrpc/connect";
@@ -44,7 +44,11 @@ async function fill(server: Server, runtime: string, recordBytes: number): Promi
 }
 
 function load(server: Server, recordBytes: number): Promise<Sample> {
-  const flags = { topic: topicOf(recordBytes), records: recordsOf(recordBytes) };
+  const flags = {
+    topic: topicOf(recordBytes),
+    records: recordsOf(recordBytes),
+    stock: `${options.isStock}`,
+  };
   return runClient(client, server, { workload: "consume", flags, per: "record" });
 }
 

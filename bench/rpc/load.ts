@@ -35,7 +35,7 @@ export async function runClient(
     readonly per: "call" | "record";
   },
 ): Promise<Sample> {
-  const flags = Object.entries(options.flags).flatMap(([name, value]) => [`-${name}`, `${value}`]);
+  const flags = Object.entries(options.flags).map(([name, value]) => `-${name}=${value}`);
   const before = cpuSecondsOf(server.pid);
   const began = performance.now();
   const text = await run(client, [options.workload, "-addr", server.address, ...flags]);

@@ -9,13 +9,18 @@ export interface RunOptions {
   readonly runtimes: readonly Runtime[];
   /** Data of a topic that is read, in GiB. */
   readonly gib: number;
+  /** Whether the client sets its flow control windows as grpc-go does by itself. */
+  readonly isStock: boolean;
 }
 
 const ROUNDS_MAX = 101;
 const SECONDS_MAX = 60;
 const GIB_MAX = 16;
 
-/** Reads `--rounds N --seconds N --runtimes bun,node --gib N`. Exits with 2 when they make no sense. */
+/**
+ * Reads `--rounds N --seconds N --runtimes bun,node --gib N --stock`. Exits with 2 when they
+ * make no sense.
+ */
 export function parseRunOptions(fallback: {
   readonly rounds: number;
   readonly seconds: number;
@@ -26,6 +31,7 @@ export function parseRunOptions(fallback: {
       rounds: { type: "string", default: `${fallback.rounds}` },
       seconds: { type: "string", default: `${fallback.seconds}` },
       runtimes: { type: "string", default: RUNTIMES.join(",") },
+      stock: { type: "boolean", default: false },
       gib: { type: "string", default: `${fallback.gib ?? 1}` },
     },
   });
@@ -50,5 +56,5 @@ export function parseRunOptions(fallback: {
     );
     process.exit(2);
   }
-  return { rounds, seconds, runtimes, gib };
+  return { rounds, seconds, runtimes, gib, isStock: values.stock };
 }

@@ -17,7 +17,7 @@ const consumeStreamMethod = "/proglog.v1.LogService/ConsumeStream"
 // consume reads a number of records from the start of the topic by one stream. A
 // bare server takes the same request and answers with as many records.
 func consume(ctx context.Context, o options) (result, error) {
-	connections, err := dial(o.addr, 1)
+	connections, err := dial(o.addr, 1, o.stock)
 	if err != nil {
 		return result{}, err
 	}

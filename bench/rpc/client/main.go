@@ -41,6 +41,7 @@ type options struct {
 	rate     int
 	dur      time.Duration
 	warm     time.Duration
+	stock    bool
 }
 
 var workloads = map[string]func(context.Context, options) (result, error){
@@ -90,6 +91,7 @@ func parse(name string, args []string) options {
 	flags.IntVar(&o.rate, "rate", 50, "appends a second, open loop (tails)")
 	flags.DurationVar(&o.dur, "dur", 3*time.Second, "length of the run, at most 60s")
 	flags.DurationVar(&o.warm, "warm", 500*time.Millisecond, "time before that is not counted")
+	flags.BoolVar(&o.stock, "stock", false, "flow control windows as grpc-go sets them by itself")
 	_ = flags.Parse(args)
 	o.dur = min(o.dur, durMax)
 	mustBeLoopback(o.addr)

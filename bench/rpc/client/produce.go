@@ -20,7 +20,7 @@ const (
 
 // produce runs so many closed loops of unary calls as there are calls in flight.
 func produce(ctx context.Context, o options) (result, error) {
-	connections, err := dial(o.addr, o.conns)
+	connections, err := dial(o.addr, o.conns, o.stock)
 	if err != nil {
 		return result{}, err
 	}
@@ -88,7 +88,7 @@ func call(ctx context.Context, connection *grpc.ClientConn, request []byte) erro
 
 // fill appends a number of records, as fast as it goes.
 func fill(ctx context.Context, o options) (result, error) {
-	connections, err := dial(o.addr, o.conns)
+	connections, err := dial(o.addr, o.conns, o.stock)
 	if err != nil {
 		return result{}, err
 	}

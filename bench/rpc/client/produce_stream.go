@@ -17,7 +17,7 @@ const produceStreamMethod = "/proglog.v1.LogService/ProduceStream"
 // produceStream sends batches through one stream a connection, each its own
 // message, with at most a window of records unanswered.
 func produceStream(ctx context.Context, o options) (result, error) {
-	connections, err := dial(o.addr, o.conns)
+	connections, err := dial(o.addr, o.conns, o.stock)
 	if err != nil {
 		return result{}, err
 	}

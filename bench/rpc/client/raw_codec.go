@@ -56,15 +56,20 @@ func (c *copied) take(message mem.BufferSlice) error {
 	return nil
 }
 
-func dial(addr string, count int) ([]*grpc.ClientConn, error) {
+// dial opens connections with windows of a fixed size; with stock windows grpc-go begins
+// with 64 KiB and raises them as it sees the connection's speed.
+func dial(addr string, count int, stock bool) ([]*grpc.ClientConn, error) {
+	windows := []grpc.DialOption{
+		grpc.WithInitialWindowSize(windowBytes), grpc.WithInitialConnWindowSize(windowBytes)}
+	if stock {
+		windows = nil
+	}
 	connections := make([]*grpc.ClientConn, 0, count)
 	for range count {
-		connection, err := grpc.NewClient("passthrough:///"+addr,
+		connection, err := grpc.NewClient("passthrough:///"+addr, append(windows,
 			grpc.WithTransportCredentials(insecure.NewCredentials()),
-			grpc.WithInitialWindowSize(windowBytes),
-			grpc.WithInitialConnWindowSize(windowBytes),
 			grpc.WithDefaultCallOptions(
-				grpc.ForceCodecV2(rawCodec{}), grpc.MaxCallRecvMsgSize(messageBytesMax)))
+				grpc.ForceCodecV2(rawCodec{}), grpc.MaxCallRecvMsgSize(messageBytesMax)))...)
 		if err != nil {
 			return nil, err
 		}

@@ -29,7 +29,7 @@ var epoch = time.Now()
 // tails opens tails and appends at a fixed rate, whatever the answers do: latency is
 // from before the call until the record is delivered to each of the tails.
 func tails(ctx context.Context, o options) (result, error) {
-	connections, err := dial(o.addr, o.conns)
+	connections, err := dial(o.addr, o.conns, o.stock)
 	if err != nil {
 		return result{}, err
 	}
@@ -111,7 +111,7 @@ func (t *tail) run(begin time.Duration, delivered *atomic.Int64) {
 
 // appendAtRate returns the acknowledged appends that count, and the failed ones.
 func appendAtRate(ctx context.Context, o options, begin time.Duration) (int64, int64) {
-	connections, err := dial(o.addr, 1)
+	connections, err := dial(o.addr, 1, o.stock)
 	if err != nil {
 		return 0, 1
 	}
@@ -143,7 +143,7 @@ func appendAtRate(ctx context.Context, o options, begin time.Duration) (int64, i
 // hold opens tails, says "ready" and keeps them open until standard input ends, so
 // that another process can look at the server meanwhile.
 func hold(ctx context.Context, o options) (result, error) {
-	connections, err := dial(o.addr, o.conns)
+	connections, err := dial(o.addr, o.conns, o.stock)
 	if err != nil {
 		return result{}, err
 	}
