@@ -10,7 +10,8 @@ import { SILENT_LOGGER } from "../src/base/log.ts";
 import { toOffset } from "../src/base/units.ts";
 import { openFileSystem } from "../src/platform/open-file-system.ts";
 import { SystemClock } from "../src/platform/system-clock.ts";
-import { checkFrame, decodeFrames, encodeBatch } from "../src/storage/frame.ts";
+import { checkFrame, encodeBatch } from "../src/storage/frame.ts";
+import { decodeFrames } from "../src/storage/frame-run.ts";
 import { Log } from "../src/storage/log.ts";
 import { printBanner } from "./support/banner.ts";
 
@@ -72,8 +73,9 @@ async function readAll(log: Log): Promise<number> {
   const began = performance.now();
   let next = 0;
   while (next < log.nextOffset) {
-    const limits = { bytesMax: READ_BYTES, recordsMax: 100_000 };
-    next = decodeFrames(await log.readFrames(toOffset(next), limits)).resumeOffset;
+    const first = toOffset(next);
+    const bytes = await log.readStretch(first, { bytesMax: READ_BYTES, recordsMax: 100_000 });
+    next = decodeFrames({ bytes: bytes ?? new Uint8Array(0), first }).resumeOffset;
   }
   return (next * 1000) / (performance.now() - began);
 }

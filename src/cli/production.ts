@@ -2,7 +2,7 @@ import { BatchEncoder, encodedBytes } from "../client/batch-encoder.ts";
 import { encodeFrame, type RecordFrame, type RecordMeta } from "../client/record-parts.ts";
 import { WriteError, Writer, type WriterOptions } from "../client/writer.ts";
 import { SystemClock } from "../platform/system-clock.ts";
-import { ENVELOPE_BYTES_MAX } from "../storage/frame.ts";
+import { ENVELOPE_BYTES_MAX } from "../storage/envelope.ts";
 import { CommandError, type CommandInput } from "./command.ts";
 import type { CommandContext } from "./context.ts";
 import { exitCodeOf, withFix } from "./failures.ts";

@@ -33,7 +33,7 @@ export async function putAside(
         raftIndex: known.raftIndex,
         appendTimeUs: known.appendTimeUs,
         // Whether it ended its batch is as good as known: the next record is of another one.
-        lastOfBatch: after?.raftIndex !== known.raftIndex,
+        lastOfEntry: after?.raftIndex !== known.raftIndex,
       },
       damaged.length,
     );

@@ -19,6 +19,9 @@ export interface NodeSettings {
   /** Bytes of batches in flight: proposed and not yet in their topic's files. */
   readonly inFlightBytesMax: number;
   readonly topicInFlightBytesMax: number;
+  /** Bytes of the last records of all topics, and of one, that are kept in memory for readers at the end. */
+  readonly tailBytesMax: number;
+  readonly topicTailBytesMax: number;
   /** Bytes and calls that wait because of these two; beyond them calls are refused (RATE_LIMITED). */
   readonly waitingBytesMax: number;
   readonly waitingCountMax: number;
@@ -34,6 +37,8 @@ export const DEFAULT_NODE_SETTINGS: NodeSettings = {
   journalBytesMax: 256 * MIB,
   inFlightBytesMax: 64 * MIB,
   topicInFlightBytesMax: 16 * MIB,
+  tailBytesMax: 32 * MIB,
+  topicTailBytesMax: 4 * MIB,
   waitingBytesMax: 64 * MIB,
   waitingCountMax: 4_096,
 };

@@ -12,6 +12,7 @@ import type { NodeIdentity } from "../storage/node-file.ts";
 import type { CatalogueEntry } from "../topics/catalogue-state.ts";
 import { DEFAULT_TOPIC_NAME } from "../topics/names.ts";
 import { TopicRegistry } from "../topics/registry.ts";
+import { TailMemory } from "../topics/tail.ts";
 import type { Topics } from "../topics/topics.ts";
 import { createCatalogue, openCatalogue } from "./catalogue-group.ts";
 import { type CheckpointedGroup, Checkpoints } from "./checkpoints.ts";
@@ -169,6 +170,8 @@ async function openParts(
     }),
     defaults: settings.topicDefaults,
     pendingBytesMax: settings.topicInFlightBytesMax,
+    tailMemory: new TailMemory(settings.tailBytesMax),
+    topicTailBytesMax: settings.topicTailBytesMax,
     onApplied: () => {
       throttle?.poke();
       checkpoints?.poke();

@@ -10,6 +10,7 @@ import type { ProposedCommand } from "../topics/commands.ts";
 import { rebuildExtent } from "../topics/rebuild.ts";
 import { TopicReplica } from "../topics/replica.ts";
 import { effectiveSettings } from "../topics/settings.ts";
+import { Tail, type TailMemory } from "../topics/tail.ts";
 import { type TopicOutcome, TopicState } from "../topics/topic-state.ts";
 import type { EffectiveSettings } from "../topics/topics.ts";
 import { Group, type GroupContext } from "./group.ts";
@@ -22,6 +23,9 @@ export interface TopicContext extends GroupContext {
   readonly defaults: EffectiveSettings;
   /** Applied bytes of one topic that may wait for their write while the journal is applied at start. */
   readonly pendingBytesMax: number;
+  /** Of the tails of all topics together, and what one of them takes at most. */
+  readonly tailMemory: TailMemory;
+  readonly topicTailBytesMax: number;
   /** A trim left files that may go after a checkpoint of this replica. */
   readonly onTrimmedFiles: (replicaId: number) => void;
 }
@@ -108,7 +112,8 @@ async function openFound(
   }
   const { id: topicId, replicaId, name } = entry;
   const onTrimmedFiles = () => context.onTrimmedFiles(replicaId);
-  const machine = new TopicReplica({ name, log, state, defaults, onTrimmedFiles });
+  const tail = new Tail(context.tailMemory, context.topicTailBytesMax);
+  const machine = new TopicReplica({ name, log, state, defaults, tail, onTrimmedFiles });
   return new Group<TopicOutcome, ProposedCommand, TopicReplica>({
     context,
     topicId,

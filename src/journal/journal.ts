@@ -128,9 +128,8 @@ export class Journal {
   }
 
   /**
-   * Calls `fill` once, soon but not before this has returned: when the next flush is about to be put
-   * together, or the disk is full or has failed. What it appends at once goes into that flush, so that
-   * an owner can gather until then.
+   * Calls `fill` once, never before this returns: when the next flush is about to be put together, or the
+   * disk is full or has failed. What it appends at once goes into that flush: an owner can gather until then.
    */
   beforeFlush(fill: () => void): void {
     this.#writer.beforeFlush(fill);

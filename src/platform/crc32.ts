@@ -21,28 +21,42 @@ export function crc32(bytes: Uint8Array, seed = 0): number {
   return zlibCrc32(bytes, seed);
 }
 
-/** {@link crc32} of the bytes from `start` to `end` of `view`, with nothing allocated when they are few. */
-export function crc32Range(view: DataView, start: number, end: number, seed = 0): number {
-  const length = end - start;
-  if (length >= TABLES_BYTES_MAX) {
-    return zlibCrc32(new Uint8Array(view.buffer, view.byteOffset + start, length), seed);
-  }
+/** {@link crc32} of the bytes from `start` to `end`, with nothing allocated when they are few. */
+export function crc32Range(bytes: Uint8Array, start: number, end: number, seed = 0): number {
+  if (end - start >= TABLES_BYTES_MAX) return zlibCrc32(bytes.subarray(start, end), seed);
   let crc = ~seed;
   let at = start;
+  // Bytes, not a DataView: its calls are not always compiled away on Bun.
   for (const last = end - 8; at <= last; at += 8) {
-    const low = crc ^ view.getInt32(at, true);
-    const high = view.getInt32(at + 4, true);
     crc =
-      (T7[low & 255] ?? 0) ^
-      (T6[(low >>> 8) & 255] ?? 0) ^
-      (T5[(low >>> 16) & 255] ?? 0) ^
-      (T4[low >>> 24] ?? 0) ^
-      (T3[high & 255] ?? 0) ^
-      (T2[(high >>> 8) & 255] ?? 0) ^
-      (T1[(high >>> 16) & 255] ?? 0) ^
-      (T0[high >>> 24] ?? 0);
+      (T7[(bytes[at] ?? 0) ^ (crc & 255)] ?? 0) ^
+      (T6[(bytes[at + 1] ?? 0) ^ ((crc >>> 8) & 255)] ?? 0) ^
+      (T5[(bytes[at + 2] ?? 0) ^ ((crc >>> 16) & 255)] ?? 0) ^
+      (T4[(bytes[at + 3] ?? 0) ^ (crc >>> 24)] ?? 0) ^
+      (T3[bytes[at + 4] ?? 0] ?? 0) ^
+      (T2[bytes[at + 5] ?? 0] ?? 0) ^
+      (T1[bytes[at + 6] ?? 0] ?? 0) ^
+      (T0[bytes[at + 7] ?? 0] ?? 0);
   }
-  for (; at < end; at += 1) crc = (T0[(crc ^ view.getUint8(at)) & 255] ?? 0) ^ (crc >>> 8);
+  for (; at < end; at += 1) {
+    crc = (T0[((bytes[at] ?? 0) ^ crc) & 255] ?? 0) ^ (crc >>> 8);
+  }
+  return ~crc >>> 0;
+}
+
+/** {@link crc32} of the 8 bytes of `value`, a safe integer of 0 or more, little-endian. */
+export function crc32OfU64(value: number, seed = 0): number {
+  const low = ~seed ^ value;
+  const high = Math.floor(value / 2 ** 32);
+  const crc =
+    (T7[low & 255] ?? 0) ^
+    (T6[(low >>> 8) & 255] ?? 0) ^
+    (T5[(low >>> 16) & 255] ?? 0) ^
+    (T4[low >>> 24] ?? 0) ^
+    (T3[high & 255] ?? 0) ^
+    (T2[(high >>> 8) & 255] ?? 0) ^
+    (T1[(high >>> 16) & 255] ?? 0) ^
+    (T0[high >>> 24] ?? 0);
   return ~crc >>> 0;
 }
 

@@ -1,10 +1,12 @@
 import { assert } from "../base/assert.ts";
 import { EMPTY_BYTES } from "../base/bytes.ts";
+import { hasReason } from "../base/errors.ts";
 import { type Offset, toOffset } from "../base/units.ts";
 import type { FrameLimits, FrameRange, LogOptions, LogRecord } from "./log-types.ts";
 import type { PendingQueue } from "./pending.ts";
 import type { RecentSegments } from "./recent-segments.ts";
 import { HEADER_BYTES } from "./scan.ts";
+import type { Segment } from "./segment.ts";
 import type { SegmentList } from "./segment-list.ts";
 import { offsetOutOfRange, storeCorrupt } from "./storage-errors.ts";
 
@@ -47,11 +49,28 @@ export class LogReader {
     const recordsMax = Math.min(limits.recordsMax, end - from);
     const bounded = { bytesMax: limits.bytesMax, recordsMax };
     if (from >= (this.#pending.firstOffset ?? nextOffset)) return this.#pending.read(from, bounded);
-    const segment = this.#segments.find(from);
+    return await this.#inSegment(from, (segment) => segment.read(from, bounded));
+  }
+
+  async readStretch(from: Offset, limits: FrameLimits): Promise<Uint8Array | undefined> {
+    const { firstOffset, nextOffset } = this.#segments;
+    if (!(from >= firstOffset && from <= nextOffset)) throw offsetOutOfRange(from, this.#segments);
+    if (from >= (this.#pending.firstOffset ?? nextOffset)) return undefined;
+    try {
+      return await this.#inSegment(from, (segment) => segment.stretch(from, limits));
+    } catch (error) {
+      if (hasReason(error, "STORE_CORRUPT")) return undefined;
+      throw error;
+    }
+  }
+
+  /** While `read` runs, the segment's files stay. */
+  async #inSegment<T>(offset: Offset, read: (segment: Segment) => Promise<T>): Promise<T> {
+    const segment = this.#segments.find(offset);
     if (segment !== this.#segments.newest) this.#recent.touch(segment);
     segment.lease();
     try {
-      return await segment.read(from, bounded);
+      return await read(segment);
     } finally {
       segment.release();
     }

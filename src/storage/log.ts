@@ -192,10 +192,7 @@ export class Log {
     return this.#writer.writtenUpTo(this.nextOffset);
   }
 
-  /**
-   * Reads the data of one record, checked by the owner's check if there is one.
-   * @throws OFFSET_OUT_OF_RANGE, STORE_CORRUPT; DRAINING after `close`
-   */
+  /** Data of one record, checked by the owner. @throws OFFSET_OUT_OF_RANGE, STORE_CORRUPT, DRAINING */
   async read(offset: Offset): Promise<Uint8Array> {
     this.#refuseClosed();
     return await this.#reader.read(offset);
@@ -211,6 +208,16 @@ export class Log {
   async readFrames(from: Offset, limits: FrameLimits): Promise<FrameRange> {
     this.#refuseClosed();
     return await this.#reader.readFrames(from, limits);
+  }
+
+  /**
+   * Reads bytes of a store that begin with the frame of `from`, about as many as `limits` allow.
+   * Nothing is checked and the last frame may be cut off: for owners whose frames say what they are.
+   * @returns undefined when {@link readFrames} must be asked. @throws OFFSET_OUT_OF_RANGE; DRAINING
+   */
+  async readStretch(from: Offset, limits: FrameLimits): Promise<Uint8Array | undefined> {
+    this.#refuseClosed();
+    return await this.#reader.readStretch(from, limits);
   }
 
   /**

@@ -163,6 +163,23 @@ export class Segment {
     return this.#reader.read(from, limits, this.#written);
   }
 
+  /**
+   * Bytes of the store from the frame of `from` on, which must be written: about as many as
+   * `limits` allow, nothing of them checked, and the last frame may be cut off.
+   *
+   * @returns undefined when the index does not say where they begin
+   */
+  async stretch(from: Offset, limits: FrameLimits): Promise<Uint8Array | undefined> {
+    const { records, bytes } = this.#written;
+    const start = await this.index.position(from - this.base);
+    if (start === undefined || start >= bytes) return undefined;
+    const wanted = Math.min(
+      limits.bytesMax,
+      Math.ceil((bytes / records) * limits.recordsMax * 1.25),
+    );
+    return await this.store.readRange(start, Math.min(bytes, start + wanted));
+  }
+
   /** Nobody deletes the segment's files until {@link Segment.release}. */
   lease(): void {
     this.#leases += 1;

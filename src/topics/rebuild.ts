@@ -14,14 +14,14 @@ export interface RebuildOptions {
 
 /** What a topic's files say without a checkpoint. */
 export interface Rebuilt {
-  /** Whole batches of entries up to `lastIndex`, from the front, each frame checked. */
+  /** Whole entries up to `lastIndex`, from the front, each frame checked. */
   readonly extent: LogExtent;
   readonly startOffset: number;
   readonly nextOffset: number;
-  /** Raft index of the last of these batches; undefined when there is none. */
+  /** Raft index of the last of these; undefined when there is none. */
   readonly appliedIndex: number | undefined;
   readonly lastAppendTimeUs: number | undefined;
-  /** True when a sound batch of a later entry follows: then nothing is missing before it. */
+  /** True when a sound record of a later entry follows: then nothing is missing before it. */
   readonly reachesBeyond: boolean;
   /** Why the frames end there, when they end in damage. */
   readonly damage: ProglogError | undefined;
@@ -43,7 +43,7 @@ export async function rebuildExtent(options: RebuildOptions): Promise<Rebuilt> {
       reachesBeyond = record.raftIndex > lastIndex;
       if (reachesBeyond) break;
       sum.add(offset, data.length);
-      if (record.lastOfBatch) sum.endBatch(record.raftIndex, record.appendTimeUs);
+      if (record.lastOfEntry) sum.endEntry(record.raftIndex, record.appendTimeUs);
     }
   } catch (error) {
     if (!hasReason(error, "STORE_CORRUPT")) throw error;
@@ -54,7 +54,7 @@ export async function rebuildExtent(options: RebuildOptions): Promise<Rebuilt> {
   return { ...sum.result(), startOffset: log.firstOffset, reachesBeyond, damage };
 }
 
-/** Adds up frames to segments, and remembers how much of it was whole batches. */
+/** Adds up frames to segments, and remembers how much of it was whole entries. */
 class Sum {
   readonly #bases: ReadonlySet<number>;
   readonly #closed: SegmentExtent[] = [];
@@ -82,7 +82,7 @@ class Sum {
     this.#bytes += HEADER_BYTES + dataBytes;
   }
 
-  endBatch(raftIndex: number, appendTimeUs: number): void {
+  endEntry(raftIndex: number, appendTimeUs: number): void {
     this.#whole = { closed: this.#closed.length, last: this.#open() };
     this.#appliedIndex = raftIndex;
     this.#lastAppendTimeUs = appendTimeUs;

@@ -1,25 +1,17 @@
-import { type Offset, toOffset } from "../base/units.ts";
+import { toOffset } from "../base/units.ts";
 import { emptyExtent, extentFrom } from "../storage/extent.ts";
-import { decodeFrames, decodeRecord, encodeBatch } from "../storage/frame.ts";
+import { encodeBatch } from "../storage/frame.ts";
 import type { Log } from "../storage/log.ts";
 import { AcceptedRecords } from "./accepted-records.ts";
 import { decodeEntry, encodeEntry, isAppend, type ProposedCommand } from "./commands.ts";
-import { findTime } from "./find-time.ts";
 import { Followers } from "./follow.ts";
 import type { Captured, Machine, MachineEntry, TrimmedCapture } from "./machine.ts";
 import type { RetainedSegment } from "./retention.ts";
 import { effectiveSettings } from "./settings.ts";
-import { inTopic, outOfRange } from "./topic-errors.ts";
+import type { Tail } from "./tail.ts";
+import { TopicReader } from "./topic-reader.ts";
 import { type TopicOutcome, TopicState } from "./topic-state.ts";
-import type {
-  EffectiveSettings,
-  ReadLimits,
-  ReadResult,
-  RecordRun,
-  StartPlace,
-  StoredRecord,
-  TopicStatus,
-} from "./topics.ts";
+import type { EffectiveSettings, TopicStatus } from "./topics.ts";
 
 export interface ReplicaOptions {
   /** Topic's name, for errors. */
@@ -28,6 +20,8 @@ export interface ReplicaOptions {
   readonly state: TopicState;
   /** What applies where the topic's own settings say nothing. */
   readonly defaults: EffectiveSettings;
+  /** Empty. */
+  readonly tail: Tail;
   /** Called when a trim was applied after which files may go, once a checkpoint says so. */
   readonly onTrimmedFiles: () => void;
 }
@@ -35,23 +29,25 @@ export interface ReplicaOptions {
 /** One topic on this node: its state, its log, and those who read it. */
 export class TopicReplica implements Machine<TopicOutcome, ProposedCommand> {
   readonly followers: Followers;
-  readonly #name: string;
+  readonly reader: TopicReader;
   readonly #log: Log;
   readonly #state: TopicState;
   readonly #defaults: EffectiveSettings;
+  readonly #tail: Tail;
   readonly #onTrimmedFiles: () => void;
   /** Append time of a closed segment's last record, by base: it never changes. */
   readonly #lastTimes = new Map<number, number>();
   #effective: EffectiveSettings;
 
-  constructor({ name, log, state, defaults, onTrimmedFiles }: ReplicaOptions) {
-    this.#name = name;
+  constructor({ name, log, state, defaults, tail, onTrimmedFiles }: ReplicaOptions) {
     this.#log = log;
     this.#state = state;
     this.#defaults = defaults;
+    this.#tail = tail;
     this.#onTrimmedFiles = onTrimmedFiles;
     this.#effective = effectiveSettings(state.settings, defaults);
     this.followers = new Followers(state.nextOffset);
+    this.reader = new TopicReader({ name, log, state, tail });
     this.#configure();
   }
 
@@ -98,8 +94,14 @@ export class TopicReplica implements Machine<TopicOutcome, ProposedCommand> {
   /** What is accepted of an entry becomes one batch, however many commands it came with. */
   #append(records: AcceptedRecords, raftIndex: number): void {
     const { firstOffset, appendTimeUs } = records;
-    const batch = { firstOffset: toOffset(firstOffset), raftIndex, appendTimeUs, records };
-    this.#log.append(encodeBatch(batch));
+    const batch = encodeBatch({
+      firstOffset: toOffset(firstOffset),
+      raftIndex,
+      appendTimeUs,
+      records,
+    });
+    this.#log.append(batch);
+    this.#tail.add(batch, appendTimeUs);
     this.followers.advance(this.#state.nextOffset);
   }
 
@@ -160,70 +162,8 @@ export class TopicReplica implements Machine<TopicOutcome, ProposedCommand> {
   }
 
   async close({ discard = false }: { readonly discard?: boolean } = {}): Promise<void> {
+    this.#tail.clear();
     await this.#log.close({ discardPending: discard });
-  }
-
-  /** See `Topic.resolve`. */
-  async resolve(start: StartPlace): Promise<number> {
-    const { startOffset: first, nextOffset: next } = this.#state;
-    switch (start.at) {
-      case "first":
-        return first;
-      case "offset":
-        if (start.offset < first || start.offset > next) throw this.#outOfRange(start.offset);
-        return start.offset;
-      case "last":
-        return Math.max(first, next - start.count);
-      case "time": {
-        const found = await findTime({ first, next, timeUs: start.timeUs }, (offset) =>
-          this.#appendTimeAt(toOffset(offset)),
-        );
-        // What was trimmed meanwhile is not the first record any more.
-        return Math.max(found, this.#state.startOffset);
-      }
-    }
-  }
-
-  /** See `Topic.read`. Goes on from run to run while a good part of the limits is left. */
-  async read(offset: number, limits: ReadLimits): Promise<ReadResult> {
-    const end = Math.min(limits.endOffset ?? this.#state.nextOffset, this.#state.nextOffset);
-    const records: StoredRecord[] = [];
-    let bytesLeft = limits.bytesMax;
-    let at = offset;
-    do {
-      const recordsMax = limits.recordsMax - records.length;
-      const rest = { recordsMax, bytesMax: bytesLeft, endOffset: end };
-      const run = await this.readRun(at, rest).catch((error: unknown) => {
-        // What lies before the damage is to be had; the next read begins at it and says so.
-        if (at === offset) throw error;
-      });
-      // One record is given whatever its size, but not one more.
-      if (run === undefined || (records.length > 0 && spanOf(run) > bytesLeft)) break;
-      bytesLeft -= spanOf(run);
-      addRecords(run, records);
-      at = run.resumeOffset;
-    } while (at < end && records.length < limits.recordsMax && bytesLeft > limits.bytesMax / 4);
-    return { records, resumeOffset: at, highWatermark: this.#state.nextOffset };
-  }
-
-  /** See `Topic.readTail`. */
-  readTail(_offset: number, _limits: ReadLimits): RecordRun | undefined {
-    return undefined;
-  }
-
-  /** See `Topic.readRun`. Reads what lies together in one place: there may be more than it gives. */
-  async readRun(offset: number, limits: ReadLimits): Promise<RecordRun> {
-    const { startOffset, nextOffset } = this.#state;
-    if (offset < startOffset || offset > nextOffset) throw this.#outOfRange(offset);
-    try {
-      const { recordsMax, bytesMax } = limits;
-      const end = toOffset(Math.min(limits.endOffset ?? nextOffset, nextOffset));
-      const frames = await this.#log.readFrames(toOffset(offset), { recordsMax, bytesMax, end });
-      return decodeFrames(frames);
-    } catch (error) {
-      if (offset < this.#state.startOffset) throw this.#outOfRange(offset);
-      throw inTopic(error, this.#name);
-    }
   }
 
   /** Oldest first, as retention judges them. */
@@ -237,24 +177,9 @@ export class TopicReplica implements Machine<TopicOutcome, ProposedCommand> {
   async lastTimeOf(segment: RetainedSegment): Promise<number> {
     const known = this.#lastTimes.get(segment.base);
     if (known !== undefined) return known;
-    const timeUs = await this.#appendTimeAt(toOffset(segment.nextOffset - 1));
+    const timeUs = await this.reader.appendTimeAt(toOffset(segment.nextOffset - 1));
     this.#lastTimes.set(segment.base, timeUs);
     return timeUs;
-  }
-
-  async #appendTimeAt(offset: Offset): Promise<number> {
-    try {
-      return decodeRecord(await this.#log.read(offset), offset).appendTimeUs;
-    } catch (error) {
-      // Trimmed while its time was looked for: as good as older than anything.
-      if (offset < this.#state.startOffset) return 0;
-      throw inTopic(error, this.#name);
-    }
-  }
-
-  #outOfRange(offset: number) {
-    const { startOffset: firstOffset, nextOffset } = this.#state;
-    return outOfRange(this.#name, offset, { firstOffset, nextOffset });
   }
 
   #configure(): void {
@@ -262,18 +187,5 @@ export class TopicReplica implements Machine<TopicOutcome, ProposedCommand> {
       segmentBytesMax: this.#effective.maxSegmentBytes,
       segmentRecordsMax: this.#effective.maxSegmentRecords,
     });
-  }
-}
-
-/** Bytes from the first record to the end of the last one. */
-function spanOf({ count, starts, ends }: RecordRun): number {
-  return count === 0 ? 0 : (ends[count - 1] ?? 0) - (starts[0] ?? 0);
-}
-
-function addRecords(run: RecordRun, records: StoredRecord[]): void {
-  const { count, bytes, starts, ends, offsets, appendTimesUs } = run;
-  for (let at = 0; at < count; at += 1) {
-    const body = bytes.subarray(starts[at], ends[at]);
-    records.push({ offset: offsets[at] ?? 0, appendTimeUs: appendTimesUs[at] ?? 0, body });
   }
 }

@@ -1,6 +1,6 @@
 import { ProglogError } from "../base/errors.ts";
 import { MIB } from "../base/units.ts";
-import { ENVELOPE_BYTES_MAX } from "../storage/frame.ts";
+import { ENVELOPE_BYTES_MAX } from "../storage/envelope.ts";
 import type { CatalogueEntry } from "./catalogue-state.ts";
 import type { ProposedCommand } from "./commands.ts";
 import { waitBeyond } from "./follow.ts";
@@ -9,6 +9,7 @@ import { IN_FLIGHT_MAX } from "./producers.ts";
 import type { TopicReplica } from "./replica.ts";
 import type { Replicator } from "./replicator.ts";
 import { refusalError } from "./topic-errors.ts";
+import type { TopicReader } from "./topic-reader.ts";
 import type { TopicOutcome } from "./topic-state.ts";
 import type {
   Acknowledgement,
@@ -124,22 +125,22 @@ export class TopicHandle implements Topic {
   }
 
   async resolve(start: StartPlace): Promise<number> {
-    return await this.#reading(start.at === "offset" ? start.offset : undefined, (replica) =>
-      replica.resolve(start),
+    return await this.#reading(start.at === "offset" ? start.offset : undefined, (reader) =>
+      reader.resolve(start),
     );
   }
 
   async read(offset: number, limits: ReadLimits): Promise<ReadResult> {
-    return await this.#reading(offset, (replica) => replica.read(offset, limits));
+    return await this.#reading(offset, (reader) => reader.read(offset, limits));
   }
 
   readTail(offset: number, limits: ReadLimits): RecordRun | undefined {
     if (this.#gone !== undefined) throw this.#gone;
-    return this.#options.replica.readTail(offset, limits);
+    return this.#options.replica.reader.readTail(offset, limits);
   }
 
   async readRun(offset: number, limits: ReadLimits): Promise<RecordRun> {
-    return await this.#reading(offset, (replica) => replica.readRun(offset, limits));
+    return await this.#reading(offset, (reader) => reader.readRun(offset, limits));
   }
 
   follow(offset: number, follower: Follower): () => void {
@@ -186,14 +187,14 @@ export class TopicHandle implements Topic {
 
   async #reading<T>(
     offset: number | undefined,
-    read: (replica: TopicReplica) => Promise<T>,
+    read: (reader: TopicReader) => Promise<T>,
   ): Promise<T> {
     if (this.#gone !== undefined) throw this.#gone;
     const { replica, replicator } = this.#options;
     // Acknowledged before a restart and not applied again yet: not out of range, but not here.
     if (replicator.isRecovering && (offset ?? 0) > replica.state.nextOffset) throw this.#behind();
     try {
-      return await read(replica);
+      return await read(replica.reader);
     } catch (error) {
       throw this.#gone ?? error;
     }

@@ -1,7 +1,7 @@
 import assert from "node:assert/strict";
 import { test } from "node:test";
 import { hasReason, ProglogError, type Reason } from "../../src/base/errors.ts";
-import { ENVELOPE_BYTES_MAX } from "../../src/storage/frame.ts";
+import { ENVELOPE_BYTES_MAX } from "../../src/storage/envelope.ts";
 import { DEFAULT_TOPIC_SETTINGS } from "../../src/topics/settings.ts";
 import { settle } from "../support/sim-clock.ts";
 import { type Life, readAll, startNode, textOf, texts } from "./harness.ts";
@@ -332,7 +332,8 @@ test("retention trims by size and by append time, in whole segments, and files g
 });
 
 test("a slow reader keeps its files until it has read them, and the trim does not wait", async () => {
-  const life = await startNode();
+  // Without a tail in memory, so that it reads the files.
+  const life = await startNode({ settings: { tailBytesMax: 0 } });
   const topic = life.node.topics.topic("default");
   for (let at = 0; at < 30; at += 1)
     await topic.produce({ records: texts(`${at} ${"x".repeat(99)}`) });

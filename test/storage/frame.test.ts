@@ -5,13 +5,8 @@ import { concat, viewOf, writeU64 } from "../../src/base/bytes.ts";
 import { ProglogError } from "../../src/base/errors.ts";
 import { toOffset } from "../../src/base/units.ts";
 import { crc32 } from "../../src/platform/crc32.ts";
-import {
-  checkFrame,
-  decodeRecord,
-  ENVELOPE_BYTES_MAX,
-  encodeBatch,
-  encodeRemoved,
-} from "../../src/storage/frame.ts";
+import { ENVELOPE_BYTES_MAX } from "../../src/storage/envelope.ts";
+import { checkFrame, decodeRecord, encodeBatch, encodeRemoved } from "../../src/storage/frame.ts";
 import { HEADER_BYTES, RECORD_BYTES_MAX, scanFrames } from "../../src/storage/scan.ts";
 import { runGolden } from "../support/golden.ts";
 import { spansOf } from "../support/spans.ts";
@@ -106,7 +101,7 @@ test("encodeBatch() and decodeRecord() undo each other, for all numbers and bodi
           assert.deepEqual(decodeRecord(data, toOffset(firstOffset + at)), {
             offset: firstOffset + at,
             kind: "record",
-            lastOfBatch: at === count - 1,
+            lastOfEntry: at === count - 1,
             raftIndex,
             appendTimeUs,
             body,

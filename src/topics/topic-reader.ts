@@ -1,0 +1,150 @@
+import { type Offset, toOffset } from "../base/units.ts";
+import { decodeRecord } from "../storage/frame.ts";
+import { decodeFrames } from "../storage/frame-run.ts";
+import type { Log } from "../storage/log.ts";
+import type { FrameLimits } from "../storage/log-types.ts";
+import { HEADER_BYTES } from "../storage/scan.ts";
+import { findTime } from "./find-time.ts";
+import type { Tail } from "./tail.ts";
+import { inTopic, outOfRange } from "./topic-errors.ts";
+import type { TopicState } from "./topic-state.ts";
+import type { ReadLimits, ReadResult, RecordRun, StartPlace, StoredRecord } from "./topics.ts";
+
+export interface TopicReaderOptions {
+  /** Topic's name, for errors. */
+  readonly name: string;
+  readonly log: Log;
+  readonly state: TopicState;
+  readonly tail: Tail;
+}
+
+/** Reads one topic's records: from memory where they still are, else from its log. */
+export class TopicReader {
+  readonly #name: string;
+  readonly #log: Log;
+  readonly #state: TopicState;
+  readonly #tail: Tail;
+
+  constructor({ name, log, state, tail }: TopicReaderOptions) {
+    this.#name = name;
+    this.#log = log;
+    this.#state = state;
+    this.#tail = tail;
+  }
+
+  /** See `Topic.resolve`. */
+  async resolve(start: StartPlace): Promise<number> {
+    const { startOffset: first, nextOffset: next } = this.#state;
+    switch (start.at) {
+      case "first":
+        return first;
+      case "offset":
+        if (start.offset < first || start.offset > next) throw this.#outOfRange(start.offset);
+        return start.offset;
+      case "last":
+        return Math.max(first, next - start.count);
+      case "time": {
+        const found = await findTime({ first, next, timeUs: start.timeUs }, (offset) =>
+          this.appendTimeAt(toOffset(offset)),
+        );
+        // What was trimmed meanwhile is not the first record any more.
+        return Math.max(found, this.#state.startOffset);
+      }
+    }
+  }
+
+  /** See `Topic.read`. Goes on from run to run while a good part of the limits is left. */
+  async read(offset: number, limits: ReadLimits): Promise<ReadResult> {
+    const end = Math.min(limits.endOffset ?? this.#state.nextOffset, this.#state.nextOffset);
+    const records: StoredRecord[] = [];
+    let bytesLeft = limits.bytesMax;
+    let at = offset;
+    do {
+      const recordsMax = limits.recordsMax - records.length;
+      const rest = { recordsMax, bytesMax: bytesLeft, endOffset: end };
+      const run = await this.readRun(at, rest).catch((error: unknown) => {
+        // What lies before the damage is to be had; the next read begins at it and says so.
+        if (at === offset) throw error;
+      });
+      // One record is given whatever its size, but not one more.
+      if (run === undefined || (records.length > 0 && spanOf(run) > bytesLeft)) break;
+      bytesLeft -= spanOf(run);
+      addRecords(run, records);
+      at = run.resumeOffset;
+    } while (at < end && records.length < limits.recordsMax && bytesLeft > limits.bytesMax / 4);
+    return { records, resumeOffset: at, highWatermark: this.#state.nextOffset };
+  }
+
+  /** See `Topic.readTail`. */
+  readTail(offset: number, limits: ReadLimits): RecordRun | undefined {
+    // What was trimmed may still be in memory, but is not to be had.
+    return offset < this.#state.startOffset ? undefined : this.#tail.read(offset, limits);
+  }
+
+  /** See `Topic.readRun`. Reads what lies together in one place: there may be more than it gives. */
+  async readRun(offset: number, limits: ReadLimits): Promise<RecordRun> {
+    const { startOffset, nextOffset } = this.#state;
+    if (offset < startOffset || offset > nextOffset) throw this.#outOfRange(offset);
+    const inMemory = this.#tail.read(offset, limits);
+    if (inMemory !== undefined) return inMemory;
+    const from = toOffset(offset);
+    const end = toOffset(Math.min(limits.endOffset ?? nextOffset, nextOffset));
+    const { recordsMax, bytesMax } = limits;
+    const bounded = { recordsMax: Math.min(recordsMax, end - from), bytesMax, end };
+    try {
+      const run = from < end ? await this.#readStretch(from, bounded) : undefined;
+      return run ?? (await this.#readFrames(from, { ...bounded, recordsMax }));
+    } catch (error) {
+      if (offset < this.#state.startOffset) throw this.#outOfRange(offset);
+      throw inTopic(error, this.#name);
+    }
+  }
+
+  /** The fast way: one look into the index, one read of the store. Undefined when it gave no record. */
+  async #readStretch(from: Offset, limits: FrameLimits): Promise<RecordRun | undefined> {
+    const bytes = await this.#log.readStretch(from, limits);
+    if (bytes === undefined) return undefined;
+    const run = decodeFrames({ bytes, first: from }, limits.recordsMax);
+    return run.resumeOffset > from ? run : undefined;
+  }
+
+  /** The sure way: store and index are compared, and what does not fit is mended or reported. */
+  async #readFrames(from: Offset, limits: FrameLimits): Promise<RecordRun> {
+    const frames = await this.#log.readFrames(from, limits);
+    const run = decodeFrames(frames);
+    const [end] = frames.ends;
+    // It says what is wrong with it.
+    if (run.resumeOffset === from && end !== undefined)
+      decodeRecord(frames.bytes.subarray(HEADER_BYTES, end), from);
+    return run;
+  }
+
+  /** The append time of the record at `offset`; 0 when it was trimmed meanwhile. */
+  async appendTimeAt(offset: Offset): Promise<number> {
+    try {
+      return decodeRecord(await this.#log.read(offset), offset).appendTimeUs;
+    } catch (error) {
+      // Trimmed while its time was looked for: as good as older than anything.
+      if (offset < this.#state.startOffset) return 0;
+      throw inTopic(error, this.#name);
+    }
+  }
+
+  #outOfRange(offset: number) {
+    const { startOffset: firstOffset, nextOffset } = this.#state;
+    return outOfRange(this.#name, offset, { firstOffset, nextOffset });
+  }
+}
+
+/** Bytes from the first record to the end of the last one. */
+function spanOf({ count, starts, ends }: RecordRun): number {
+  return count === 0 ? 0 : (ends[count - 1] ?? 0) - (starts[0] ?? 0);
+}
+
+function addRecords(run: RecordRun, records: StoredRecord[]): void {
+  const { count, bytes, starts, ends, offsets, appendTimesUs } = run;
+  for (let at = 0; at < count; at += 1) {
+    const body = bytes.subarray(starts[at], ends[at]);
+    records.push({ offset: offsets[at] ?? 0, appendTimeUs: appendTimesUs[at] ?? 0, body });
+  }
+}
