@@ -90,11 +90,13 @@ async function push(stream: ServerHttp2Stream, body: Uint8Array): Promise<void> 
   const { bytes, records } = pushedMessage(recordBytes);
   let left = Number(request.endOffset ?? 0n);
   answer(stream);
+  let wake = (): void => {};
+  stream.on("drain", () => wake());
+  stream.on("close", () => wake());
   for (; left >= records && !stream.destroyed; left -= records) {
     if (stream.write(bytes)) continue;
     await new Promise<void>((go) => {
-      stream.once("drain", go);
-      stream.once("close", go);
+      wake = go;
     });
   }
   if (stream.destroyed) return;
