@@ -68,7 +68,7 @@ const cases: Record<string, () => unknown> = {
     fromBinary(ProduceRequestSchema, keyed).records.length,
   "measure of an answer": () => measureConsumed(run, Number.POSITIVE_INFINITY).byteLength,
   "measure and encoding of an answer": () =>
-    encodeConsumed(run, measureConsumed(run, Number.POSITIVE_INFINITY)).length,
+    encodeConsumed({ run, measure: measureConsumed(run, Number.POSITIVE_INFINITY) }).length,
   "protobuf-es: create and toBinary": () =>
     toBinary(
       ConsumeStreamResponseSchema,

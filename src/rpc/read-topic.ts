@@ -53,8 +53,11 @@ export interface Measure {
   readonly count: number;
   /** Bytes of these, by the measure of the answer's encoding. */
   readonly byteLength: number;
-  /** Bytes of the buffer in which they are made; the same or more. */
-  readonly bufferBytes: number;
+  /**
+   * How far a body moves towards the end when records in `run.bytes` become an answer that
+   * begins at 0, at most; below 0: every one moves towards the front. Binary answers only.
+   */
+  readonly shiftMax: number;
 }
 
 /** How much one answer may hold, and how that is measured. */

@@ -29,7 +29,7 @@ export interface RecordCodec<Sent, Returned> {
 /** Bytes stay as they are: see wire-twin.ts. */
 export const WIRE_CODEC: RecordCodec<Uint8Array, Uint8Array> = {
   toBytes: (records) => records,
-  toAnswer: ({ run, measure }) => splitConsumed(encodeConsumed(run, measure)),
+  toAnswer: (measured) => splitConsumed(encodeConsumed(measured)),
   measure: measureConsumed,
   answerBytesMax: CONSUME_BYTES_MAX,
 };
@@ -60,7 +60,7 @@ export const MESSAGE_CODEC: RecordCodec<
       if (end > bytesMax && count > 0) break;
       byteLength = end;
     }
-    return { count, byteLength, bufferBytes: byteLength };
+    return { count, byteLength, shiftMax: 0 };
   },
   answerBytesMax: CONSUME_JSON_BYTES_MAX,
 };

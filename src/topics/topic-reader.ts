@@ -105,7 +105,7 @@ export class TopicReader {
     const bytes = await this.#log.readStretch(from, limits);
     if (bytes === undefined) return undefined;
     const run = decodeFrames({ bytes, first: from }, limits.recordsMax);
-    return run.resumeOffset > from ? run : undefined;
+    return run.resumeOffset > from ? { ...run, isOwn: true } : undefined;
   }
 
   /** The sure way: store and index are compared, and what does not fit is mended or reported. */

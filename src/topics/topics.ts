@@ -124,9 +124,9 @@ export interface ReadResult {
 
 /**
  * Records side by side in one buffer, with nothing made for each of them: what the
- * fast ways out are served from. Nobody changes it after it was returned, and readers
- * at the same place of a topic's end get the same object, so that what is made of it
- * can be shared (kept in a WeakMap).
+ * fast ways out are served from. Nobody changes it after it was returned (but see
+ * `isOwn`), and readers at the same place of a topic's end get the same object, so
+ * that what is made of it can be shared (kept in a WeakMap).
  */
 export interface RecordRun {
   /** How many records there are; the arrays below have that many entries or more. */
@@ -141,6 +141,8 @@ export interface RecordRun {
   readonly appendTimesUs: Float64Array;
   /** See {@link ReadResult.resumeOffset}. */
   readonly resumeOffset: number;
+  /** Made for this reader alone, who may write over `bytes`: what came from disk. */
+  readonly isOwn?: boolean;
 }
 
 /** Who waits for records: exactly one of the two is called, once. */

@@ -15,7 +15,12 @@ import {
   encodeProduceStreamResponse,
 } from "../../src/rpc/hot/acknowledgement-wire.ts";
 import { encodeAnswer, SharedAnswers } from "../../src/rpc/hot/consume-wire.ts";
-import { encodeConsumed, measureConsumed, splitConsumed } from "../../src/rpc/hot/consumed-wire.ts";
+import {
+  bufferBytesFor,
+  encodeConsumed,
+  measureConsumed,
+  splitConsumed,
+} from "../../src/rpc/hot/consumed-wire.ts";
 import type { Encoded } from "../../src/rpc/lean/lean-method.ts";
 import { toAcknowledgement } from "../../src/rpc/produce-batch.ts";
 import { emptyPortion, joinPortions, portionOf } from "../../src/rpc/read-topic.ts";
@@ -80,7 +85,7 @@ const runs = fc
         by: fc.oneof(fc.constant(1), fc.integer({ min: 1, max: 20_000 })),
         timeBy: fc.oneof(fc.constant(0), integers),
         body: fc.oneof(records, fc.integer({ min: 0, max: 17_000 }).map(valueRecord)),
-        gap: fc.oneof(fc.nat(30), fc.constantFrom(0, 26)),
+        gap: fc.oneof(fc.nat(30), fc.constantFrom(0, 26, 40, 60)),
       }),
       { maxLength: 6 },
     ),
@@ -144,11 +149,11 @@ test("records are what protobuf-es makes, however they lie in the store", () => 
         ConsumeResponseSchema,
         create(ConsumeResponseSchema, { records: messagesOf(run) }),
       );
-      const encoded = encodeConsumed(run, measure);
+      const encoded = encodeConsumed({ run, measure });
       assert.deepEqual(encoded, expected);
       assert.equal(measure.count, run.count);
       assert.equal(measure.byteLength, expected.length);
-      assert.equal(measure.bufferBytes, encoded.buffer.byteLength);
+      assert.equal(bufferBytesFor({ run, measure }), encoded.buffer.byteLength);
       assert.deepEqual(run.bytes, before, "the run is as it was");
       const split = splitConsumed(encoded).map((record) => Uint8Array.from(record));
       const wanted = messagesOf(run).map((record) =>
@@ -181,8 +186,9 @@ test("a buffer holds little more than the answer, when the store has more around
     gap: 26,
   }));
   const run = runOf(stored, { offset: 2 ** 30, timeUs: 2 ** 50, unused: 100_000 });
-  const { byteLength, bufferBytes } = measureConsumed(run, Number.POSITIVE_INFINITY);
-  assert.ok(bufferBytes < byteLength * 1.06, `${bufferBytes} for ${byteLength}`);
+  const measure = measureConsumed(run, Number.POSITIVE_INFINITY);
+  const bufferBytes = bufferBytesFor({ run, measure });
+  assert.ok(bufferBytes < measure.byteLength * 1.06, `${bufferBytes} for ${measure.byteLength}`);
 });
 
 test("an answer is cut where it would be too large, and has one record at least", () => {
@@ -238,6 +244,26 @@ test("answers to Consume and ConsumeStream are what protobuf-es makes", () => {
     ),
     RUNS,
   );
+});
+
+test("a run of one's own becomes the answer where it is, if there is room, and else a copy", () => {
+  let inPlace = 0;
+  let copied = 0;
+  fc.assert(
+    fc.property(runs, integers, (run, mark) => {
+      const expected = encodeAnswer(portionOf(run, whole, mark), { topicId: 1 });
+      const own = { ...run, bytes: Uint8Array.from(run.bytes), isOwn: true };
+      const before = Uint8Array.from(own.bytes);
+      const found = encodeAnswer(portionOf(own, whole, mark), { topicId: 1 });
+      assert.deepEqual(joined(found), joined(expected));
+      const isSame = found.enveloped?.buffer === own.bytes.buffer;
+      if (!isSame) assert.deepEqual(own.bytes, before);
+      if (isSame) inPlace += 1;
+      else copied += 1;
+    }),
+    RUNS,
+  );
+  assert.ok(inPlace > 50 && copied > 50, `${inPlace} in place, ${copied} copied`);
 });
 
 test("a run is encoded once for all who get it, and the answer too while the end is the same", () => {

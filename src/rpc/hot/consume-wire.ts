@@ -1,9 +1,9 @@
 import type { RecordRun } from "../../topics/topics.ts";
 import { toDuration } from "../fields.ts";
-import { ENVELOPE_HEADER_BYTES, writeHeader } from "../lean/envelope.ts";
+import { ENVELOPE_HEADER_BYTES as HEAD_BYTES, writeHeader } from "../lean/envelope.ts";
 import type { Encoded } from "../lean/lean-method.ts";
-import type { Measure, Portion } from "../read-topic.ts";
-import { measureConsumed, writeConsumed } from "./consumed-wire.ts";
+import type { Measure, MeasuredRun, Portion } from "../read-topic.ts";
+import { bufferBytesFor, measureConsumed, writeConsumed, writeInPlace } from "./consumed-wire.ts";
 import { writeVarintField } from "./wire-writer.ts";
 
 /**
@@ -29,23 +29,33 @@ export interface AnswerExtras {
 
 /** A ConsumeResponse, or a ConsumeStreamResponse: one buffer, envelope included. */
 export function encodeAnswer(portion: Portion, extras: AnswerExtras): Encoded {
-  const bytes = new Uint8Array(ENVELOPE_HEADER_BYTES + roomFor(portion) + REST_BYTES_MAX);
-  let at = ENVELOPE_HEADER_BYTES;
-  for (const run of portion.runs) at = writeConsumed(bytes, at, run);
+  const own = ownRunOf(portion);
+  const bytes = own?.run.bytes ?? new Uint8Array(HEAD_BYTES + roomFor(portion) + REST_BYTES_MAX);
+  let at = HEAD_BYTES;
+  if (own !== undefined) at = writeInPlace(own, at);
+  else for (const run of portion.runs) at = writeConsumed(bytes, at, run);
   at = writeRest(bytes, at, portion, extras);
-  const byteLength = at - ENVELOPE_HEADER_BYTES;
-  writeHeader(bytes, 0, 0, byteLength);
+  writeHeader(bytes, 0, 0, at - HEAD_BYTES);
   const enveloped = bytes.subarray(0, at);
-  return { parts: [enveloped.subarray(ENVELOPE_HEADER_BYTES)], byteLength, enveloped };
+  return { parts: [enveloped.subarray(HEAD_BYTES)], byteLength: at - HEAD_BYTES, enveloped };
+}
+
+/** The run, when the answer can be made of its bytes where they are: as nearly all that were read from disk. */
+function ownRunOf({ runs, byteLength }: Portion): MeasuredRun | undefined {
+  const [first] = runs;
+  if (first?.run.isOwn !== true || runs.length > 1) return undefined;
+  const isBehind = HEAD_BYTES + first.measure.shiftMax <= 0;
+  const hasRoom = HEAD_BYTES + byteLength + REST_BYTES_MAX <= first.run.bytes.length;
+  return isBehind && hasRoom ? first : undefined;
 }
 
 /** Bytes in which the runs can be written one after the other. */
 function roomFor({ runs }: Portion): number {
   let start = 0;
   let room = 0;
-  for (const { measure } of runs) {
-    room = Math.max(room, start + measure.bufferBytes);
-    start += measure.byteLength;
+  for (const run of runs) {
+    room = Math.max(room, start + bufferBytesFor(run));
+    start += run.measure.byteLength;
   }
   return room;
 }

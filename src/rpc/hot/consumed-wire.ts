@@ -25,7 +25,7 @@ export function measureConsumed(run: RecordRun, bytesMax: number): Measure {
   let timeUs = 0;
   let timeBytes = 0;
   let byteLength = 0;
-  let shift = Number.NEGATIVE_INFINITY;
+  let shiftMax = Number.NEGATIVE_INFINITY;
   let count = 0;
   for (; count < run.count; count += 1) {
     const offset = offsets[count] ?? 0;
@@ -41,22 +41,27 @@ export function measureConsumed(run: RecordRun, bytesMax: number): Measure {
       (offset === 0 ? 0 : 1 + offsetSize) + timeBytes + 1 + sizeOfLength(length) + length;
     const end = byteLength + 1 + sizeOfLength(size) + size;
     if (end > bytesMax && count > 0) break;
-    if (end - length - start > shift) shift = end - length - start;
+    if (end - length - start > shiftMax) shiftMax = end - length - start;
     byteLength = end;
   }
-  if (count === 0) return { count, byteLength, bufferBytes: 0 };
-  return { count, byteLength, bufferBytes: Math.max(byteLength, shift + (ends[count - 1] ?? 0)) };
+  return { count, byteLength, shiftMax };
+}
+
+/** Bytes of the buffer in which {@link writeConsumed} makes an answer: its length or a bit more. */
+export function bufferBytesFor({ run, measure }: MeasuredRun): number {
+  const { count, byteLength, shiftMax } = measure;
+  return count === 0 ? 0 : Math.max(byteLength, shiftMax + (run.ends[count - 1] ?? 0));
 }
 
 /** What was measured, in a buffer of its own. */
-export function encodeConsumed(run: RecordRun, measure: Measure): Uint8Array {
-  const target = new Uint8Array(measure.bufferBytes);
-  return target.subarray(0, writeConsumed(target, 0, { run, measure }));
+export function encodeConsumed(measured: MeasuredRun): Uint8Array {
+  const target = new Uint8Array(bufferBytesFor(measured));
+  return target.subarray(0, writeConsumed(target, 0, measured));
 }
 
 /**
  * Writes what was measured at `start` of `target`, which must have room for
- * `measure.bufferBytes` there.
+ * {@link bufferBytesFor} there.
  *
  * The stored bytes are copied in one piece to the end of that room, and each body is
  * then moved to its place: inside a buffer that costs a third of a copy between two,
@@ -65,18 +70,32 @@ export function encodeConsumed(run: RecordRun, measure: Measure): Uint8Array {
  *
  * @returns the place after it
  */
-export function writeConsumed(
+export function writeConsumed(target: Uint8Array, start: number, measured: MeasuredRun): number {
+  const { run, measure } = measured;
+  if (measure.count === 0) return start;
+  const from = run.starts[0] ?? 0;
+  const to = run.ends[measure.count - 1] ?? 0;
+  const shift = start + bufferBytesFor(measured) - to;
+  target.set(run.bytes.subarray(from, to), from + shift);
+  return moveBodies(target, start, { ...measured, shift });
+}
+
+/**
+ * The same inside `run.bytes`, whose records are lost: nothing is copied that does not move.
+ * Only for runs of one's own, when `start + measure.shiftMax` is at most 0.
+ */
+export function writeInPlace({ run, measure }: MeasuredRun, start: number): number {
+  return moveBodies(run.bytes, start, { run, measure, shift: 0 });
+}
+
+/** Bodies are in `target`, `shift` bytes further than `run` says, and none before its place. */
+function moveBodies(
   target: Uint8Array,
   start: number,
-  { run, measure }: MeasuredRun,
+  { run, measure, shift }: MeasuredRun & { readonly shift: number },
 ): number {
   const { starts, ends, offsets, appendTimesUs } = run;
-  const { count, bufferBytes } = measure;
-  if (count === 0) return start;
-  const from = starts[0] ?? 0;
-  const to = ends[count - 1] ?? 0;
-  const shift = start + bufferBytes - to;
-  target.set(run.bytes.subarray(from, to), from + shift);
+  const { count } = measure;
   const time = new TimeField(target);
   let offsetSize = 1;
   let offsetLimit = 128;
