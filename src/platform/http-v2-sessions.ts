@@ -1,4 +1,5 @@
 import {
+  constants,
   createServer,
   type Http2Server,
   type IncomingHttpHeaders,
@@ -8,6 +9,7 @@ import {
 import type { Socket } from "node:net";
 import { assert } from "../base/assert.ts";
 import { MIB } from "../base/units.ts";
+import { makeSessionWithoutHandle, mendWindows } from "./http-bun-socket.ts";
 import { drainHttp2 } from "./http-early-answer.ts";
 import { ANSWERED_LINGER_MS, destroyAfter, IDLE_LINGER_MS } from "./http-linger.ts";
 import type { ListenLimits, ListenOptions } from "./http-options.ts";
@@ -35,8 +37,8 @@ interface Liveness {
 
 interface Session extends Liveness {
   readonly socket: Socket;
-  /** Calls that are open. */
-  streamCount: number;
+  /** Ids of the calls that are open. */
+  readonly openStreams: Set<number>;
   /** GOAWAY is out. */
   isLeft: boolean;
 }
@@ -76,7 +78,9 @@ export class Http2Sessions {
   /** Takes over a connection whose first bytes, if any were read, are back in `socket`. */
   accept(socket: Socket): void {
     this.#accepted = socket;
-    this.#server.emit("connection", socket);
+    const makeSession = () => this.#server.emit("connection", socket);
+    if (IS_BUN) makeSessionWithoutHandle(socket, makeSession);
+    else makeSession();
     this.#accepted = undefined;
   }
 
@@ -108,7 +112,7 @@ export class Http2Sessions {
     assert(socket !== undefined, "An HTTP/2 session without a connection");
     const state: Session = {
       socket,
-      streamCount: 0,
+      openStreams: new Set(),
       isLeft: false,
       state: "new",
       dueMs: clock.monotonicMs() + this.#limits.headerTimeoutMs,
@@ -120,19 +124,20 @@ export class Http2Sessions {
       state.state = "alive";
       state.dueMs = clock.monotonicMs() + this.#limits.pingIntervalMs;
     });
-    if (!IS_BUN) session.setLocalWindowSize(SESSION_WINDOW_BYTES);
+    if (IS_BUN) mendWindows(socket, () => state.openStreams);
+    else session.setLocalWindowSize(SESSION_WINDOW_BYTES);
   }
 
-  #onAnswered(session: ServerHttp2Session, state: Session): void {
-    state.streamCount -= 1;
+  #onAnswered(session: ServerHttp2Session, state: Session, streamId: number): void {
+    state.openStreams.delete(streamId);
     if (state.isLeft) this.#leave(session, state, ANSWERED_LINGER_MS);
   }
 
   #leave(session: ServerHttp2Session, state: Session, lingerMs: number): void {
-    const { socket, streamCount } = state;
+    const { socket, openStreams } = state;
     if (!state.isLeft && !session.destroyed) session.close();
     state.isLeft = true;
-    if (streamCount === 0) destroyAfter(socket, this.#options.clock, lingerMs);
+    if (openStreams.size === 0) destroyAfter(socket, this.#options.clock, lingerMs);
   }
 
   #ask(session: ServerHttp2Session, liveness: Liveness, nowMs: number): void {
@@ -157,15 +162,26 @@ export class Http2Sessions {
     rawHeaders: string[],
   ): void {
     stream.on("error", ignore); // a reset stream says so to whoever reads or writes it
+    stream.on("aborted", destroyUnread);
     const session = stream.session as ServerHttp2Session | undefined;
     const state = session && this.#sessions.get(session);
     if (session === undefined || state === undefined) return; // gone again
     drainHttp2(stream, this.#options.clock);
-    state.streamCount += 1;
-    stream.once("close", () => this.#onAnswered(session, state));
+    const { id = 0 } = stream; // never 0: it came with its id
+    state.openStreams.add(id);
+    stream.once("close", () => this.#onAnswered(session, state, id));
     if (this.#options.onStream?.(stream, headers, state.socket) === true) return;
     this.#compat.emit("stream", stream, headers, flags, rawHeaders);
   }
 }
 
 function ignore(): void {}
+
+/**
+ * After RST_STREAM with NO_ERROR, Node 24 would keep the stream open for as long as
+ * written bytes wait for the client, which takes none. Other codes it minds, and those
+ * that we send have yet to go out.
+ */
+function destroyUnread(this: ServerHttp2Stream): void {
+  if (!this.destroyed && this.rstCode === constants.NGHTTP2_NO_ERROR) this.destroy();
+}

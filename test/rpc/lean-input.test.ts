@@ -8,8 +8,8 @@ import { text, until } from "./api.ts";
 import {
   BIDI,
   bidiRequest,
-  type Served,
   SERVER_STREAM,
+  type Served,
   serveBothWays,
   serverStreamRequest,
   UNARY,
@@ -20,8 +20,8 @@ import {
   call2,
   callFrame,
   dataFrame,
-  type Form,
   FORMS,
+  type Form,
   FRAMES_HELLO,
   GRPC_FORM,
   resetFrame,
@@ -104,7 +104,7 @@ for (const form of FORMS) {
         const data = dataFrame(1, body.subarray(0, count));
         connection.socket.write(Buffer.concat([FRAMES_HELLO, header, data]));
         await new Promise((resolve) => setTimeout(resolve, 10));
-        connection.socket.write(resetFrame(1));
+        connection.socket.write(resetFrame(1, count % 2 === 0 ? 0 : 8));
       } else {
         const header = `POST ${UNARY} HTTP/1.1\r\nHost: x\r\nContent-Type: ${form.unary}\r\n`;
         connection.socket.write(`${header}Content-Length: ${body.length + 1}\r\n\r\n`);
@@ -180,7 +180,7 @@ for (const lean of [true, false]) {
 }
 
 test("an open body keeps its call alive as long as something comes", async (t) => {
-  const served = await serveBothWays(t, { limits: { bodyTimeoutMs: 100 } });
+  const served = await serveBothWays(t, { limits: { bodyTimeoutMs: 400 } });
   const session = await connect2(t, served.port);
   const body = envelope(unaryRequest("", text("a value of some length")));
   const headers = { ":method": "POST", ":path": UNARY, "content-type": "application/grpc" };
@@ -192,7 +192,7 @@ test("an open body keeps its call alive as long as something comes", async (t) =
   stream.resume();
   for (const byte of body.subarray(0, 12)) {
     stream.write(Uint8Array.of(byte));
-    await new Promise((resolve) => setTimeout(resolve, 30));
+    await new Promise((resolve) => setTimeout(resolve, 50));
   }
   stream.end(body.subarray(12));
   await new Promise((resolve) => stream.once("close", resolve));

@@ -157,6 +157,6 @@ export function callFrame(streamId: number, path: string, type: string): Buffer 
 export const dataFrame = (streamId: number, bytes: Uint8Array, isEnd = false): Buffer =>
   frame(0, isEnd ? 1 : 0, streamId, bytes);
 
-/** RST_STREAM with CANCEL. */
-export const resetFrame = (streamId: number): Buffer =>
-  frame(3, 0, streamId, Uint8Array.of(0, 0, 0, 8));
+/** RST_STREAM; 0 is NO_ERROR, 8 CANCEL. */
+export const resetFrame = (streamId: number, code: number): Buffer =>
+  frame(3, 0, streamId, Uint8Array.of(0, 0, 0, code));
