@@ -99,7 +99,12 @@ async function compareAll(
   const entrants: Entrant[] = processes.map((process) => ({
     name: process.peer.name,
     fields: { setting: process.peer[process.setting] },
-    run: () => load(process),
+    // One peer that fails must not cost the figures of all: its row is empty, and says why.
+    run: () =>
+      load(process).catch((error: unknown) => {
+        say({ what: "failed", name: process.peer.name, why: `${what}: ${error}` });
+        return { [rate]: Number.NaN };
+      }),
     ...(process.peer.name === "proglog" ? {} : { ratios: { toProglog: "proglog" } }),
   }));
   await compare(entrants, { what, rounds, rate });
