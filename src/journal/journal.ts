@@ -123,7 +123,8 @@ export class Journal {
   append(entries: readonly EntryInput[], done: AppendDone, options: AppendOptions = {}): void {
     const isUrgent = options.isUrgent === true;
     // What will be refused need not fit.
-    if (isUrgent || !this.isDiskFull) this.#check(entries);
+    const isRefused = this.#writer.failure !== undefined || (this.isDiskFull && !isUrgent);
+    if (!isRefused) this.#check(entries);
     this.#add({ entries, done, isUrgent, isSynced: false });
   }
 

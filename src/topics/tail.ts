@@ -7,6 +7,9 @@ import type { ReadLimits, RecordRun } from "./topics.ts";
 /** Memory that an entry takes beside its frames. */
 const ENTRY_OVERHEAD_BYTES = 256;
 
+/** Memory that a run takes for each record. */
+const RUN_RECORD_BYTES = 2 * Uint32Array.BYTES_PER_ELEMENT + 2 * Float64Array.BYTES_PER_ELEMENT;
+
 /** Entries that are smaller than this are given out several at a time, which takes a copy of them. */
 const JOINED_BYTES_MAX = 32 * KIB;
 
@@ -22,8 +25,8 @@ interface Entry {
 /** What was given out for one place. */
 interface Place {
   readonly run: RecordRun;
-  /** Bytes that were copied for it. */
-  readonly copiedBytes: number;
+  /** Memory that it takes beside the entries. */
+  readonly bytes: number;
   /** The last cut of it for readers with narrow limits, so that they share it, too. */
   cut: { readonly limits: ReadLimits; readonly run: RecordRun } | undefined;
 }
@@ -153,8 +156,8 @@ export class Tail {
       if (oldest !== undefined) this.#forgetPlace(oldest);
     }
     this.#places.set(offset, made);
-    this.#bytes += made.copiedBytes;
-    this.#memory.took(this, made.copiedBytes);
+    this.#bytes += made.bytes;
+    this.#memory.took(this, made.bytes);
     return made;
   }
 
@@ -192,12 +195,13 @@ export class Tail {
     const parts = entries.map(({ batch }) => batch.bytes);
     const [only] = parts;
     const joined = parts.length === 1 && only !== undefined ? only : concat(parts);
+    const run = runOf(entries, joined, offset);
     const copiedBytes = parts.length === 1 ? 0 : joined.length;
-    return { run: runOf(entries, joined, offset), copiedBytes, cut: undefined };
+    return { run, bytes: copiedBytes + run.count * RUN_RECORD_BYTES, cut: undefined };
   }
 
   #forgetPlace(offset: number): void {
-    this.#gaveBack(this.#places.get(offset)?.copiedBytes ?? 0);
+    this.#gaveBack(this.#places.get(offset)?.bytes ?? 0);
     this.#places.delete(offset);
   }
 

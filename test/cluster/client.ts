@@ -19,6 +19,8 @@ interface Session {
 
 const NAMES = ["alpha", "beta", "gamma"];
 
+const IMPOSSIBLE_OFFSET = 1_000_000;
+
 /** Errors that a client may meet although nothing is wrong with the node. */
 const EXPECTED = new Set(["DRAINING", "DISK_FAILED", "DISK_FULL", "INTERNAL"]);
 
@@ -54,6 +56,7 @@ export class Client {
     else if (dice < 0.26) await this.#trim(life, model);
     else if (dice < 0.3) this.#look(life, model);
     else if (dice < 0.34) await this.#openProducer(life, model);
+    else if (dice < 0.42) await this.#burst(life, model);
     else if (dice < 0.6) await this.#produceOnce(life, model);
     else await this.#produce(life, model);
   }
@@ -155,6 +158,27 @@ export class Client {
       if (expectedNextOffset !== undefined) assert.equal(batch.firstOffset, expectedNextOffset);
       assert.ok(token === undefined || token >= tokenAcked, "a lower fencing token was let in");
     }
+  }
+
+  /** Several at once, so that they share entries of the journal; some of them cannot be appended. */
+  async #burst(life: Life, model: TopicModel): Promise<void> {
+    const topic = this.#topic(life, model);
+    if (topic === undefined) return;
+    const sends = Array.from({ length: integerFrom(this.#random, 2, 6) }, () => {
+      const batch = this.#newBatch(model, undefined, undefined);
+      const expectedNextOffset = this.#random() < 0.3 ? IMPOSSIBLE_OFFSET : undefined;
+      return this.#send(life, model, topic, batch, { expectedNextOffset }).then((result) => {
+        if (expectedNextOffset !== undefined) assert.notEqual(result, "there");
+        return batch;
+      });
+    });
+    const batches = await Promise.all(sends);
+    const offsets = batches.flatMap(({ firstOffset }) => firstOffset ?? []);
+    assert.deepEqual(
+      offsets,
+      offsets.toSorted((left, right) => left - right),
+      "not in order",
+    );
   }
 
   /** With a producer: what had no answer is sent again first. */
