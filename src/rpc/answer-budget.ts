@@ -120,6 +120,8 @@ export class AnswerShare {
   #shared: object | undefined;
   #wantedBytes = 0;
   #isClosed = false;
+  #pendingBytes = 0;
+  #isWaiting = false;
   #isStuck = false;
   #admit: () => void = () => {};
 
@@ -176,17 +178,26 @@ export class AnswerShare {
     if (!this.#isClosed) this.#set(bytes);
   }
 
+  /** Copies of so many bytes wait for the client beside the message that is held; 0: it has all. */
+  pend(bytes: number): void {
+    if (this.#isClosed) return;
+    const change = bytes - this.#pendingBytes;
+    this.#pendingBytes = bytes;
+    this.#mark();
+    if (change !== 0) this.#budget.add(change);
+  }
+
   /** The message is written, and its client is awaited from now on. */
   wait(): void {
-    if (this.#isClosed || (this.#bytes === 0 && this.#shared === undefined)) return;
-    this.#isStuck = true;
-    this.#budget.setStuck(this, true);
+    if (this.#isClosed) return;
+    this.#isWaiting = this.#bytes > 0 || this.#shared !== undefined;
+    this.#mark();
   }
 
   /** The message was taken, or there is none. */
   giveBack(): void {
-    if (this.#isStuck) this.#budget.setStuck(this, false);
-    this.#isStuck = false;
+    this.#isWaiting = false;
+    this.#mark();
     const shared = this.#shared;
     this.#shared = undefined;
     if (shared !== undefined) this.#budget.unshare(shared);
@@ -195,6 +206,7 @@ export class AnswerShare {
 
   /** The call is over. */
   close(): void {
+    this.pend(0);
     this.#isClosed = true;
     this.#budget.dequeue(this);
     this.giveBack();
@@ -212,6 +224,14 @@ export class AnswerShare {
     if (this.#isClosed) return false;
     this.#evict();
     return true;
+  }
+
+  /** Stuck from the first byte that waits until none does. */
+  #mark(): void {
+    const isStuck = this.#isWaiting || this.#pendingBytes > 0;
+    if (isStuck === this.#isStuck) return;
+    this.#isStuck = isStuck;
+    this.#budget.setStuck(this, isStuck);
   }
 
   #set(bytes: number): void {

@@ -10,7 +10,7 @@ import { ConsumeStreamRequestSchema } from "../../src/gen/proglog/v1/log_service
 import { AnswerBudget } from "../../src/rpc/answer-budget.ts";
 import { recordOfValue } from "../../src/rpc/record-wire.ts";
 import { SimClock } from "../support/sim-clock.ts";
-import { clientsOf, collect, failsWith, startApi, until } from "./api.ts";
+import { clientsOf, collect, failsWith, LEAN, startApi, until } from "./api.ts";
 import { connect2 } from "./ports.ts";
 import { envelope } from "./raw-calls.ts";
 
@@ -137,6 +137,74 @@ test("stuck streams that share a message are ended until there is room", async (
   await taken;
   assert.deepEqual(evicted, [0, 1, 2]);
   assert.equal(budget.bytes, 50);
+});
+
+test("copies that wait for the client count beside its message, and make it stuck until it has all", async () => {
+  const clock = new SimClock();
+  const budget = new AnswerBudget({ bytesMax: 100, stuckMs: 10, clock });
+  const evicted: string[] = [];
+  const slow = budget.open(() => {
+    evicted.push("slow");
+    slow.close();
+  });
+  slow.pend(50);
+  await clock.advance(6);
+  assert.ok(slow.tryHold(20));
+  slow.pend(60);
+  slow.wait();
+  slow.giveBack();
+  assert.equal(budget.bytes, 60);
+  const other = budget.open(() => {});
+  const taken = other.take(90);
+  await clock.advance(3);
+  assert.deepEqual(evicted, []);
+  await clock.advance(1);
+  await taken;
+  assert.deepEqual(evicted, ["slow"], "since the first byte waited");
+  assert.equal(budget.bytes, 90);
+  other.pend(50);
+  other.pend(0);
+  other.giveBack();
+  const last = budget.open(() => {});
+  await last.take(100);
+  assert.equal(budget.bytes, 100);
+});
+
+// Goal: what waits in many small messages for clients that never read is bounded, too.
+// Method: more of them than the budget allows for, and one that reads all.
+test("small messages that nobody takes fill no memory", { skip: !LEAN }, async (t) => {
+  const limits = { answerBytesMax: 256 * KIB, stuckMs: 50 };
+  const { port, topics } = await startApi(t, { limits });
+  const topic = topics.topic("default");
+  const session = await connect2(t, port, { settings: { initialWindowSize: 1024 } });
+  const ends: number[] = [];
+  for (let n = 0; n < 20; n += 1) {
+    const stream = session.request({
+      ":method": "POST",
+      ":path": PATH,
+      "content-type": "application/grpc",
+      te: "trailers",
+    });
+    stream.on("error", () => {});
+    stream.on("close", () => ends.push(stream.rstCode));
+    stream.end(envelope(REQUEST));
+  }
+  await until(() => topic.openWaits === 20);
+  const { log } = clientsOf(port);
+  let seen = 0;
+  const reading = (async () => {
+    for await (const { records } of log.consumeStream({ topic: "default", endOffset: 400n })) {
+      seen += records.length;
+    }
+  })();
+  for (let n = 0; n < 400; n += 1) {
+    topic.append(recordOfValue(new Uint8Array(KIB)));
+    if (n % 4 === 0) await new Promise((resolve) => setTimeout(resolve, 2));
+  }
+  await reading;
+  assert.equal(seen, 400);
+  await until(() => ends.length >= 10);
+  assert.deepEqual([...new Set(ends)], [constants.NGHTTP2_ENHANCE_YOUR_CALM]);
 });
 
 test("clients that never read neither fill the memory nor stop one that reads", async (t) => {

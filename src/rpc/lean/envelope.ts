@@ -66,8 +66,9 @@ export function piecesOf(
   tail?: Uint8Array,
 ): Uint8Array[] {
   const pieces: Uint8Array[] = [];
-  const size = byteLength + messages.length * ENVELOPE_HEADER_BYTES + (tail?.length ?? 0);
-  const piece = new Uint8Array(smallBytes(messages, size));
+  const size = byteLength + messages.length * ENVELOPE_HEADER_BYTES;
+  const copied = size < LARGE_PART_BYTES ? size : copiedBytes(messages);
+  const piece = new Uint8Array(copied + (tail?.length ?? 0));
   let start = 0;
   let at = 0;
   for (const message of messages) {
@@ -97,16 +98,13 @@ export function piecesOf(
   return pieces;
 }
 
-/** What of `size` bytes is to be copied. */
-function smallBytes(messages: readonly Encoded[], size: number): number {
-  if (size < LARGE_PART_BYTES) return size;
-  let small = size;
-  for (const { parts, enveloped } of messages) {
-    if (enveloped !== undefined && enveloped.length >= LARGE_PART_BYTES) {
-      small -= enveloped.length;
-      continue;
-    }
-    for (const part of parts) if (part.length >= LARGE_PART_BYTES) small -= part.length;
+/** Bytes of `messages` that {@link piecesOf} copies: the others go out as they are. */
+export function copiedBytes(messages: readonly Encoded[]): number {
+  let copied = 0;
+  for (const { parts, byteLength, enveloped } of messages) {
+    if (enveloped !== undefined && enveloped.length >= LARGE_PART_BYTES) continue;
+    copied += ENVELOPE_HEADER_BYTES + byteLength;
+    for (const part of parts) if (part.length >= LARGE_PART_BYTES) copied -= part.length;
   }
-  return small;
+  return copied;
 }

@@ -1,6 +1,6 @@
 import type { ConnectError } from "@connectrpc/connect";
 import { atEndOfTurn } from "../../platform/end-of-turn.ts";
-import { piecesOf } from "./envelope.ts";
+import { copiedBytes, piecesOf } from "./envelope.ts";
 import type { Exchange } from "./exchange.ts";
 import type { Encoded, LeanOutput } from "./lean-method.ts";
 
@@ -18,12 +18,16 @@ export class Output implements LeanOutput {
   #isScheduled = false;
   /** The connection said so, and has not said otherwise since. */
   #isFull = false;
+  /** Bytes that were copied for this client since it last had all. */
+  #copiedBytes = 0;
   #wake: () => void = () => {};
 
   constructor(exchange: Exchange) {
     this.#exchange = exchange;
     exchange.sink.onDrain(() => {
       this.#isFull = false;
+      this.#copiedBytes = 0;
+      exchange.call.answers?.pend(0);
       this.#wake();
     });
     exchange.call.whenOver(() => this.#wake());
@@ -83,5 +87,8 @@ export class Output implements LeanOutput {
     for (const piece of piecesOf(messages, bytes)) {
       if (!this.#exchange.sink.write(piece)) this.#isFull = true;
     }
+    if (!this.#isFull) return;
+    this.#copiedBytes += copiedBytes(messages);
+    this.#exchange.call.answers?.pend(this.#copiedBytes);
   }
 }
