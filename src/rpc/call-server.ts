@@ -22,6 +22,7 @@ import { JSON_GROWTH, REQUEST_SLACK_BYTES } from "./limits.ts";
 import { makeRoutes, type Route, type ServedService } from "./method-routes.ts";
 import { isJson, protocolOf } from "./protocols.ts";
 import { respond } from "./respond.ts";
+import { decodeWebText, encodeWebText } from "./web-text.ts";
 
 export interface CallServerOptions extends CallDoorOptions {
   readonly logger: Logger;
@@ -124,7 +125,7 @@ export class CallServer {
       this.#answerUnencoded(call, request, response, thrown);
       return;
     }
-    await respond(call, answer, response, this.#libraryErrors);
+    await respond(call, answer, response, this.#libraryErrors, encodeWebText(call, answer));
   }
 
   /**
@@ -151,15 +152,17 @@ export class CallServer {
   #toUniversal(call: Call, route: Route, request: HttpRequest): UniversalServerRequest {
     const { clock, errors, limits } = this.#options;
     const timeoutMs = route.sendsMany ? undefined : limits.bodyTimeoutMs;
+    const header = toHeaders(request, [
+      DEADLINE_HEADERS[call.protocol],
+      ...(isCompressed(request) ? [] : ACCEPT_HEADERS),
+    ]);
+    const body = new BodySource(request, call, { clock, errors, timeoutMs });
     return {
       httpVersion: request.httpVersion,
       method: request.method ?? "",
       url: new URL(request.url ?? "/", "http://localhost").toString(),
-      header: toHeaders(request, [
-        DEADLINE_HEADERS[call.protocol],
-        ...(isCompressed(request) ? [] : ACCEPT_HEADERS),
-      ]),
-      body: new BodySource(request, call, { clock, errors, timeoutMs }),
+      header,
+      body: decodeWebText(call, header, body, errors),
       signal: call.signal,
       contextValues: createContextValues().set(CALL_KEY, call),
     };

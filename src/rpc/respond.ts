@@ -8,12 +8,15 @@ import type { LibraryErrors } from "./library-errors.ts";
  * Writes an answer: asks for the next piece when the connection has taken the one
  * before, so that a reader who does not read costs one piece and what the
  * connection buffers.
+ *
+ * @param encode what each piece becomes on the wire, when it does not go out as it is
  */
 export async function respond(
   call: Call,
   answer: UniversalServerResponse,
   response: HttpResponse,
   errors: LibraryErrors,
+  encode?: (piece: Uint8Array) => Uint8Array,
 ): Promise<void> {
   const pieces = answer.body?.[Symbol.asyncIterator]();
   try {
@@ -24,7 +27,7 @@ export async function respond(
     // Headers go out with the first piece: until then a handler may set some.
     sink.writeHead(answer.status, headersOf(answer.header));
     while (bytes !== undefined) {
-      if (!(await sink.write(bytes))) return;
+      if (!(await sink.write(encode?.(bytes) ?? bytes))) return;
       piece = await pieces?.next();
       bytes = piece?.done === false ? errors.complete(call, answer, piece.value) : undefined;
     }

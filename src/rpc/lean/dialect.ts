@@ -1,5 +1,6 @@
 import type { HttpHeaders } from "../../platform/http-options.ts";
 import type { Protocol } from "../call.ts";
+import { wantsWebText } from "../web-text.ts";
 import type { LeanMethod } from "./lean-method.ts";
 
 /** How a protocol writes calls: binary, uncompressed, and sent with POST. */
@@ -69,6 +70,7 @@ export function dialectOf(
   const { isFor, encodingHeader, protocol } = dialect;
   if (isFor !== "all" && (isFor === "unary") !== (kind === "unary")) return undefined;
   if (!isHttp2 && (protocol === "grpc" || kind === "bidi_streaming")) return undefined;
+  if (protocol === "grpc-web" && wantsWebText(headers)) return undefined;
   const encoding = headers[encodingHeader];
   if (encoding !== undefined && encoding !== "identity") return undefined;
   return dialect;
