@@ -2,22 +2,26 @@
  * What HTTP/2 and the disk cost without a service: a handler of `node:http2` with fixed
  * answers, to be loaded by the same client as the server.
  *
- *   bun bench/rpc/bare-server.ts DIR; node bench/rpc/bare-server.ts DIR
+ *   bun bench/rpc/bare-server.ts DIR [--mend-windows]; node bench/rpc/bare-server.ts DIR
  *
  * - Produce: reads the body, appends it as one entry to a journal of ours, and answers
  *   the same bytes to everyone when that is synced. No limits, no deadline, no parsing.
  * - ConsumeStream: pushes one and the same message, made before, until so many records
  *   are sent as `end_offset` asks for. The topic `bytes-N` has records of N bytes.
  *
+ * With `--mend-windows` Bun's HTTP/2 is mended as the server mends it: clients that raise
+ * their windows stall without.
+ *
  * Listens on a free port, prints it to standard error; ends on SIGTERM.
  */
 import {
   createServer,
+  type Http2Server,
   type IncomingHttpHeaders,
   type OutgoingHttpHeaders,
   type ServerHttp2Stream,
 } from "node:http2";
-import type { AddressInfo } from "node:net";
+import { type AddressInfo, createServer as createNetServer, type Server } from "node:net";
 import { create, fromBinary, type MessageInitShape, toBinary } from "@bufbuild/protobuf";
 import { SILENT_LOGGER } from "../../src/base/log.ts";
 import {
@@ -27,6 +31,7 @@ import {
 } from "../../src/gen/proglog/v1/log_service_pb.ts";
 import { Durability } from "../../src/gen/proglog/v1/record_pb.ts";
 import { Journal } from "../../src/journal/journal.ts";
+import { makeSessionWithoutHandle, mendWindows } from "../../src/platform/http-bun-socket.ts";
 import { openFileSystem } from "../../src/platform/open-file-system.ts";
 import { SystemClock } from "../../src/platform/system-clock.ts";
 import { SystemRandom } from "../../src/platform/system-random.ts";
@@ -103,7 +108,24 @@ async function push(stream: ServerHttp2Stream, body: Uint8Array): Promise<void> 
   stream.end(messageOf(left, new Uint8Array(recordBytes).fill(7)));
 }
 
-async function main(dir: string): Promise<void> {
+/** The same server behind a listener that mends what Bun makes of raised windows. */
+function mended(server: Http2Server): Server {
+  return createNetServer((socket) => {
+    const openStreams = new Set<number>();
+    server.once("session", (session) => {
+      session.on("stream", (stream: ServerHttp2Stream) => {
+        const { id } = stream;
+        if (id === undefined) return;
+        openStreams.add(id);
+        stream.once("close", () => openStreams.delete(id));
+      });
+    });
+    makeSessionWithoutHandle(socket, () => server.emit("connection", socket));
+    mendWindows(socket, () => openStreams);
+  });
+}
+
+async function main(dir: string, mendsWindows: boolean): Promise<void> {
   const journal = await Journal.open({
     fs: openFileSystem(dir),
     clock: new SystemClock(),
@@ -148,16 +170,18 @@ async function main(dir: string): Promise<void> {
       else append(stream, body);
     });
   });
-  server.listen(0, "127.0.0.1", () => {
-    const { port } = server.address() as AddressInfo;
+  const isMended = mendsWindows && process.versions["bun"] !== undefined;
+  const listener = isMended ? mended(server) : server;
+  listener.listen(0, "127.0.0.1", () => {
+    const { port } = listener.address() as AddressInfo;
     process.stderr.write(`listening on 127.0.0.1:${port}\n`);
   });
   process.once("SIGTERM", () => process.exit(0));
 }
 
-const [dir] = process.argv.slice(2);
+const [dir, option] = process.argv.slice(2);
 if (dir === undefined) {
-  process.stderr.write("usage: bare-server.ts DIR\n");
+  process.stderr.write("usage: bare-server.ts DIR [--mend-windows]\n");
   process.exit(2);
 }
-await main(dir);
+await main(dir, option === "--mend-windows");

@@ -60,7 +60,8 @@ await withBench("rpc-catch-up", async (bench) => {
     const lean = await bench.start(startProglog(runtime, dir, ["--sync", "none"]));
     for (const recordBytes of SIZES) await fill(lean, runtime, recordBytes);
     servers.set(`lean-${runtime}`, lean);
-    const bare = startBare(runtime, bench.folder(`bare-${runtime}`));
+    const mend = options.isStock ? ["--mend-windows"] : [];
+    const bare = startBare(runtime, bench.folder(`bare-${runtime}`), mend);
     servers.set(`bare-${runtime}`, await bench.start(bare));
   }
   for (const recordBytes of SIZES) {

@@ -35,10 +35,14 @@ export function startExecutable(dir: string): Promise<Server> {
   return startServer([resolve("dist/proglog"), ...serveArguments(dir)]);
 }
 
-/** `bench/rpc/bare-server.ts`: fixed answers. */
-export function startBare(runtime: Runtime, dir: string): Promise<Server> {
+/** `bench/rpc/bare-server.ts`: fixed answers. Options are its own. */
+export function startBare(
+  runtime: Runtime,
+  dir: string,
+  options: readonly string[] = [],
+): Promise<Server> {
   mkdirSync(dir, { recursive: true });
-  return startServer([binOf(runtime), "bench/rpc/bare-server.ts", dir]);
+  return startServer([binOf(runtime), "bench/rpc/bare-server.ts", dir, ...options]);
 }
 
 /** grpc-go in memory; nothing is stored. @param client path of the load generator */
