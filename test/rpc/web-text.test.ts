@@ -1,0 +1,464 @@
+import assert from "node:assert/strict";
+import http from "node:http";
+import { type TestContext, test } from "node:test";
+import { create, fromBinary, toBinary } from "@bufbuild/protobuf";
+import { Code, type ConnectError } from "@connectrpc/connect";
+import { findTrailerError } from "@connectrpc/connect/protocol-grpc";
+import { trailerParse } from "@connectrpc/connect/protocol-grpc-web";
+import fc from "fast-check";
+import { concat } from "../../src/base/bytes.ts";
+import {
+  ConsumeRequestSchema,
+  ConsumeStreamRequestSchema,
+  ConsumeStreamResponseSchema,
+  ProduceResponseSchema,
+  ProduceStreamRequestSchema,
+} from "../../src/gen/proglog/v1/log_service_pb.ts";
+import { RecordSchema } from "../../src/gen/proglog/v1/record_pb.ts";
+import type { Call } from "../../src/rpc/call.ts";
+import type { ErrorMap } from "../../src/rpc/error-map.ts";
+import { REQUEST_SLACK_BYTES } from "../../src/rpc/limits.ts";
+import { decodeWebText } from "../../src/rpc/web-text.ts";
+import { infoOf, startApi, text, until } from "./api.ts";
+import { connect2, request } from "./ports.ts";
+import { envelope, produceRequest } from "./raw-calls.ts";
+
+// Goal: gRPC-Web in base64, as the official client speaks it, whatever way the text is
+// cut. Method: text by hand, over both versions of HTTP.
+
+const TYPE = "application/grpc-web-text";
+const ANSWER_TYPE = "application/grpc-web-text+proto";
+const PRODUCE = "/proglog.v1.LogService/Produce";
+const CONSUME = "/proglog.v1.LogService/Consume";
+const CONSUME_STREAM = "/proglog.v1.LogService/ConsumeStream";
+const PRODUCE_STREAM = "/proglog.v1.LogService/ProduceStream";
+const RECORD_BYTES = 40;
+
+const base64 = (bytes: Uint8Array): string => Buffer.from(bytes).toString("base64");
+
+/** A Produce of one record, as text. */
+const produceText = (valueBytes = RECORD_BYTES) => base64(envelope(produceRequest(valueBytes)));
+
+/** The bytes of a text whose groups of four may each end with padding. */
+function decodeGroups(encoded: string): Uint8Array {
+  assert.equal(encoded.length % 4, 0, `no whole groups: ${encoded.slice(-40)}`);
+  const groups = encoded.match(/[\s\S]{4}/g) ?? [];
+  for (const group of groups) assert.match(group, /^[\w+/]{2}(?:[\w+/]{2}|[\w+/]=|==)$/);
+  return concat(groups.map((group) => Buffer.from(group, "base64")));
+}
+
+interface Frame {
+  readonly flags: number;
+  readonly content: Uint8Array;
+}
+
+function framesOf(bytes: Uint8Array): Frame[] {
+  const frames: Frame[] = [];
+  const view = new DataView(bytes.buffer, bytes.byteOffset, bytes.byteLength);
+  for (let at = 0; at < bytes.length; ) {
+    const end = at + 5 + view.getUint32(at + 1);
+    assert.ok(end <= bytes.length, "a frame is cut off");
+    frames.push({ flags: bytes[at] ?? 0, content: bytes.subarray(at + 5, end) });
+    at = end;
+  }
+  return frames;
+}
+
+interface TextAnswer {
+  readonly type: string | undefined;
+  readonly messages: readonly Uint8Array[];
+  readonly error: ConnectError | undefined;
+}
+
+/** Sends `pieces`, each by itself. */
+interface TextCall {
+  readonly path: string;
+  readonly pieces: readonly string[];
+  readonly headers?: http.OutgoingHttpHeaders;
+}
+
+function answerOf(headers: http.IncomingHttpHeaders, body: string): TextAnswer {
+  const frames = framesOf(decodeGroups(body));
+  const last = frames.at(-1);
+  assert.ok(last !== undefined && last.flags === 0x80, "the trailer is the last frame");
+  return {
+    type: headers["content-type"],
+    messages: frames.slice(0, -1).map(({ content }) => content),
+    error: findTrailerError(trailerParse(last.content)),
+  };
+}
+
+async function call1(port: number, { path, pieces, headers }: TextCall): Promise<TextAnswer> {
+  return new Promise((resolve, reject) => {
+    const options = { host: "127.0.0.1", port, path, method: "POST", agent: false };
+    const sent = http.request({ ...options, headers: { "content-type": TYPE, ...headers } });
+    sent.on("response", (found) => {
+      let body = "";
+      found.setEncoding("latin1");
+      found.on("data", (chunk: string) => {
+        body += chunk;
+      });
+      found.on("end", () => resolve(answerOf(found.headers, body)));
+      found.on("error", reject);
+    });
+    sent.on("error", reject);
+    sent.setNoDelay(true);
+    sendPieces(sent, pieces);
+  });
+}
+
+async function call2(t: TestContext, port: number, call: TextCall): Promise<TextAnswer> {
+  const session = await connect2(t, port);
+  const stream = session.request({
+    ":method": "POST",
+    ":path": call.path,
+    "content-type": TYPE,
+    ...call.headers,
+  });
+  let headers: http.IncomingHttpHeaders = {};
+  let body = "";
+  stream.on("response", (found) => {
+    headers = found;
+  });
+  stream.setEncoding("latin1");
+  stream.on("data", (chunk: string) => {
+    body += chunk;
+  });
+  sendPieces(stream, call.pieces);
+  await new Promise<void>((resolve, reject) => {
+    stream.once("close", resolve);
+    stream.once("error", reject);
+  });
+  session.destroy();
+  return answerOf(headers, body);
+}
+
+/** Each with a pause after it, so that they arrive one by one. */
+function sendPieces(to: NodeJS.WritableStream, pieces: readonly string[]): void {
+  const [first, ...others] = pieces;
+  if (first === undefined) {
+    to.end();
+    return;
+  }
+  to.write(first, "latin1", () => setTimeout(() => sendPieces(to, others), 1));
+}
+
+const VERSIONS: readonly (readonly [
+  string,
+  (t: TestContext, port: number, call: TextCall) => Promise<TextAnswer>,
+])[] = [
+  ["HTTP/1.1", (_t, port, call) => call1(port, call)],
+  ["HTTP/2", call2],
+];
+
+/** Checks why a call failed. @returns the metadata */
+function assertReason({ type, error }: TextAnswer, reason: string, code: Code) {
+  assert.equal(type, ANSWER_TYPE);
+  assert.ok(error, "the call succeeded");
+  const info = infoOf(error);
+  assert.equal(info.reason, reason, error.message);
+  assert.equal(error.code, code);
+  return info.metadata;
+}
+
+const GOOD = produceText();
+const GOOD_TAIL = base64(
+  envelope(toBinary(ConsumeStreamRequestSchema, create(ConsumeStreamRequestSchema))),
+);
+
+/** What is no base64, around a whole message. */
+const INVALID: Readonly<Record<string, (good: string) => string>> = {
+  "other characters": (good) => `${good}A*AA`,
+  "the alphabet of addresses": (good) => `${good}A-_A`,
+  "a line's end": (good) => `${good.slice(0, 5)}\n${good.slice(5)}`,
+  "bytes that are not ASCII": (good) => `${good}\xc3\xbc==`,
+  "padding at the begin of a group": (good) => `=${good}`,
+  "padding after one character": (good) => `A===${good}`,
+  "a character after padding": (good) => `${good}AA=A`,
+  "three characters of padding": (good) => `${good}AA===`,
+  "a group that was cut off": (good) => `${good}AAA`,
+  "padding that was cut off": (good) => `${good}AA=`,
+  "frames without base64": (good) => Buffer.from(good, "base64").toString("latin1"),
+};
+
+for (const [version, callText] of VERSIONS) {
+  test(`text that is no base64 is refused, with a reason (${version})`, async (t) => {
+    const { port, topics } = await startApi(t);
+    for (const [what, spoil] of Object.entries(INVALID)) {
+      for (const [path, good] of [
+        [PRODUCE, GOOD],
+        [CONSUME_STREAM, GOOD_TAIL],
+      ] as const) {
+        const answer = await callText(t, port, { path, pieces: [spoil(good)] });
+        assert.deepEqual(answer.messages, [], what);
+        assertReason(answer, "MESSAGE_INVALID", Code.InvalidArgument);
+        assert.match(answer.error?.rawMessage ?? "", /^Cannot read the request's text: it /, what);
+      }
+    }
+    assert.equal(topics.topic("default").batches.length, 0);
+  });
+
+  test(`errors are in the text, and say why (${version})`, async (t) => {
+    const { port } = await startApi(t);
+    const missing = { topic: "nope" };
+    const consume = base64(
+      envelope(toBinary(ConsumeRequestSchema, create(ConsumeRequestSchema, missing))),
+    );
+    for (const path of [CONSUME, CONSUME_STREAM]) {
+      const answer = await callText(t, port, { path, pieces: [consume] });
+      assert.deepEqual(assertReason(answer, "TOPIC_NOT_FOUND", Code.NotFound), missing);
+    }
+    const bytes = { path: PRODUCE, pieces: [base64(envelope(Uint8Array.of(0xff)))] };
+    assertReason(await callText(t, port, bytes), "MESSAGE_INVALID", Code.InvalidArgument);
+    const wait = create(ConsumeRequestSchema, { topic: "default", wait: { seconds: 60n } });
+    const late = await callText(t, port, {
+      path: CONSUME,
+      pieces: [base64(envelope(toBinary(ConsumeRequestSchema, wait)))],
+      headers: { "grpc-timeout": "30m" },
+    });
+    assertReason(late, "DEADLINE_EXCEEDED", Code.DeadlineExceeded);
+  });
+
+  test(`a body may be cut at any byte (${version})`, async (t) => {
+    const { port, topics } = await startApi(t);
+    const { length } = GOOD;
+    assert.ok(length > 40);
+    const cuts = Array.from({ length: length - 1 }, (_, at) => [
+      GOOD.slice(0, at + 1),
+      GOOD.slice(at + 1),
+    ]);
+    for (const pieces of [[GOOD], [...GOOD], ...cuts]) {
+      const answer = await callText(t, port, { path: PRODUCE, pieces });
+      assert.equal(answer.error, undefined);
+      assert.equal(answer.type, ANSWER_TYPE);
+      const [message = new Uint8Array(), ...others] = answer.messages;
+      assert.equal(others.length, 0);
+      const { firstOffset } = fromBinary(ProduceResponseSchema, message);
+      assert.equal(firstOffset, BigInt(topics.topic("default").batches.length - 1));
+    }
+    assert.equal(topics.topic("default").batches.length, length + 1);
+  });
+
+  test(`a body may be of several pieces with padding each (${version})`, async (t) => {
+    const { port, topics } = await startApi(t);
+    const bytes = envelope(produceRequest(RECORD_BYTES));
+    for (let size = 1; size < bytes.length; size += 1) {
+      const parts: string[] = [];
+      for (let at = 0; at < bytes.length; at += size) {
+        parts.push(base64(bytes.subarray(at, at + size)));
+      }
+      const call = { path: PRODUCE, pieces: [parts.join("")] };
+      assert.equal((await callText(t, port, call)).error, undefined, `${size} bytes each`);
+    }
+    assert.equal(topics.topic("default").batches.length, bytes.length - 1);
+  });
+
+  test(`Accept says how to answer, else the request does (${version})`, async (t) => {
+    const { port } = await startApi(t);
+    const binary = Buffer.from(envelope(produceRequest(RECORD_BYTES))).toString("latin1");
+    const web = "application/grpc-web+proto";
+    for (const [type, accept] of [
+      [TYPE, undefined],
+      [TYPE, TYPE],
+      [TYPE, "*/*"],
+      [ANSWER_TYPE, ANSWER_TYPE],
+      ["Application/gRPC-Web-Text; charset=utf-8", undefined],
+      [web, TYPE],
+      ["application/grpc-web", ANSWER_TYPE],
+    ] as const) {
+      const pieces = [type.includes("ext") ? GOOD : binary];
+      const headers = { "content-type": type, ...(accept === undefined ? {} : { accept }) };
+      const answer = await callText(t, port, { path: PRODUCE, pieces, headers });
+      assert.equal(answer.error, undefined, `${type}, ${accept}`);
+      assert.equal(answer.type, ANSWER_TYPE, `${type}, ${accept}`);
+    }
+  });
+
+  test(`a tail's messages are whole groups of text as they come (${version})`, async (t) => {
+    const { port, topics } = await startApi(t);
+    const topic = topics.topic("default");
+    const tailRequest = create(ConsumeStreamRequestSchema, { topic: "default", endOffset: 20n });
+    // Records of other lengths than those before, so that all paddings occur.
+    const seen: string[] = [];
+    const call = {
+      path: CONSUME_STREAM,
+      pieces: [base64(envelope(toBinary(ConsumeStreamRequestSchema, tailRequest)))],
+    };
+    const tail = await openTail(t, port, version, call);
+    for (let number = 0; number < 20; number += 1) {
+      topic.append(
+        toBinary(RecordSchema, create(RecordSchema, { value: text("x".repeat(number)) })),
+      );
+      await until(() => {
+        const whole = framesOf(decodeGroups(tail.body()));
+        const offsets = whole.filter(({ flags }) => flags === 0).flatMap(offsetsOf);
+        return offsets.at(-1) === BigInt(number);
+      });
+      seen.push(tail.body());
+    }
+    const { error, messages, type } = answerOf(tail.headers(), await tail.ended);
+    assert.equal(error, undefined);
+    assert.equal(type, ANSWER_TYPE);
+    const offsets = messages.flatMap((content) => offsetsOf({ content }));
+    assert.deepEqual(
+      offsets,
+      Array.from({ length: 20 }, (_, at) => BigInt(at)),
+    );
+    const paddings = new Set(seen.map((body) => /=*$/.exec(body)?.[0].length));
+    assert.deepEqual([...paddings].sort(), [0, 1, 2], "all paddings occurred");
+  });
+}
+
+function offsetsOf({ content }: Pick<Frame, "content">): bigint[] {
+  return fromBinary(ConsumeStreamResponseSchema, content).records.map(({ offset }) => offset);
+}
+
+/** A stream whose text is looked at as it comes. */
+async function openTail(t: TestContext, port: number, version: string, call: TextCall) {
+  let body = "";
+  let headers: http.IncomingHttpHeaders = {};
+  const gather = (from: NodeJS.ReadableStream): Promise<string> => {
+    from.setEncoding("latin1");
+    from.on("data", (chunk: string) => {
+      body += chunk;
+    });
+    return new Promise((resolve, reject) => {
+      from.once("end", () => resolve(body));
+      from.once("error", reject);
+    });
+  };
+  const fields = { "content-type": TYPE, accept: TYPE };
+  let ended: Promise<string>;
+  if (version === "HTTP/2") {
+    const session = await connect2(t, port);
+    const stream = session.request({ ":method": "POST", ":path": call.path, ...fields });
+    stream.on("response", (found) => {
+      headers = found;
+    });
+    ended = gather(stream);
+    sendPieces(stream, call.pieces);
+  } else {
+    ended = new Promise((resolve, reject) => {
+      const options = { host: "127.0.0.1", port, path: call.path, method: "POST", agent: false };
+      const sent = http.request({ ...options, headers: fields }, (found) => {
+        headers = found.headers;
+        gather(found).then(resolve, reject);
+      });
+      sent.on("error", reject);
+      sendPieces(sent, call.pieces);
+    });
+  }
+  return { ended, body: () => body, headers: () => headers };
+}
+
+test("a request in text may ask for bytes", async (t) => {
+  const { port } = await startApi(t);
+  for (const accept of ["application/grpc-web", "application/grpc-web+proto"]) {
+    const { headers, body } = await request(port, PRODUCE, {
+      method: "POST",
+      headers: { "content-type": TYPE, accept },
+      body: GOOD,
+    });
+    assert.equal(headers["content-type"], "application/grpc-web+proto");
+    assert.match(body, /grpc-status: 0\r\n/);
+  }
+});
+
+test("JSON in text, and text in other protocols, are refused as media types", async (t) => {
+  const { port } = await startApi(t);
+  for (const type of [`${TYPE}+json`, `${TYPE}+thrift`, "application/grpc-web-texture"]) {
+    const headers = { "content-type": type };
+    const { status } = await request(port, PRODUCE, { method: "POST", headers, body: GOOD });
+    assert.equal(status, 415, type);
+  }
+  const headers = { "content-type": "application/json", accept: TYPE };
+  const json = await request(port, CONSUME, { method: "POST", headers, body: "{}" });
+  assert.equal(json.headers["content-type"], "application/json");
+});
+
+test("a method that is not here is UNIMPLEMENTED in the header, which needs no text", async (t) => {
+  const { port } = await startApi(t);
+  const path = "/proglog.v1.LogService/Nothing";
+  const options = { method: "POST", headers: { "content-type": TYPE }, body: GOOD };
+  const { status, headers, body } = await request(port, path, options);
+  assert.equal(status, 200);
+  assert.equal(headers["content-type"], TYPE);
+  assert.equal(headers["grpc-status"], "12");
+  assert.equal(body, "");
+});
+
+test("a message is as large as its bytes, not as its text", async (t) => {
+  const requestBytesMax = 100_000;
+  const { port } = await startApi(t, { limits: { requestBytesMax } });
+  const most = requestBytesMax + REQUEST_SLACK_BYTES;
+  const overhead = produceRequest(most).length - most;
+  const large = await call2(t, port, { path: PRODUCE, pieces: [produceText(most - overhead)] });
+  assert.equal(large.error, undefined);
+  const tooLarge = { path: PRODUCE, pieces: [produceText(most - overhead + 1)] };
+  assertReason(await call2(t, port, tooLarge), "REQUEST_TOO_LARGE", Code.ResourceExhausted);
+});
+
+test("what is in flight is counted by its bytes, and let go afterwards", async (t) => {
+  const bytesMax = 200_000;
+  const limits = { connectionBodyBytesMax: bytesMax, bodyBytesMax: bytesMax };
+  const { port } = await startApi(t, { limits });
+  const piecesOf = (valueBytes: number) => produceText(valueBytes).match(/.{1,4096}/g) ?? [];
+  const tooMuch = await call2(t, port, { path: PRODUCE, pieces: piecesOf(bytesMax) });
+  assertReason(tooMuch, "RATE_LIMITED", Code.ResourceExhausted);
+  // Its text is larger than all that may be in flight.
+  const pieces = piecesOf(bytesMax - 8_000);
+  for (let count = 0; count < 3; count += 1) {
+    assert.equal((await call2(t, port, { path: PRODUCE, pieces })).error, undefined);
+  }
+});
+
+test("a stream of batches may be text, and ends where its text is none", async (t) => {
+  const { port, topics } = await startApi(t);
+  const batches = [{ topic: "default", records: [{ value: text("a") }] }];
+  const batch = base64(
+    envelope(toBinary(ProduceStreamRequestSchema, create(ProduceStreamRequestSchema, { batches }))),
+  );
+  const pieces = [batch, batch.slice(0, 5), batch.slice(5)];
+  const good = await call2(t, port, { path: PRODUCE_STREAM, pieces });
+  assert.equal(good.error, undefined);
+  assert.equal(good.messages.length, 2);
+  const bad = await call2(t, port, { path: PRODUCE_STREAM, pieces: [batch, "****"] });
+  assertReason(bad, "MESSAGE_INVALID", Code.InvalidArgument);
+  assert.equal(topics.topic("default").batches.length, 3, "what came before counts");
+});
+
+test("any bytes, padded anywhere and cut anywhere, come out as they went in", async () => {
+  const cutTogether = fc.tuple(
+    fc.array(fc.uint8Array({ maxLength: 40 }), { maxLength: 8 }),
+    fc.array(fc.nat({ max: 12 }), { minLength: 1, maxLength: 20 }),
+  );
+  await fc.assert(
+    fc.asyncProperty(cutTogether, async ([parts, sizes]) => {
+      const whole = text(parts.map(base64).join(""));
+      let released = 0;
+      const call = {
+        headers: { "content-type": TYPE },
+        releaseBody: (byteCount: number) => {
+          released += byteCount;
+        },
+      };
+      async function* cut(): AsyncGenerator<Uint8Array> {
+        for (let at = 0, piece = 0; at < whole.length; piece += 1) {
+          const size = sizes[piece % sizes.length] ?? 0;
+          yield whole.subarray(at, at + size);
+          at += Math.max(size, piece % 2);
+          if (size === 0 && piece % 2 === 1) yield whole.subarray(at - 1, at);
+        }
+      }
+      const header = new Headers();
+      const body = decodeWebText(call as unknown as Call, header, cut(), {} as ErrorMap);
+      const found: Uint8Array[] = [];
+      for await (const bytes of body) found.push(bytes);
+      const bytes = concat(found);
+      assert.deepEqual(bytes, concat(parts));
+      assert.equal(released, whole.length - bytes.length);
+      assert.equal(header.get("content-type"), "application/grpc-web+proto");
+    }),
+    { numRuns: 300 },
+  );
+});
