@@ -80,18 +80,16 @@ class WebTextBody implements AsyncIterableIterator<Uint8Array> {
   }
 
   async next(): Promise<IteratorResult<Uint8Array, undefined>> {
-    for (;;) {
-      const piece = await this.#source.next();
-      if (piece.done === true) {
-        if (this.#decoder.isInGroup) throw this.#invalid("it ends inside a group of four");
-        return { done: true, value: undefined };
-      }
-      const bytes = this.#decoder.decode(piece.value);
-      if (bytes === undefined) throw this.#invalid("it is not base64");
-      // From here on it is held decoded.
-      this.#call.releaseBody(piece.value.byteLength - bytes.byteLength);
-      if (bytes.byteLength > 0) return { done: false, value: bytes };
+    const piece = await this.#source.next();
+    if (piece.done === true) {
+      if (this.#decoder.isInGroup) throw this.#invalid("it ends inside a group of four");
+      return { done: true, value: undefined };
     }
+    const bytes = this.#decoder.decode(piece.value);
+    if (bytes === undefined) throw this.#invalid("it is not base64");
+    // From here on it is held decoded.
+    this.#call.releaseBody(piece.value.byteLength - bytes.byteLength);
+    return { done: false, value: bytes };
   }
 
   async return(): Promise<IteratorResult<Uint8Array, undefined>> {
