@@ -57,7 +57,9 @@ export type RequestHandler = (
 ) => void;
 
 /**
- * Offered every request of HTTP/2 before anything is made of it. Must not throw.
+ * Offered every request of HTTP/2 before anything is made of it. Must not throw. Who
+ * takes one, and answers it before it has come whole, sees to the rest of it: see
+ * `drainHttp2`.
  * @returns false when it is to go to the {@link RequestHandler}; true when it is taken
  */
 export type StreamHandler = (

@@ -166,11 +166,11 @@ export class Http2Sessions {
     const session = stream.session as ServerHttp2Session | undefined;
     const state = session && this.#sessions.get(session);
     if (session === undefined || state === undefined) return; // gone again
-    drainHttp2(stream, this.#options.clock);
     const { id = 0 } = stream; // never 0: it came with its id
     state.openStreams.add(id);
-    stream.once("close", () => this.#onAnswered(session, state, id));
+    stream.on("close", () => this.#onAnswered(session, state, id));
     if (this.#options.onStream?.(stream, headers, state.socket) === true) return;
+    drainHttp2(stream, this.#options.clock);
     this.#compat.emit("stream", stream, headers, flags, rawHeaders);
   }
 }

@@ -31,7 +31,7 @@ export interface Arrival {
   readonly headers: HttpHeaders;
   readonly connection: HttpConnection;
   /** Its `close` is the end of the call. */
-  readonly closing: { once(event: "close", listener: () => void): unknown };
+  readonly closing: { on(event: "close", listener: () => void): unknown };
   /** Ends the call without an answer: what is written but not sent is dropped. */
   reset(): void;
 }
@@ -90,7 +90,7 @@ export class CallDoor {
     if (route.isStreaming) this.#share(call, arrival);
     call.startDeadline(this.#options.clock);
     if (call.reason !== undefined) call.refuse(call.reason);
-    closing.once("close", () => call.over());
+    closing.on("close", () => call.over());
     return call;
   }
 

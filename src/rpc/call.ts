@@ -63,7 +63,7 @@ export class Call {
   #isOver = false;
   /** Made when somebody asks for the signal: most calls are over before anybody does. */
   #controller: AbortController | undefined;
-  #abortListeners: Set<() => void> | undefined;
+  #abortListeners: (() => void)[] = [];
   #endings: (() => void)[] = [];
 
   constructor(options: CallOptions) {
@@ -135,8 +135,8 @@ export class Call {
     this.#reason = reason;
     this.#controller?.abort(reason);
     const listeners = this.#abortListeners;
-    this.#abortListeners = undefined;
-    for (const listener of listeners ?? []) listener();
+    this.#abortListeners = [];
+    for (const listener of listeners) listener();
   }
 
   /** Calls `listener` when the call is aborted, at once when it was. @returns a function that ends it */
@@ -145,9 +145,10 @@ export class Call {
       listener();
       return () => {};
     }
-    this.#abortListeners ??= new Set();
-    this.#abortListeners.add(listener);
-    return () => this.#abortListeners?.delete(listener);
+    this.#abortListeners.push(listener);
+    return () => {
+      this.#abortListeners = this.#abortListeners.filter((other) => other !== listener);
+    };
   }
 
   /** The last byte of the answer was handed to the connection. */

@@ -1,47 +1,61 @@
-import type { Http1Response } from "../../platform/http-options.ts";
+import type { Http1Response, HttpConnection, HttpHeaders } from "../../platform/http-options.ts";
 import { resetAnswer } from "../../platform/http-reset.ts";
+import type { Protocol } from "../call.ts";
+import type { Arrival } from "../call-door.ts";
 import type { Fields, Sink } from "./sink.ts";
 
-/** A response of HTTP/1.1 as a place for an answer. No dialect that is served so has trailers. */
-export class Http1Sink implements Sink {
-  readonly #response: Http1Response;
+/**
+ * A request of HTTP/1.1 as a call that comes in, and its response as a place for the
+ * answer. No dialect that is served so has trailers.
+ */
+export class Http1Sink implements Arrival, Sink {
+  readonly protocol: Protocol;
+  readonly headers: HttpHeaders;
+  readonly connection: HttpConnection;
+  readonly closing: Http1Response;
 
-  constructor(response: Http1Response) {
-    this.#response = response;
+  constructor(
+    response: Http1Response,
+    { protocol, headers, connection }: Pick<Arrival, "protocol" | "headers" | "connection">,
+  ) {
+    this.protocol = protocol;
+    this.headers = headers;
+    this.connection = connection;
+    this.closing = response;
     response.on("error", () => {}); // the call ends by "close"
   }
 
   get isOpen(): boolean {
-    return !this.#response.destroyed;
+    return !this.closing.destroyed;
   }
 
   get pendingBytes(): number {
-    return this.#response.writableLength;
+    return this.closing.writableLength;
   }
 
   begin(status: number, fields: Fields): void {
-    this.#response.writeHead(status, fields);
+    this.closing.writeHead(status, fields);
   }
 
   only(status: number, fields: Fields): void {
-    this.#response.writeHead(status, fields);
-    this.#response.end();
+    this.closing.writeHead(status, fields);
+    this.closing.end();
   }
 
   write(bytes: Uint8Array): boolean {
-    return this.#response.write(bytes);
+    return this.closing.write(bytes);
   }
 
   end(bytes: Uint8Array | undefined): void {
-    if (bytes === undefined) this.#response.end();
-    else this.#response.end(bytes);
+    if (bytes === undefined) this.closing.end();
+    else this.closing.end(bytes);
   }
 
   onDrain(listener: () => void): void {
-    this.#response.on("drain", listener);
+    this.closing.on("drain", listener);
   }
 
   reset(): void {
-    resetAnswer(this.#response);
+    resetAnswer(this.closing);
   }
 }

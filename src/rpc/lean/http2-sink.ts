@@ -1,57 +1,80 @@
-import type { HttpStream } from "../../platform/http-options.ts";
+import type { Clock } from "../../base/clock.ts";
+import { drainHttp2 } from "../../platform/http-early-answer.ts";
+import type { HttpConnection, HttpHeaders, HttpStream } from "../../platform/http-options.ts";
 import { resetStream } from "../../platform/http-reset.ts";
+import type { Protocol } from "../call.ts";
+import type { Arrival } from "../call-door.ts";
 import type { Fields, Sink } from "./sink.ts";
 
 const WITH_TRAILERS = { waitForTrailers: true } as const;
 const END_STREAM = { endStream: true } as const;
 
-/** A stream of HTTP/2 as a place for an answer. */
-export class Http2Sink implements Sink {
-  readonly #stream: HttpStream;
+/** A stream of HTTP/2 as a call that comes in, and as a place for its answer. */
+export class Http2Sink implements Arrival, Sink {
+  readonly protocol: Protocol;
+  readonly headers: HttpHeaders;
+  readonly connection: HttpConnection;
+  readonly closing: HttpStream;
+  readonly #clock: Clock;
   #trailers: Fields = {};
 
-  constructor(stream: HttpStream) {
-    this.#stream = stream;
+  constructor(
+    stream: HttpStream,
+    { protocol, headers, connection }: Pick<Arrival, "protocol" | "headers" | "connection">,
+    clock: Clock,
+  ) {
+    this.protocol = protocol;
+    this.headers = headers;
+    this.connection = connection;
+    this.closing = stream;
+    this.#clock = clock;
   }
 
   get isOpen(): boolean {
-    return !this.#stream.closed && !this.#stream.destroyed;
+    return !this.closing.closed && !this.closing.destroyed;
   }
 
   get pendingBytes(): number {
-    return this.#stream.writableLength;
+    return this.closing.writableLength;
   }
 
   begin(status: number, fields: Fields, hasTrailers: boolean): void {
     fields[":status"] = status;
     if (hasTrailers) {
-      this.#stream.once("wantTrailers", () => this.#stream.sendTrailers(this.#trailers));
-      this.#stream.respond(fields, WITH_TRAILERS);
+      this.closing.on("wantTrailers", () => this.closing.sendTrailers(this.#trailers));
+      this.closing.respond(fields, WITH_TRAILERS);
     } else {
-      this.#stream.respond(fields);
+      this.closing.respond(fields);
     }
   }
 
   only(status: number, fields: Fields): void {
+    this.#drainRest();
     fields[":status"] = status;
-    this.#stream.respond(fields, END_STREAM);
+    this.closing.respond(fields, END_STREAM);
   }
 
   write(bytes: Uint8Array): boolean {
-    return this.#stream.write(bytes);
+    return this.closing.write(bytes);
   }
 
   end(bytes: Uint8Array | undefined, trailers?: Fields): void {
+    this.#drainRest();
     if (trailers !== undefined) this.#trailers = trailers;
-    if (bytes === undefined) this.#stream.end();
-    else this.#stream.end(bytes);
+    if (bytes === undefined) this.closing.end();
+    else this.closing.end(bytes);
   }
 
   onDrain(listener: () => void): void {
-    this.#stream.on("drain", listener);
+    this.closing.on("drain", listener);
   }
 
   reset(): void {
-    resetStream(this.#stream);
+    resetStream(this.closing);
+  }
+
+  /** An answer that is over before the request is. */
+  #drainRest(): void {
+    if (!this.closing.readableEnded) drainHttp2(this.closing, this.#clock);
   }
 }

@@ -1,21 +1,15 @@
 import type { ProglogError } from "../../base/errors.ts";
 import type { HttpBody } from "../../platform/http-options.ts";
 import type { Call } from "../call.ts";
-import type { ErrorMap } from "../error-map.ts";
 import { unreadableError } from "../library-errors.ts";
 import { EnvelopeReader } from "./envelope-reader.ts";
+import type { Exchange } from "./exchange.ts";
 import type { Messages } from "./lean-method.ts";
+import type { LeanHouse } from "./visit.ts";
 import { isCut } from "./whole-body.ts";
 
 /** Messages that may wait for the handler, in bytes; then the connection waits. */
 const WAITING_BYTES_MAX = 256 * 1024;
-
-export interface InboxOptions {
-  readonly call: Call;
-  readonly endFlag: number;
-  readonly requestBytesMax: number;
-  readonly errors: ErrorMap;
-}
 
 /**
  * The messages of a client's stream. Each item is what came since the last one was
@@ -34,10 +28,12 @@ export class Inbox implements AsyncIterableIterator<Messages> {
   #error: ProglogError | undefined;
   #wake: (() => void) | undefined;
 
-  constructor(body: HttpBody, options: InboxOptions) {
+  constructor(body: HttpBody, { call, dialect }: Exchange, { errors, limits }: LeanHouse) {
     this.#body = body;
-    this.#call = options.call;
-    this.#reader = new EnvelopeReader(options);
+    this.#call = call;
+    const { endFlag } = dialect;
+    const { requestBytesMax } = limits;
+    this.#reader = new EnvelopeReader({ call, endFlag, requestBytesMax, errors });
   }
 
   /** Begins to read. */

@@ -1,21 +1,19 @@
 import { ProglogError } from "../../base/errors.ts";
 import type { HttpBody } from "../../platform/http-options.ts";
 import type { Call } from "../call.ts";
-import type { ErrorMap } from "../error-map.ts";
 import { compressedError, tooLargeError, unreadableError } from "../library-errors.ts";
 import { REQUEST_SLACK_BYTES } from "../limits.ts";
 import type { Dialect } from "./dialect.ts";
 import { COMPRESSED_FLAG, ENVELOPE_HEADER_BYTES, readLength } from "./envelope.ts";
-import type { Silence, SilenceWatch } from "./silence-watch.ts";
+import type { Exchange } from "./exchange.ts";
+import type { Silence } from "./silence-watch.ts";
+import type { LeanHouse } from "./visit.ts";
 
 export interface BodyOptions {
-  readonly call: Call;
-  readonly dialect: Dialect;
-  /** In the words of the library's errors: "unary" or "server-streaming". */
-  readonly kind: string;
-  readonly requestBytesMax: number;
-  readonly errors: ErrorMap;
-  readonly silence: SilenceWatch;
+  readonly exchange: Exchange;
+  readonly house: LeanHouse;
+  /** In the words of the library's errors. */
+  readonly kind: "unary" | "server-streaming";
 }
 
 /** Told of a body: exactly one of the two is called, once; none when the client gives up. */
@@ -31,64 +29,72 @@ export interface BodyListener {
 export class WholeBody implements Silence {
   lastMs = 0;
   readonly #body: HttpBody;
-  readonly #options: BodyOptions;
+  readonly #call: Call;
+  readonly #dialect: Dialect;
+  readonly #house: LeanHouse;
+  readonly #kind: string;
   readonly #listener: BodyListener;
-  readonly #chunks: Uint8Array[] = [];
+  #chunks: Uint8Array[] = [];
   #bytes = 0;
   /** Bytes of the message, as soon as its envelope or the header has told. */
   #promised: number | undefined;
   #isOver = false;
 
-  constructor(body: HttpBody, options: BodyOptions, listener: BodyListener) {
+  constructor(body: HttpBody, { exchange, house, kind }: BodyOptions, listener: BodyListener) {
     this.#body = body;
-    this.#options = options;
+    this.#call = exchange.call;
+    this.#dialect = exchange.dialect;
+    this.#house = house;
+    this.#kind = kind;
     this.#listener = listener;
   }
 
   /** Begins to read. */
   start(): void {
-    if (!this.#options.dialect.hasEnvelopes) this.#promise(contentLength(this.#options.call));
+    if (!this.#dialect.hasEnvelopes) this.#promise(contentLength(this.#call));
     if (this.#isOver) return;
     this.#body.on("data", this.#onData);
     this.#body.on("end", this.#onEnd);
-    this.#options.silence.watch(this);
-    this.#options.call.whenOver(() => this.stop());
+    this.#house.silence.watch(this);
+    this.#call.whenOver(this.#onOver);
   }
 
   /** Gives up, and fails with `error`. */
   fail(error: ProglogError): void {
     if (this.#isOver) return;
-    this.stop();
+    this.#leave();
+    // What still comes is the connection's to drop.
+    this.#body.off("data", this.#onData);
     this.#listener.onBadBody(error);
   }
 
-  /** Takes nothing more; what still comes is the connection's to drop. */
-  stop(): void {
-    if (this.#isOver) return;
+  #leave(): void {
     this.#isOver = true;
-    this.#chunks.length = 0;
-    this.#options.silence.leave(this);
-    this.#body.off("data", this.#onData);
-    this.#body.off("end", this.#onEnd);
+    this.#chunks = [];
+    this.#house.silence.leave(this);
   }
 
+  readonly #onOver = (): void => {
+    if (!this.#isOver) this.#leave();
+  };
+
   readonly #onData = (chunk: Uint8Array): void => {
-    const { call, dialect, silence } = this.#options;
-    silence.touch(this);
-    const error = call.received(chunk.length);
+    if (this.#isOver) return;
+    this.#house.silence.touch(this);
+    const error = this.#call.received(chunk.length);
     if (error !== undefined) {
       this.fail(error);
       return;
     }
     this.#chunks.push(chunk);
     this.#bytes += chunk.length;
-    if (!dialect.hasEnvelopes) this.#checkLength();
+    if (!this.#dialect.hasEnvelopes) this.#checkLength();
     else if (this.#bytes >= ENVELOPE_HEADER_BYTES) this.#checkEnvelope();
   };
 
   /** Without envelopes the body is the message. */
   #checkLength(): void {
-    if (this.#bytes > this.#bytesMax) this.fail(tooLargeError(this.#options.requestBytesMax));
+    if (this.#bytes > this.#bytesMax) this.fail(tooLargeError(this.#house.limits.requestBytesMax));
     else if (this.#promised !== undefined && this.#bytes > this.#promised) this.#failPromise();
   }
 
@@ -104,25 +110,23 @@ export class WholeBody implements Silence {
   }
 
   #readHeader(bytes: Uint8Array): void {
-    const { call, dialect, errors } = this.#options;
     const flags = bytes[0] ?? 0;
     this.#promise(readLength(bytes, 0));
     if (this.#isOver) return;
-    if ((flags & COMPRESSED_FLAG) !== 0) this.fail(compressedError(errors, call));
-    else if ((flags & dialect.endFlag) !== 0) this.#failShape("missing");
+    if ((flags & COMPRESSED_FLAG) !== 0) this.fail(compressedError(this.#house.errors, this.#call));
+    else if ((flags & this.#dialect.endFlag) !== 0) this.#failShape("missing");
   }
 
   #promise(length: number | undefined): void {
     this.#promised = length;
     if (length !== undefined && length > this.#bytesMax) {
-      this.fail(tooLargeError(this.#options.requestBytesMax));
+      this.fail(tooLargeError(this.#house.limits.requestBytesMax));
     }
   }
 
   readonly #onEnd = (): void => {
     if (this.#isOver || isCut(this.#body)) return;
-    const { hasEnvelopes } = this.#options.dialect;
-    if (!hasEnvelopes) {
+    if (!this.#dialect.hasEnvelopes) {
       if (this.#promised !== undefined && this.#bytes < this.#promised) this.#failPromise();
       else this.#succeed(0);
     } else if (this.#bytes === 0) {
@@ -136,7 +140,7 @@ export class WholeBody implements Silence {
 
   #succeed(start: number): void {
     const bytes = this.#joined();
-    this.stop();
+    this.#leave();
     this.#listener.onMessage(start === 0 ? bytes : bytes.subarray(start));
   }
 
@@ -149,13 +153,12 @@ export class WholeBody implements Silence {
       joined.set(chunk, at);
       at += chunk.length;
     }
-    this.#chunks.length = 0;
-    this.#chunks.push(joined);
+    this.#chunks = [joined];
     return joined;
   }
 
   get #bytesMax(): number {
-    return this.#options.requestBytesMax + REQUEST_SLACK_BYTES;
+    return this.#house.limits.requestBytesMax + REQUEST_SLACK_BYTES;
   }
 
   #failPromise(): void {
@@ -164,10 +167,8 @@ export class WholeBody implements Silence {
   }
 
   #failShape(what: "missing" | "received extra"): void {
-    const { kind } = this.#options;
-    this.fail(
-      new ProglogError("UNIMPLEMENTED", `protocol error: ${what} input message for ${kind} method`),
-    );
+    const message = `protocol error: ${what} input message for ${this.#kind} method`;
+    this.fail(new ProglogError("UNIMPLEMENTED", message));
   }
 }
 

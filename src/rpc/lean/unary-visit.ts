@@ -1,0 +1,39 @@
+import type { ConnectError } from "@connectrpc/connect";
+import type { HttpBody } from "../../platform/http-options.ts";
+import type { Exchange } from "./exchange.ts";
+import type { Encoded, LeanUnary } from "./lean-method.ts";
+import { type LeanHouse, Visit } from "./visit.ts";
+
+/** A call that sends one message and gets one. */
+export class UnaryVisit extends Visit {
+  readonly #method: LeanUnary;
+
+  constructor(method: LeanUnary, exchange: Exchange, body: HttpBody, house: LeanHouse) {
+    super(exchange, body, house);
+    this.#method = method;
+  }
+
+  start(): void {
+    this.readMessage("unary");
+  }
+
+  serve(message: Uint8Array): void {
+    const answer = this.#method.answer(message, this.exchange);
+    if (answer instanceof Promise) {
+      answer.then(
+        (found) => this.#succeed(found),
+        (thrown: unknown) => this.fail(thrown),
+      );
+    } else {
+      this.#succeed(answer);
+    }
+  }
+
+  end(error: ConnectError | undefined): void {
+    this.exchange.finish(error);
+  }
+
+  #succeed(message: Encoded): void {
+    this.guard(() => this.exchange.succeed(message));
+  }
+}
