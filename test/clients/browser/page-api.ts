@@ -7,6 +7,8 @@ export interface Target {
   /** Begins the names of all topics. */
   readonly prefix: string;
   readonly isHttp2: boolean;
+  /** Names of checks to leave out. */
+  readonly without: readonly string[];
 }
 
 /** The functions that page.ts puts on `globalThis`, for the program to call. */

@@ -1,6 +1,6 @@
 import { createClient } from "@connectrpc/connect";
 import { LogService } from "../../../src/gen/proglog/v1/log_service_pb.ts";
-import { runChecks, subjectOf, text } from "../typescript/check.ts";
+import { type Check, runChecks, subjectOf, text } from "../typescript/check.ts";
 import { READ_CHECKS } from "../typescript/read-checks.ts";
 import { RECONNECT_CHECKS } from "../typescript/reconnect-check.ts";
 import { WRITE_CHECKS } from "../typescript/write-checks.ts";
@@ -15,13 +15,14 @@ const LOG_SERVICE = "proglog.v1.LogService";
 const program = globalThis as unknown as PageGlobal;
 
 const api: PageApi = {
-  runChecks({ baseUrl, transport, prefix, isHttp2 }) {
-    const checks = {
+  runChecks({ baseUrl, transport, prefix, isHttp2, without }) {
+    const checks: Record<string, Check> = {
       ...WRITE_CHECKS,
       ...READ_CHECKS,
       "parallel-tails": parallelTails(isHttp2),
       ...RECONNECT_CHECKS,
     };
+    for (const name of without) delete checks[name];
     const subject = subjectOf(TRANSPORTS[transport](baseUrl), prefix, () => program.restart());
     return runChecks(checks, subject, (line) => void program.tell(line));
   },

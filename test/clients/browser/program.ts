@@ -17,7 +17,7 @@ import { TRANSPORTS, WAYS } from "./ways.ts";
 const [name = "", allowedPage = "", otherPage = "", address = ""] = process.argv.slice(2);
 const way = WAYS[name];
 if (way === undefined) throw new Error(`No way "${name}"; there are ${Object.keys(WAYS)}`);
-const { transport, isHttp2 } = way;
+const { transport, isHttp2, without = [] } = way;
 const baseUrl = `${isHttp2 ? "https" : "http"}://${address}`;
 
 const input = createInterface({ input: process.stdin });
@@ -66,7 +66,7 @@ const transportCount = Object.keys(TRANSPORTS).length;
 const isGood = await withChromium(async (browser) => {
   const page = await open(browser, allowedPage);
   const network = await watchNetwork(browser, page, baseUrl);
-  const target: Target = { baseUrl, transport, isHttp2, prefix: `browser-${name}` };
+  const target: Target = { baseUrl, transport, isHttp2, without, prefix: `browser-${name}` };
   const isPageGood = await page.evaluate(
     (given) => (globalThis as unknown as PageGlobal).runChecks(given),
     target,
