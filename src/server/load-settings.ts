@@ -122,13 +122,6 @@ function checkTogether(settings: Settings): void {
   if (hasClientCa && !hasCert) {
     throw new SettingError("Cannot use --tls-client-ca alone: set --tls-cert and --tls-key too");
   }
-  for (const origin of settings["cors-origins"]) {
-    if (origin !== "*" && !/^https?:\/\/[^/\s]+$/.test(origin)) {
-      throw new SettingError(
-        `Cannot read --cors-origins: "${origin}" is not an origin, write https://example.com or *`,
-      );
-    }
-  }
   checkReach(settings.listen, {
     isGuarded: hasClientCa,
     isAllowed: settings["allow-insecure-public"],

@@ -161,17 +161,24 @@ export function path(placeholder: string): SettingType<string> {
   };
 }
 
-/** Values with commas between them. */
-export function list(placeholder: string): SettingType<readonly string[]> {
+/** A scheme of web pages, a host and maybe a port; nothing else, also no name and no wildcard. */
+const ORIGIN = /^https?:\/\/(?:[^\s/?#@\\:*[\]]+|\[[0-9a-f:.]+\])(?::\d+)?$/i;
+
+/** Origins of web pages with commas between them: `https://example.com`, `http://localhost:5173`, `*`. */
+export function origins(): SettingType<readonly string[]> {
   return {
-    placeholder: `${placeholder},...`,
+    placeholder: "ORIGIN,...",
     range: undefined,
     choices: undefined,
-    parse: (value) =>
-      value
-        .split(",")
-        .map((item) => item.trim())
-        .filter((item) => item !== ""),
+    parse(value) {
+      const items = value.split(",").map((item) => item.trim());
+      const found = items.filter((item) => item !== "");
+      const bad = found.find((item) => item !== "*" && !(ORIGIN.test(item) && URL.canParse(item)));
+      if (bad === undefined) return found;
+      throw new RangeError(
+        `"${bad}" is not an origin, write https://example.com, http://localhost:5173 or *`,
+      );
+    },
     print: (value) => value.join(","),
   };
 }

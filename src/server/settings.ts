@@ -4,8 +4,8 @@ import {
   duration,
   hostPort,
   integer,
-  list,
   onOff,
+  origins,
   path,
   type SettingType,
   size,
@@ -80,7 +80,7 @@ export const SETTINGS = {
   ]),
   "cors-origins": setting(
     "Security",
-    list("ORIGIN"),
+    origins(),
     [],
     ["Origins whose web pages may call this server, such as `https://example.com`; `*` for all."],
   ),

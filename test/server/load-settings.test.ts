@@ -105,11 +105,57 @@ test("isLoopback() is true only for this machine", () => {
   }
 });
 
-test("an origin that is none is refused", () => {
-  const message = failure(() =>
-    resolveSettings({ flags: { "cors-origins": "example.com" }, env: {} }),
+test("an origin that is none is refused, and the message says how to write one", () => {
+  const origins = (value: string) => resolveSettings({ flags: { "cors-origins": value }, env: {} });
+  for (const bad of [
+    "example.com",
+    "localhost:5173",
+    "//example.com",
+    "https://",
+    "https://example.com/",
+    "https://example.com/app",
+    "https://example.com?page",
+    "https://example.com#top",
+    "https://me@example.com",
+    "https://*.example.com",
+    "https://example.com:",
+    "https://example.com:99999",
+    "https://exa mple.com",
+    "https://[::1",
+    "ftp://example.com",
+    "null",
+    "**",
+  ]) {
+    assert.equal(
+      failure(() => origins(`https://good.example.com, ${bad}`)),
+      `Cannot read --cors-origins: "${bad}" is not an origin, write https://example.com, http://localhost:5173 or *`,
+    );
+  }
+  const env = { PROGLOG_CORS_ORIGINS: "example.com" };
+  const file = { path: "p.toml", values: { "cors-origins": "example.com" } };
+  assert.match(
+    failure(() => resolveSettings({ flags: {}, env })),
+    /^Cannot read PROGLOG_CORS_ORIGINS: "example.com" is not an origin/,
   );
-  assert.match(message, /"example.com" is not an origin/);
+  assert.match(
+    failure(() => resolveSettings({ ...NONE, file })),
+    /^Cannot read "cors-origins" in p.toml: "example.com" is not an origin/,
+  );
+});
+
+test("origins are all, or schemes with hosts and ports", () => {
+  for (const good of [
+    "*",
+    "https://example.com",
+    "HTTPS://Example.com:8443",
+    "http://localhost:5173",
+    "http://127.0.0.1:80",
+    "http://[::1]:8000",
+    "https://zürich.example",
+  ]) {
+    const { settings } = resolveSettings({ flags: { "cors-origins": `${good},` }, env: {} });
+    assert.deepEqual(settings["cors-origins"], [good]);
+  }
 });
 
 test("a flag wins over the environment, that over the file, that over the default", () => {
