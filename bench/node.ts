@@ -2,6 +2,7 @@
  * What a node costs without the network: from `Topic.produce` to disk, and back.
  *
  *   bun bench/node.ts [--dir DIR] [--sync always|none] [--rounds 9] [--milliseconds 300]
+ *     [--only REGEXP]
  *   node bench/node.ts
  *
  * All cases run interleaved, round by round; medians are printed as JSON lines. CPU is that of
@@ -42,6 +43,8 @@ const { values } = parseArgs({
 const rounds = Number(values.rounds);
 const durationMs = Number(values.milliseconds);
 const sync = values.sync === "none" ? "none" : "always";
+
+const isWanted = (name: string) => new RegExp(values.only).test(name);
 
 interface Sample {
   readonly records: number;
@@ -197,7 +200,7 @@ async function main(dir: string): Promise<void> {
   for (const name of ["read", "tail"]) await node.topics.create(name, {});
   const written = node.topics.topic("default");
   const read = node.topics.topic("read");
-  for (let batch = 0; batch < 100; batch += 1) {
+  for (let batch = 0; batch < 100 && isWanted("read"); batch += 1) {
     await read.produce({ records: Array.from({ length: 10_000 }, () => RECORD) });
   }
   const bare = await bareCase(dir);
@@ -210,7 +213,7 @@ async function main(dir: string): Promise<void> {
     callersCase(written, 16, 100),
     readCase(read),
     tailCase(node.topics.topic("tail"), 1000),
-  ].filter(({ name }) => values.only === "" || new RegExp(values.only).test(name));
+  ].filter(({ name }) => isWanted(name));
   // Compiled code and a filled page cache first.
   for (const one of cases) await one.run(performance.now() + durationMs);
   for (let round = 0; round < rounds; round += 1) for (const one of cases) await sample(one);

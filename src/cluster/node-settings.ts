@@ -19,6 +19,8 @@ export interface NodeSettings {
   /** Bytes of batches in flight: proposed and not yet in their topic's files. */
   readonly inFlightBytesMax: number;
   readonly topicInFlightBytesMax: number;
+  /** How long what was applied may wait before it is written to its topic's files. */
+  readonly writeDelayMs: number;
   /** Bytes of the last records of all topics, and of one, that are kept in memory for readers at the end. */
   readonly tailBytesMax: number;
   readonly topicTailBytesMax: number;
@@ -37,6 +39,7 @@ export const DEFAULT_NODE_SETTINGS: NodeSettings = {
   journalBytesMax: 256 * MIB,
   inFlightBytesMax: 64 * MIB,
   topicInFlightBytesMax: 16 * MIB,
+  writeDelayMs: 5,
   tailBytesMax: 32 * MIB,
   topicTailBytesMax: 4 * MIB,
   waitingBytesMax: 64 * MIB,

@@ -170,6 +170,7 @@ async function openParts(
     }),
     defaults: settings.topicDefaults,
     pendingBytesMax: settings.topicInFlightBytesMax,
+    writeDelayMs: settings.writeDelayMs,
     tailMemory: new TailMemory(settings.tailBytesMax),
     topicTailBytesMax: settings.topicTailBytesMax,
     onApplied: () => {

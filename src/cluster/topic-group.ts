@@ -23,6 +23,7 @@ export interface TopicContext extends GroupContext {
   readonly defaults: EffectiveSettings;
   /** Applied bytes of one topic that may wait for their write while the journal is applied at start. */
   readonly pendingBytesMax: number;
+  readonly writeDelayMs: number;
   /** Of the tails of all topics together, and what one of them takes at most. */
   readonly tailMemory: TailMemory;
   readonly topicTailBytesMax: number;
@@ -91,14 +92,14 @@ async function openFound(
   entry: CatalogueEntry,
   found: Found,
 ): Promise<TopicGroup> {
-  const { fs, logger, clock, defaults, pendingBytesMax, onFailure } = context;
+  const { fs, logger, clock, defaults, pendingBytesMax, writeDelayMs, onFailure } = context;
   const { state, extent, appliedIndex, appliedTerm, isUnsaved } = found;
   const dir = topicDir(entry.id);
   const { maxSegmentBytes, maxSegmentRecords } = effectiveSettings(state.settings, defaults);
   const limits = { segmentBytesMax: maxSegmentBytes, segmentRecordsMax: maxSegmentRecords };
   const log = await Log.openAt(
     {
-      ...{ fs, dir, logger, clock, pendingBytesMax, onFailure },
+      ...{ fs, dir, logger, clock, pendingBytesMax, writeDelayMs, onFailure },
       ...limits,
       check: checkFrame,
       syncOnRoll: false,

@@ -64,7 +64,9 @@ const envelope = newEnvelope();
 /**
  * Frames records of kind 1; the last one is marked as such.
  *
- * Hot: one allocation for all frames, so that a batch is one part of a gathered write.
+ * Hot: one allocation for all frames, so that a batch is one part of a gathered write. All
+ * records are put at its end at once, and moved up one by one: a move within an array costs
+ * half as much as a view and a copy of it.
  *
  * @throws RECORD_TOO_LARGE when a body with its envelope is over RECORD_BYTES_MAX
  * @throws {RangeError} when the batch is 4 GiB or more; topics allow far less
@@ -77,19 +79,36 @@ export function encodeBatch(input: BatchInput): EncodedBatch {
   const headBytes = head.length;
   const bytes = new Uint8Array(frameBytes(records, headBytes));
   const ends = new Uint32Array(count);
+  const moved = moveToEnd(records, bytes);
   let at = 0;
   for (let record = 0; record < count; record += 1) {
     const start = starts[record] ?? 0;
     const sourceEnd = sourceEnds[record] ?? 0;
-    const end = at + headBytes + sourceEnd - start;
-    bytes.set(head, at);
-    bytes.set(source.subarray(start, sourceEnd), at + headBytes);
+    const bodyAt = at + headBytes;
+    const end = bodyAt + sourceEnd - start;
+    // Where much was left out between the records, the frames have caught up with the bodies.
+    if (bodyAt <= start + moved) bytes.copyWithin(bodyAt, start + moved, sourceEnd + moved);
+    else bytes.set(source.subarray(start, sourceEnd), bodyAt);
+    if (record === 0) bytes.set(head);
+    else bytes.copyWithin(at, 0, headBytes);
     if (record === count - 1) markLastOfEntry(bytes, at);
     sealFrame(bytes, at, end, (firstOffset + record) as Offset);
     ends[record] = end;
     at = end;
   }
   return { bytes, ends, count, firstOffset, headBytes };
+}
+
+/**
+ * Copies all records, with what lies between them, to the end of `target`.
+ * @returns how much higher they are there than in their source; if they do not fit, they are not there
+ */
+function moveToEnd({ bytes, starts, ends, count }: RecordSpans, target: Uint8Array): number {
+  const first = starts[0] ?? 0;
+  const last = ends[count - 1] ?? 0;
+  if (last - first > target.length) return Number.NEGATIVE_INFINITY;
+  target.set(bytes.subarray(first, last), target.length - (last - first));
+  return target.length - last;
 }
 
 /**

@@ -23,6 +23,11 @@ export interface LogOptions extends SegmentLimits {
   /** Appended bytes that may wait for their write; default 16 MiB. Above it `hasRoom()` is false. */
   readonly pendingBytesMax?: number | undefined;
   /**
+   * How long appended batches may wait for others to be written with, in milliseconds; default 0:
+   * until the end of the turn. It costs no durability, since a write gives none.
+   */
+  readonly writeDelayMs?: number | undefined;
+  /**
    * The owner's check of a frame's data, in recovery scans, `read` and `scan` (not in
    * `readFrames`). Absent: any data will do, so frames of another implementation are fine,
    * and a tail of zeros is a run of empty records.

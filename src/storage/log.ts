@@ -66,7 +66,9 @@ export class Log {
     this.#segments = segments;
     this.#failure = failure;
     this.#sync = sync;
-    this.#writer = new Writer({ pendingBytesMax, clock, logger, failure, prepare });
+    const { writeDelayMs = 0 } = options;
+    const limits = { pendingBytesMax, writeDelayMs };
+    this.#writer = new Writer({ ...limits, clock, logger, failure, prepare });
     const { pending } = this.#writer;
     this.#reader = new LogReader({ segments, pending, recent: this.#recent, check });
     this.#trimmer = new Trimmer({ fs, writer: this.#writer, sync });

@@ -1,7 +1,7 @@
 import type { Clock } from "../base/clock.ts";
 import { ProglogError } from "../base/errors.ts";
 import type { Logger } from "../base/log.ts";
-import type { Offset } from "../base/units.ts";
+import { KIB, type Offset } from "../base/units.ts";
 import type { Failure } from "./failure.ts";
 import { type PendingBatch, PendingQueue } from "./pending.ts";
 import type { Segment } from "./segment.ts";
@@ -10,12 +10,17 @@ import { diskFull, isNoSpace } from "./storage-errors.ts";
 /** One gathered write: large enough that its cost is the bytes, small enough to wait for. */
 const GROUP_LIMITS = { bytesMax: 4 * 1024 * 1024, partsMax: 1000 };
 
+/** So much is written at once, although more could be waited for: the write then costs little beside the bytes. */
+const EAGER_BYTES = 256 * KIB;
+
 /** Pauses between attempts while the disk is full: doubled from the first to the last. */
 const RETRY_DELAY_MS_MIN = 100;
 const RETRY_DELAY_MS_MAX = 1000;
 
 export interface WriterOptions {
   readonly pendingBytesMax: number;
+  /** See `LogOptions.writeDelayMs`. */
+  readonly writeDelayMs: number;
   readonly clock: Clock;
   readonly logger: Logger;
   readonly failure: Failure;
@@ -32,7 +37,7 @@ interface Waiter {
 
 /**
  * Writes appended batches to their segments, in order, one write at a time. What is
- * appended meanwhile is gathered and goes out together with the next one.
+ * appended meanwhile, and within the delay, is gathered and goes out together.
  *
  * A write that finds no space is tried again at the same position, until there is some.
  * Any other error is a {@link Failure}.
@@ -42,6 +47,10 @@ export class Writer {
   readonly #options: WriterOptions;
   #waiters: Waiter[] = [];
   #running: Promise<void> | undefined;
+  /** Ends the delay before the next write. */
+  #cancelDelay: (() => void) | undefined;
+  /** Offset after what was pushed last. */
+  #pushedEnd = 0;
   #retrying = 0;
   #isClosing = false;
   /** Why nothing is written any more, after closing with something left. */
@@ -63,7 +72,8 @@ export class Writer {
 
   push(batch: PendingBatch): void {
     this.pending.push(batch);
-    this.#running ??= this.#run();
+    this.#pushedEnd = batch.firstOffset + batch.batch.count;
+    this.#schedule();
   }
 
   /** Resolves when `hasRoom()`. @throws DISK_FAILED, or DISK_FULL when closed before */
@@ -106,6 +116,7 @@ export class Writer {
    */
   async close(discard: boolean): Promise<void> {
     this.#isClosing = true;
+    this.#schedule();
     if (discard) this.#end(new ProglogError("DRAINING", "Cannot write: the log was closed"));
     for (const wake of this.#sleepers) wake();
     await this.#running;
@@ -116,11 +127,35 @@ export class Writer {
     throw error;
   }
 
+  /** Sees to it that what is pending is written: now, or after the delay. */
+  #schedule(): void {
+    if (this.#running !== undefined || this.pending.firstOffset === undefined) return;
+    if (this.#isDue()) this.#start();
+    else
+      this.#cancelDelay ??= this.#options.clock.schedule(this.#options.writeDelayMs, () =>
+        this.#start(),
+      );
+  }
+
+  #isDue(): boolean {
+    const { bytes } = this.pending;
+    return (
+      bytes > 0 && (this.#options.writeDelayMs === 0 || bytes >= EAGER_BYTES || this.#isClosing)
+    );
+  }
+
+  #start(): void {
+    this.#cancelDelay?.();
+    this.#cancelDelay = undefined;
+    this.#running ??= this.#run();
+  }
+
   async #run(): Promise<void> {
     // Takes along what is appended in the same turn.
     await undefined;
     try {
-      for (;;) {
+      const end = this.#pushedEnd;
+      while ((this.pending.firstOffset ?? end) < end || this.#isDue()) {
         const group = this.pending.group(GROUP_LIMITS);
         const segment = group[0]?.segment;
         if (segment === undefined) break;
@@ -133,6 +168,7 @@ export class Writer {
         this.#resolveSome();
       }
       this.#running = undefined;
+      this.#schedule();
     } catch (error) {
       // Stays set: nothing is written after this. Those who wait are told.
       this.#rejectAll(error as ProglogError);

@@ -120,7 +120,8 @@ async function runLives(seed: number): Promise<unknown> {
   let wasStarted = false;
   for (let number = 1; number < LIVES; number += 1) {
     stopSomewhere(fs, random, wasStarted);
-    const { life, error } = await tryToStart(fs, { seed: seed * 100 + number });
+    const settings = { writeDelayMs: random() < 0.5 ? 0 : 5 };
+    const { life, error } = await tryToStart(fs, { seed: seed * 100 + number, settings });
     if (life !== undefined) {
       wasStarted = true;
       await liveThrough(life, async () => {

@@ -11,6 +11,7 @@ export const SMALL: Partial<NodeSettings> = {
   journalFileBytes: 64 * 1024,
   checkpointBytes: 64 * 1024,
   journalBytesMax: 256 * 1024,
+  writeDelayMs: 0,
   topicDefaults: { ...DEFAULT_TOPIC_SETTINGS, maxSegmentBytes: 1024, maxSegmentRecords: 16 },
 };
 

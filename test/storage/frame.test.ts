@@ -7,6 +7,7 @@ import { toOffset } from "../../src/base/units.ts";
 import { crc32 } from "../../src/platform/crc32.ts";
 import { ENVELOPE_BYTES_MAX } from "../../src/storage/envelope.ts";
 import { checkFrame, decodeRecord, encodeBatch, encodeRemoved } from "../../src/storage/frame.ts";
+import { decodeFrames } from "../../src/storage/frame-run.ts";
 import { HEADER_BYTES, RECORD_BYTES_MAX, scanFrames } from "../../src/storage/scan.ts";
 import { runGolden } from "../support/golden.ts";
 import { spansOf } from "../support/spans.ts";
@@ -190,3 +191,75 @@ function checks(input: string, prepare: (data: Uint8Array, offset: number) => Ui
     .map((line) => checkFrame(prepare(fromHex(line), offset), toOffset(offset)))
     .join("\n");
 }
+
+// Records come out of an entry with other things between them: lengths, and batches that were refused. Goal: the
+// frames hold the records and nothing else, however much that is. Method: the same records with and without.
+test("what lies between the records does not get into the frames", () => {
+  const piece = fc.record({
+    gap: fc.integer({ min: 0, max: 200 }),
+    body: fc.uint8Array({ maxLength: 60 }),
+  });
+  fc.assert(
+    fc.property(fc.array(piece, { minLength: 1, maxLength: 20 }), fc.nat(50), (pieces, after) => {
+      const bodies = pieces.map(({ body }) => body);
+      const apart = concat([
+        ...pieces.flatMap(({ gap, body }) => [new Uint8Array(gap).fill(0xee), body]),
+        new Uint8Array(after).fill(0xee),
+      ]);
+      const starts = new Uint32Array(pieces.length);
+      const ends = new Uint32Array(pieces.length);
+      let at = 0;
+      for (const [record, { gap, body }] of pieces.entries()) {
+        starts[record] = at + gap;
+        at += gap + body.length;
+        ends[record] = at;
+      }
+      const input = {
+        firstOffset: toOffset(7),
+        raftIndex: 300,
+        appendTimeUs: 1_764_000_000_000_000,
+      };
+      const records = { bytes: apart, starts, ends, count: pieces.length };
+      const wanted = encodeBatch({ ...input, records: spansOf(bodies) });
+      assert.deepEqual(encodeBatch({ ...input, records }), wanted);
+      const run = decodeFrames({ bytes: wanted.bytes, first: toOffset(7) });
+      assert.equal(run.count, pieces.length);
+      for (const [record, body] of bodies.entries()) {
+        assert.deepEqual(run.bytes.slice(run.starts[record], run.ends[record]), body);
+      }
+    }),
+  );
+});
+
+test("frames that are cut, damaged or of another place end a run, and what is before is there", () => {
+  const { bytes, ends } = encodeBatch(batch([utf8("some body"), utf8("another"), utf8("third")]));
+  for (let cut = 0; cut <= bytes.length; cut += 1) {
+    const whole = ends.filter((end) => end <= cut).length;
+    const run = decodeFrames({ bytes: bytes.subarray(0, cut), first: toOffset(0) });
+    assert.deepEqual([run.count, run.resumeOffset], [whole, whole], `cut at ${cut}`);
+  }
+  for (let at = 0; at < bytes.length; at += 1) {
+    const harmed = bytes.slice();
+    harmed[at] = (harmed[at] ?? 0) ^ 1;
+    const before = ends.filter((end) => end <= at).length;
+    const run = decodeFrames({ bytes: harmed, first: toOffset(0) });
+    assert.equal(run.resumeOffset, before, `damaged at ${at}`);
+  }
+  assert.equal(decodeFrames({ bytes, first: toOffset(1) }).count, 0);
+  assert.equal(decodeFrames({ bytes, first: toOffset(0) }, 2).count, 2);
+  assert.equal(decodeFrames({ bytes: new Uint8Array(100), first: toOffset(0) }).resumeOffset, 0);
+});
+
+test("a removed record is passed over in a run, its offset is not", () => {
+  const { bytes, ends } = encodeBatch(batch([utf8("some body"), utf8("another"), utf8("third")]));
+  const [first = 0, second = 0] = ends;
+  const removed = encodeRemoved(
+    { offset: toOffset(1), lastOfEntry: false, raftIndex: 3, appendTimeUs: 5 },
+    second - first,
+  );
+  const harmed = concat([bytes.slice(0, first), removed ?? bytes, bytes.slice(second)]);
+  const run = decodeFrames({ bytes: harmed, first: toOffset(0) });
+  assert.equal(run.count, 2);
+  assert.deepEqual([...run.offsets.subarray(0, 2)], [0, 2]);
+  assert.equal(run.resumeOffset, 3);
+});
