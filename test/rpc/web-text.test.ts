@@ -1,10 +1,7 @@
 import assert from "node:assert/strict";
-import http from "node:http";
-import { type TestContext, test } from "node:test";
+import { test } from "node:test";
 import { create, fromBinary, toBinary } from "@bufbuild/protobuf";
-import { Code, type ConnectError } from "@connectrpc/connect";
-import { findTrailerError } from "@connectrpc/connect/protocol-grpc";
-import { trailerParse } from "@connectrpc/connect/protocol-grpc-web";
+import { Code } from "@connectrpc/connect";
 import fc from "fast-check";
 import { concat } from "../../src/base/bytes.ts";
 import {
@@ -20,13 +17,23 @@ import type { ErrorMap } from "../../src/rpc/error-map.ts";
 import { REQUEST_SLACK_BYTES } from "../../src/rpc/limits.ts";
 import { decodeWebText } from "../../src/rpc/web-text.ts";
 import { infoOf, startApi, text, until } from "./api.ts";
-import { connect2, request } from "./ports.ts";
+import { request } from "./ports.ts";
 import { envelope, produceRequest } from "./raw-calls.ts";
+import {
+  base64,
+  callText,
+  decodeGroups,
+  type Frame,
+  framesOf,
+  type HttpVersion,
+  openText,
+  type TextAnswer,
+  TEXT_TYPE as TYPE,
+} from "./text-calls.ts";
 
 // Goal: gRPC-Web in base64, as the official client speaks it, whatever way the text is
 // cut. Method: text by hand, over both versions of HTTP.
 
-const TYPE = "application/grpc-web-text";
 const ANSWER_TYPE = "application/grpc-web-text+proto";
 const PRODUCE = "/proglog.v1.LogService/Produce";
 const CONSUME = "/proglog.v1.LogService/Consume";
@@ -34,122 +41,10 @@ const CONSUME_STREAM = "/proglog.v1.LogService/ConsumeStream";
 const PRODUCE_STREAM = "/proglog.v1.LogService/ProduceStream";
 const RECORD_BYTES = 40;
 
-const base64 = (bytes: Uint8Array): string => Buffer.from(bytes).toString("base64");
-
 /** A Produce of one record, as text. */
 const produceText = (valueBytes = RECORD_BYTES) => base64(envelope(produceRequest(valueBytes)));
 
-/** The bytes of a text whose groups of four may each end with padding. */
-function decodeGroups(encoded: string): Uint8Array {
-  assert.equal(encoded.length % 4, 0, `no whole groups: ${encoded.slice(-40)}`);
-  const groups = encoded.match(/[\s\S]{4}/g) ?? [];
-  for (const group of groups) assert.match(group, /^[\w+/]{2}(?:[\w+/]{2}|[\w+/]=|==)$/);
-  return concat(groups.map((group) => Buffer.from(group, "base64")));
-}
-
-interface Frame {
-  readonly flags: number;
-  readonly content: Uint8Array;
-}
-
-function framesOf(bytes: Uint8Array): Frame[] {
-  const frames: Frame[] = [];
-  const view = new DataView(bytes.buffer, bytes.byteOffset, bytes.byteLength);
-  for (let at = 0; at < bytes.length; ) {
-    const end = at + 5 + view.getUint32(at + 1);
-    assert.ok(end <= bytes.length, "a frame is cut off");
-    frames.push({ flags: bytes[at] ?? 0, content: bytes.subarray(at + 5, end) });
-    at = end;
-  }
-  return frames;
-}
-
-interface TextAnswer {
-  readonly type: string | undefined;
-  readonly messages: readonly Uint8Array[];
-  readonly error: ConnectError | undefined;
-}
-
-/** Sends `pieces`, each by itself. */
-interface TextCall {
-  readonly path: string;
-  readonly pieces: readonly string[];
-  readonly headers?: http.OutgoingHttpHeaders;
-}
-
-function answerOf(headers: http.IncomingHttpHeaders, body: string): TextAnswer {
-  const frames = framesOf(decodeGroups(body));
-  const last = frames.at(-1);
-  assert.ok(last !== undefined && last.flags === 0x80, "the trailer is the last frame");
-  return {
-    type: headers["content-type"],
-    messages: frames.slice(0, -1).map(({ content }) => content),
-    error: findTrailerError(trailerParse(last.content)),
-  };
-}
-
-async function call1(port: number, { path, pieces, headers }: TextCall): Promise<TextAnswer> {
-  return new Promise((resolve, reject) => {
-    const options = { host: "127.0.0.1", port, path, method: "POST", agent: false };
-    const sent = http.request({ ...options, headers: { "content-type": TYPE, ...headers } });
-    sent.on("response", (found) => {
-      let body = "";
-      found.setEncoding("latin1");
-      found.on("data", (chunk: string) => {
-        body += chunk;
-      });
-      found.on("end", () => resolve(answerOf(found.headers, body)));
-      found.on("error", reject);
-    });
-    sent.on("error", reject);
-    sent.setNoDelay(true);
-    sendPieces(sent, pieces);
-  });
-}
-
-async function call2(t: TestContext, port: number, call: TextCall): Promise<TextAnswer> {
-  const session = await connect2(t, port);
-  const stream = session.request({
-    ":method": "POST",
-    ":path": call.path,
-    "content-type": TYPE,
-    ...call.headers,
-  });
-  let headers: http.IncomingHttpHeaders = {};
-  let body = "";
-  stream.on("response", (found) => {
-    headers = found;
-  });
-  stream.setEncoding("latin1");
-  stream.on("data", (chunk: string) => {
-    body += chunk;
-  });
-  sendPieces(stream, call.pieces);
-  await new Promise<void>((resolve, reject) => {
-    stream.once("close", resolve);
-    stream.once("error", reject);
-  });
-  session.destroy();
-  return answerOf(headers, body);
-}
-
-/** Each with a pause after it, so that they arrive one by one. */
-function sendPieces(to: NodeJS.WritableStream, pieces: readonly string[]): void {
-  const [first, ...others] = pieces;
-  if (first === undefined) {
-    to.end();
-    return;
-  }
-  to.write(first, "latin1", () => setTimeout(() => sendPieces(to, others), 1));
-}
-
-const VERSIONS: readonly (readonly [
-  string,
-  (t: TestContext, port: number, call: TextCall) => Promise<TextAnswer>,
-])[] = [
-  ["HTTP/1.1", (_t, port, call) => call1(port, call)],
-  ["HTTP/2", call2],
-];
+const VERSIONS: readonly HttpVersion[] = ["HTTP/1.1", "HTTP/2"];
 
 /** Checks why a call failed. @returns the metadata */
 function assertReason({ type, error }: TextAnswer, reason: string, code: Code) {
@@ -181,7 +76,7 @@ const INVALID: Readonly<Record<string, (good: string) => string>> = {
   "frames without base64": (good) => Buffer.from(good, "base64").toString("latin1"),
 };
 
-for (const [version, callText] of VERSIONS) {
+for (const version of VERSIONS) {
   test(`text that is no base64 is refused, with a reason (${version})`, async (t) => {
     const { port, topics } = await startApi(t);
     for (const [what, spoil] of Object.entries(INVALID)) {
@@ -189,7 +84,7 @@ for (const [version, callText] of VERSIONS) {
         [PRODUCE, GOOD],
         [CONSUME_STREAM, GOOD_TAIL],
       ] as const) {
-        const answer = await callText(t, port, { path, pieces: [spoil(good)] });
+        const answer = await callText(t, port, version, { path, pieces: [spoil(good)] });
         assert.deepEqual(answer.messages, [], what);
         assertReason(answer, "MESSAGE_INVALID", Code.InvalidArgument);
         assert.match(answer.error?.rawMessage ?? "", /^Cannot read the request's text: it /, what);
@@ -205,13 +100,13 @@ for (const [version, callText] of VERSIONS) {
       envelope(toBinary(ConsumeRequestSchema, create(ConsumeRequestSchema, missing))),
     );
     for (const path of [CONSUME, CONSUME_STREAM]) {
-      const answer = await callText(t, port, { path, pieces: [consume] });
+      const answer = await callText(t, port, version, { path, pieces: [consume] });
       assert.deepEqual(assertReason(answer, "TOPIC_NOT_FOUND", Code.NotFound), missing);
     }
     const bytes = { path: PRODUCE, pieces: [base64(envelope(Uint8Array.of(0xff)))] };
-    assertReason(await callText(t, port, bytes), "MESSAGE_INVALID", Code.InvalidArgument);
+    assertReason(await callText(t, port, version, bytes), "MESSAGE_INVALID", Code.InvalidArgument);
     const wait = create(ConsumeRequestSchema, { topic: "default", wait: { seconds: 60n } });
-    const late = await callText(t, port, {
+    const late = await callText(t, port, version, {
       path: CONSUME,
       pieces: [base64(envelope(toBinary(ConsumeRequestSchema, wait)))],
       headers: { "grpc-timeout": "30m" },
@@ -228,7 +123,7 @@ for (const [version, callText] of VERSIONS) {
       GOOD.slice(at + 1),
     ]);
     for (const pieces of [[GOOD], [...GOOD], ...cuts]) {
-      const answer = await callText(t, port, { path: PRODUCE, pieces });
+      const answer = await callText(t, port, version, { path: PRODUCE, pieces });
       assert.equal(answer.error, undefined);
       assert.equal(answer.type, ANSWER_TYPE);
       const [message = new Uint8Array(), ...others] = answer.messages;
@@ -248,7 +143,7 @@ for (const [version, callText] of VERSIONS) {
         parts.push(base64(bytes.subarray(at, at + size)));
       }
       const call = { path: PRODUCE, pieces: [parts.join("")] };
-      assert.equal((await callText(t, port, call)).error, undefined, `${size} bytes each`);
+      assert.equal((await callText(t, port, version, call)).error, undefined, `${size} bytes each`);
     }
     assert.equal(topics.topic("default").batches.length, bytes.length - 1);
   });
@@ -268,7 +163,7 @@ for (const [version, callText] of VERSIONS) {
     ] as const) {
       const pieces = [type.includes("ext") ? GOOD : binary];
       const headers = { "content-type": type, ...(accept === undefined ? {} : { accept }) };
-      const answer = await callText(t, port, { path: PRODUCE, pieces, headers });
+      const answer = await callText(t, port, version, { path: PRODUCE, pieces, headers });
       assert.equal(answer.error, undefined, `${type}, ${accept}`);
       assert.equal(answer.type, ANSWER_TYPE, `${type}, ${accept}`);
     }
@@ -284,19 +179,19 @@ for (const [version, callText] of VERSIONS) {
       path: CONSUME_STREAM,
       pieces: [base64(envelope(toBinary(ConsumeStreamRequestSchema, tailRequest)))],
     };
-    const tail = await openTail(t, port, version, call);
+    const tail = await openText(t, port, version, call);
     for (let number = 0; number < 20; number += 1) {
       topic.append(
         toBinary(RecordSchema, create(RecordSchema, { value: text("x".repeat(number)) })),
       );
       await until(() => {
-        const whole = framesOf(decodeGroups(tail.body()));
+        const whole = framesOf(decodeGroups(tail.body));
         const offsets = whole.filter(({ flags }) => flags === 0).flatMap(offsetsOf);
         return offsets.at(-1) === BigInt(number);
       });
-      seen.push(tail.body());
+      seen.push(tail.body);
     }
-    const { error, messages, type } = answerOf(tail.headers(), await tail.ended);
+    const { error, messages, type } = await tail.ended;
     assert.equal(error, undefined);
     assert.equal(type, ANSWER_TYPE);
     const offsets = messages.flatMap((content) => offsetsOf({ content }));
@@ -311,44 +206,6 @@ for (const [version, callText] of VERSIONS) {
 
 function offsetsOf({ content }: Pick<Frame, "content">): bigint[] {
   return fromBinary(ConsumeStreamResponseSchema, content).records.map(({ offset }) => offset);
-}
-
-/** A stream whose text is looked at as it comes. */
-async function openTail(t: TestContext, port: number, version: string, call: TextCall) {
-  let body = "";
-  let headers: http.IncomingHttpHeaders = {};
-  const gather = (from: NodeJS.ReadableStream): Promise<string> => {
-    from.setEncoding("latin1");
-    from.on("data", (chunk: string) => {
-      body += chunk;
-    });
-    return new Promise((resolve, reject) => {
-      from.once("end", () => resolve(body));
-      from.once("error", reject);
-    });
-  };
-  const fields = { "content-type": TYPE, accept: TYPE };
-  let ended: Promise<string>;
-  if (version === "HTTP/2") {
-    const session = await connect2(t, port);
-    const stream = session.request({ ":method": "POST", ":path": call.path, ...fields });
-    stream.on("response", (found) => {
-      headers = found;
-    });
-    ended = gather(stream);
-    sendPieces(stream, call.pieces);
-  } else {
-    ended = new Promise((resolve, reject) => {
-      const options = { host: "127.0.0.1", port, path: call.path, method: "POST", agent: false };
-      const sent = http.request({ ...options, headers: fields }, (found) => {
-        headers = found.headers;
-        gather(found).then(resolve, reject);
-      });
-      sent.on("error", reject);
-      sendPieces(sent, call.pieces);
-    });
-  }
-  return { ended, body: () => body, headers: () => headers };
 }
 
 test("a request in text may ask for bytes", async (t) => {
@@ -392,10 +249,17 @@ test("a message is as large as its bytes, not as its text", async (t) => {
   const { port } = await startApi(t, { limits: { requestBytesMax } });
   const most = requestBytesMax + REQUEST_SLACK_BYTES;
   const overhead = produceRequest(most).length - most;
-  const large = await call2(t, port, { path: PRODUCE, pieces: [produceText(most - overhead)] });
+  const large = await callText(t, port, "HTTP/2", {
+    path: PRODUCE,
+    pieces: [produceText(most - overhead)],
+  });
   assert.equal(large.error, undefined);
   const tooLarge = { path: PRODUCE, pieces: [produceText(most - overhead + 1)] };
-  assertReason(await call2(t, port, tooLarge), "REQUEST_TOO_LARGE", Code.ResourceExhausted);
+  assertReason(
+    await callText(t, port, "HTTP/2", tooLarge),
+    "REQUEST_TOO_LARGE",
+    Code.ResourceExhausted,
+  );
 });
 
 test("what is in flight is counted by its bytes, and let go afterwards", async (t) => {
@@ -403,12 +267,12 @@ test("what is in flight is counted by its bytes, and let go afterwards", async (
   const limits = { connectionBodyBytesMax: bytesMax, bodyBytesMax: bytesMax };
   const { port } = await startApi(t, { limits });
   const piecesOf = (valueBytes: number) => produceText(valueBytes).match(/.{1,4096}/g) ?? [];
-  const tooMuch = await call2(t, port, { path: PRODUCE, pieces: piecesOf(bytesMax) });
+  const tooMuch = await callText(t, port, "HTTP/2", { path: PRODUCE, pieces: piecesOf(bytesMax) });
   assertReason(tooMuch, "RATE_LIMITED", Code.ResourceExhausted);
   // Its text is larger than all that may be in flight.
   const pieces = piecesOf(bytesMax - 8_000);
   for (let count = 0; count < 3; count += 1) {
-    assert.equal((await call2(t, port, { path: PRODUCE, pieces })).error, undefined);
+    assert.equal((await callText(t, port, "HTTP/2", { path: PRODUCE, pieces })).error, undefined);
   }
 });
 
@@ -419,10 +283,10 @@ test("a stream of batches may be text, and ends where its text is none", async (
     envelope(toBinary(ProduceStreamRequestSchema, create(ProduceStreamRequestSchema, { batches }))),
   );
   const pieces = [batch, batch.slice(0, 5), batch.slice(5)];
-  const good = await call2(t, port, { path: PRODUCE_STREAM, pieces });
+  const good = await callText(t, port, "HTTP/2", { path: PRODUCE_STREAM, pieces });
   assert.equal(good.error, undefined);
   assert.equal(good.messages.length, 2);
-  const bad = await call2(t, port, { path: PRODUCE_STREAM, pieces: [batch, "****"] });
+  const bad = await callText(t, port, "HTTP/2", { path: PRODUCE_STREAM, pieces: [batch, "****"] });
   assertReason(bad, "MESSAGE_INVALID", Code.InvalidArgument);
   assert.equal(topics.topic("default").batches.length, 3, "what came before counts");
 });
