@@ -13,6 +13,8 @@ interface Connection {
   sinceMs: number;
   /** Bytes received when `sinceMs` was set. */
   bytesRead: number;
+  /** Bytes that waited to be taken when `sinceMs` was set, of a connection that has ended on our side. */
+  pendingBytes: number | undefined;
   /** No request is taken after those that are active. */
   isLeft: boolean;
 }
@@ -60,7 +62,11 @@ export class Http1Connections {
   scan(nowMs: number): void {
     for (const [socket, connection] of this.#connections) {
       const silentMs = nowMs - connection.sinceMs;
-      if (connection.active.size > 0) {
+      if (socket.writableEnded) {
+        // Who took all of the answer closes; in TLS, Node may not notice that a client is gone.
+        if (isTaking(socket, connection, nowMs)) continue;
+        if (silentMs > this.#limits.bodyTimeoutMs) socket.destroy();
+      } else if (connection.active.size > 0) {
         if (hasProgress(socket, connection, nowMs) || !hasOpenBody(connection)) continue;
         if (silentMs > this.#limits.bodyTimeoutMs) socket.destroy();
       } else if (connection.state === "idle") {
@@ -89,6 +95,7 @@ export class Http1Connections {
       state: "header",
       sinceMs: this.#options.clock.monotonicMs(),
       bytesRead: 0,
+      pendingBytes: undefined,
       isLeft: false,
     });
     socket.once("close", () => this.#connections.delete(socket));
@@ -145,6 +152,14 @@ function isComplete(request: IncomingMessage): boolean {
 function hasProgress(socket: Socket, connection: Connection, nowMs: number): boolean {
   if (socket.bytesRead === connection.bytesRead) return false;
   connection.bytesRead = socket.bytesRead;
+  connection.sinceMs = nowMs;
+  return true;
+}
+
+/** True when bytes were taken since the last look; then the silence begins anew. */
+function isTaking(socket: Socket, connection: Connection, nowMs: number): boolean {
+  if (socket.writableLength === connection.pendingBytes) return false;
+  connection.pendingBytes = socket.writableLength;
   connection.sinceMs = nowMs;
   return true;
 }

@@ -30,8 +30,8 @@ const SESSION_MEMORY_MIB = 4096;
 
 /** Where a connection's next time-out comes from. */
 interface Liveness {
-  /** "new": no SETTINGS yet; "asked": a PING is out. */
-  state: "new" | "alive" | "asked";
+  /** "new": no SETTINGS yet; "asked": a PING is out; "ended": only its connection is still there. */
+  state: "new" | "alive" | "asked" | "ended";
   dueMs: number;
 }
 
@@ -84,12 +84,26 @@ export class Http2Sessions {
     this.#accepted = undefined;
   }
 
-  /** Drops connections that never sent SETTINGS or do not answer a PING; asks the others. */
+  /**
+   * Drops connections that never sent SETTINGS or do not answer a PING; asks the others.
+   *
+   * Node 24 may not notice that a client in TLS is gone while something is written to
+   * it: the session waits for ever for that, also to be destroyed, and only the
+   * connection itself can be ended (test/fuzz/listener-tls.test.ts).
+   */
   scan(nowMs: number): void {
-    for (const [session, liveness] of this.#sessions) {
-      if (nowMs < liveness.dueMs) continue;
-      if (liveness.state === "alive") this.#ask(session, liveness, nowMs);
-      else session.destroy();
+    for (const [session, state] of this.#sessions) {
+      if (session.destroyed && state.state !== "ended") {
+        state.state = "ended";
+        state.dueMs = nowMs + IDLE_LINGER_MS; // GOAWAY may be on its way
+      }
+      if (nowMs < state.dueMs) continue;
+      if (state.state === "alive") {
+        this.#ask(session, state, nowMs);
+      } else {
+        session.destroy();
+        state.socket.destroy();
+      }
     }
   }
 

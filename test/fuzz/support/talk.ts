@@ -1,8 +1,18 @@
 import net from "node:net";
+import { Duplex } from "node:stream";
+import tls from "node:tls";
 
 /** How a client leaves after all was sent. */
 export const LEAVINGS = ["half-close", "reset", "destroy", "wait"] as const;
 export type Leaving = (typeof LEAVINGS)[number];
+
+export interface Manner {
+  readonly leaving: Leaving;
+  /** True to read nothing. */
+  readonly isDeaf: boolean;
+  /** Speak TLS, and in it this. */
+  readonly alpn?: "h2" | "http/1.1" | undefined;
+}
 
 /** How long a client that waits does so, or one that has closed its half. */
 const WAIT_MS = 10;
@@ -11,13 +21,19 @@ const WAIT_MS = 10;
 export async function talk(
   port: number,
   pieces: readonly Uint8Array[],
-  { leaving, isDeaf }: { readonly leaving: Leaving; readonly isDeaf: boolean },
+  { leaving, isDeaf, alpn }: Manner,
 ): Promise<void> {
-  const socket = net.connect({ host: "127.0.0.1", port, noDelay: true });
+  const plain = net.connect({ host: "127.0.0.1", port, noDelay: true });
+  const socket =
+    alpn === undefined
+      ? plain
+      : tls.connect({ socket: veiled(plain), ALPNProtocols: [alpn], rejectUnauthorized: false });
+  plain.on("error", () => {});
   socket.on("error", () => {});
   const closed = new Promise<void>((resolve) => socket.once("close", () => resolve()));
   if (!isDeaf) socket.resume();
-  await Promise.race([new Promise((resolve) => socket.once("connect", resolve)), closed]);
+  const opening = alpn === undefined ? "connect" : "secureConnect";
+  await Promise.race([new Promise((resolve) => socket.once(opening, resolve)), closed]);
   for (const piece of pieces) {
     if (socket.destroyed) break;
     socket.write(piece);
@@ -27,9 +43,15 @@ export async function talk(
   if (leaving === "half-close" || leaving === "wait") {
     await Promise.race([new Promise((resolve) => setTimeout(resolve, WAIT_MS)), closed]);
   }
-  if (leaving === "reset") socket.resetAndDestroy();
-  else socket.destroy();
+  if (leaving === "reset") plain.resetAndDestroy();
+  socket.destroy();
+  plain.destroy(); // it outlives a socket that does not know it
   await closed;
+}
+
+/** A socket that TLS does not know as one: Node 24 crashes when a socket under TLS is reset. */
+function veiled(socket: net.Socket): Duplex {
+  return Duplex.from({ readable: socket, writable: socket });
 }
 
 /**

@@ -18,11 +18,18 @@ export class Target {
   readonly api: Api;
   readonly #logger: MemoryLogger;
   readonly #openCalls: () => number;
+  readonly #isTls: boolean;
 
-  private constructor(api: Api, logger: MemoryLogger, openCalls: () => number) {
+  private constructor(
+    api: Api,
+    logger: MemoryLogger,
+    openCalls: () => number,
+    { tls }: Partial<ListenOptions>,
+  ) {
     this.api = api;
     this.#logger = logger;
     this.#openCalls = openCalls;
+    this.#isTls = tls !== undefined;
   }
 
   static async start(
@@ -47,7 +54,7 @@ export class Target {
       },
       { logger, limits: { connectionsMax: CONNECTIONS_MAX }, ...listenOptions },
     );
-    return new Target(api, logger, () => openCalls);
+    return new Target(api, logger, () => openCalls, listenOptions);
   }
 
   get port(): number {
@@ -67,17 +74,16 @@ export class Target {
 
   /** The server answers as ever, and met no defect of its own. */
   async assertWell(): Promise<void> {
-    const probe = await request(this.port, "/livez");
-    assert.equal(probe.status, 200);
-    assert.equal(await callWell(this.port), "0");
+    if (!this.#isTls) assert.equal((await request(this.port, "/livez")).status, 200);
+    assert.equal(await callWell(this.#isTls ? "https" : "http", this.port), "0");
     const defects = this.#logger.lines.filter(({ level }) => level !== "debug");
     assert.deepEqual(defects, []);
   }
 }
 
 /** One gRPC call on a connection of its own. @returns its `grpc-status` */
-async function callWell(port: number): Promise<string> {
-  const session = connect(`http://127.0.0.1:${port}`);
+async function callWell(scheme: string, port: number): Promise<string> {
+  const session = connect(`${scheme}://127.0.0.1:${port}`, { rejectUnauthorized: false });
   session.on("error", () => {});
   const stream = session.request({
     ":method": "POST",
