@@ -78,7 +78,12 @@ const INVALID: Readonly<Record<string, (good: string) => string>> = {
 
 for (const version of VERSIONS) {
   test(`text that is no base64 is refused, with a reason (${version})`, async (t) => {
-    const { port, topics } = await startApi(t);
+    const outcomes: unknown[] = [];
+    const { port, topics } = await startApi(t, {
+      hook: () => (end) => {
+        outcomes.push(end.outcome?.reason);
+      },
+    });
     for (const [what, spoil] of Object.entries(INVALID)) {
       for (const [path, good] of [
         [PRODUCE, GOOD],
@@ -91,6 +96,7 @@ for (const version of VERSIONS) {
       }
     }
     assert.equal(topics.topic("default").batches.length, 0);
+    assert.deepEqual([...new Set(outcomes)], ["MESSAGE_INVALID"], "what is told of the calls");
   });
 
   test(`errors are in the text, and say why (${version})`, async (t) => {
