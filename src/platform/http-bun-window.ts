@@ -27,7 +27,7 @@ const NOTHING: Buffer = Buffer.alloc(0);
  */
 export class WindowMend {
   readonly #forward: (bytes: Buffer) => void;
-  readonly #openStreams: () => Iterable<number>;
+  readonly #openStreams: Iterable<number>;
   /** Bytes by which Bun's window of a stream is larger than its client's. */
   #debts = new Map<number, number>();
   #initialWindowBytes = INITIAL_WINDOW_BYTES;
@@ -40,7 +40,7 @@ export class WindowMend {
    * @param forward hands bytes to Bun
    * @param openStreams ids of the streams that are open now
    */
-  constructor(forward: (bytes: Buffer) => void, openStreams: () => Iterable<number>) {
+  constructor(forward: (bytes: Buffer) => void, openStreams: Iterable<number>) {
     this.#forward = forward;
     this.#openStreams = openStreams;
   }
@@ -113,7 +113,7 @@ export class WindowMend {
     this.#initialWindowBytes = next;
     const debts = new Map<number, number>();
     const updates: Buffer[] = [];
-    for (const id of this.#openStreams()) {
+    for (const id of this.#openStreams) {
       const credit = raise - (this.#debts.get(id) ?? 0);
       if (credit > 0) updates.push(windowUpdate(id, credit));
       if (credit < 0) debts.set(id, -credit);

@@ -9,7 +9,7 @@ import {
 import type { Socket } from "node:net";
 import { assert } from "../base/assert.ts";
 import { MIB } from "../base/units.ts";
-import { makeSessionWithoutHandle, mendWindows } from "./http-bun-socket.ts";
+import { makeSessionWithoutHandle, mendWindows, tellWritesLater } from "./http-bun-socket.ts";
 import { drainHttp2 } from "./http-early-answer.ts";
 import { ANSWERED_LINGER_MS, destroyAfter, IDLE_LINGER_MS } from "./http-linger.ts";
 import type { ListenLimits, ListenOptions } from "./http-options.ts";
@@ -138,7 +138,7 @@ export class Http2Sessions {
       state.state = "alive";
       state.dueMs = clock.monotonicMs() + this.#limits.pingIntervalMs;
     });
-    if (IS_BUN) mendWindows(socket, () => state.openStreams);
+    if (IS_BUN) mendWindows(socket, state.openStreams);
     else session.setLocalWindowSize(SESSION_WINDOW_BYTES);
   }
 
@@ -177,6 +177,7 @@ export class Http2Sessions {
   ): void {
     stream.on("error", ignore); // a reset stream says so to whoever reads or writes it
     stream.on("aborted", destroyUnread);
+    if (IS_BUN) tellWritesLater(stream);
     const session = stream.session as ServerHttp2Session | undefined;
     const state = session && this.#sessions.get(session);
     if (session === undefined || state === undefined) return; // gone again
