@@ -41,7 +41,7 @@ function testGo(
 
 const WITHOUT_BIDI = CHECKS.filter((name) => name !== "produce-stream");
 
-testGo("grpc-go", ["grpc"]);
+testGo("grpc-go", ["grpc"], [...CHECKS, "catch-up"]);
 testGo("connect-go, Connect over h2c", ["connect"]);
 testGo("connect-go, gRPC over h2c", ["connect", "-protocol=grpc"]);
 testGo("connect-go, gRPC-Web over h2c", ["connect", "-protocol=grpcweb"]);

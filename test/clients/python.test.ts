@@ -1,6 +1,7 @@
 import { existsSync, globSync, mkdirSync, readFileSync, rmSync, writeFileSync } from "node:fs";
 import { join, resolve } from "node:path";
 import { test } from "node:test";
+import { CHECKS } from "./support/client-program.ts";
 import { checkDocumentProgram, documentProgram } from "./support/document-program.ts";
 import { runBuildStep, skipWithout, testClient } from "./support/test-client.ts";
 
@@ -37,6 +38,7 @@ const ENV = { PYTHONPATH: GENERATED, PYTHONPYCACHEPREFIX: join(BUILT, "cache") }
 
 testClient("grpcio", {
   tools: ["python3"],
+  checks: [...CHECKS, "catch-up"],
   env: ENV,
   timeoutMs: 120_000,
   build: async () => {

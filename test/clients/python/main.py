@@ -38,7 +38,8 @@ STREAM_BATCHES = 1000
 class Program:
     """The clients, all on one channel, and what they wrote."""
 
-    def __init__(self, channel: grpc.Channel) -> None:
+    def __init__(self, address: str, channel: grpc.Channel) -> None:
+        self.address = address
         self.log = LogServiceStub(channel)
         self.topics = TopicServiceStub(channel)
         self.seed = LogStub(channel)
@@ -53,6 +54,7 @@ class Program:
                 ("consume", self.check_consume),
                 ("consume-long-poll", self.check_long_poll),
                 ("tail", self.check_tail),
+                ("catch-up", self.check_catch_up),
                 ("produce-stream", self.check_produce_stream),
                 ("error-details", self.check_error_details),
                 ("deadline", self.check_deadline),
@@ -140,6 +142,28 @@ class Program:
                     raise CheckFailed(f"got {len(records)} records up to {message.resume_offset}")
         stream.cancel()
         expect_same(records, self.written[first:], first)
+
+    def check_catch_up(self) -> None:
+        """A long stream of small records, on a connection of its own: a new one has small
+        windows, which grpcio raises when it sees how fast data comes."""
+        topic, count, batch = f"{self.topic}-catch-up", 80_000, 1_000
+        self.topics.CreateTopic(CreateTopicRequest(topic=topic), timeout=CALL_SECONDS_MAX)
+        for first in range(0, count, batch):
+            records = [Record(value=str(n).zfill(100).encode()) for n in range(first, first + batch)]
+            self.log.Produce(
+                ProduceRequest(topic=topic, records=records), timeout=CALL_SECONDS_MAX
+            )
+        request = ConsumeStreamRequest(topic=topic, offset=0)
+        following = 0
+        options = [("grpc.use_local_subchannel_pool", 1)]
+        with grpc.insecure_channel(self.address, options) as channel:
+            stream = LogServiceStub(channel).ConsumeStream(request, timeout=CALL_SECONDS_MAX)
+            while following < count:
+                for record in next(stream).records:
+                    if (record.offset, int(record.record.value)) != (following, following):
+                        raise CheckFailed(f"got {record}, want record {following}")
+                    following += 1
+            stream.cancel()
 
     def check_produce_stream(self) -> None:
         """Has all batches in flight at once: grpcio sends them while answers come."""
@@ -238,7 +262,7 @@ def main() -> int:
     # By default grpcio refuses answers over 4 MiB.
     options = [("grpc.max_receive_message_length", 16 * 2**20)]
     with grpc.insecure_channel(sys.argv[1], options) as channel:
-        return 0 if Program(channel).run() else 1
+        return 0 if Program(sys.argv[1], channel).run() else 1
 
 
 if __name__ == "__main__":

@@ -18,6 +18,8 @@ import (
 
 // program is the clients, all on one connection, and what they wrote.
 type program struct {
+	address string
+
 	log    proglogv1.LogServiceClient
 	topics proglogv1.TopicServiceClient
 	seed   logv1.LogClient
@@ -31,21 +33,26 @@ func main() {
 		fmt.Fprintln(os.Stderr, "usage: grpc HOST:PORT")
 		os.Exit(2)
 	}
-	conn, err := grpc.NewClient(os.Args[1], grpc.WithTransportCredentials(insecure.NewCredentials()))
+	conn, err := dial(os.Args[1])
 	if err != nil {
 		fmt.Fprintln(os.Stderr, err)
 		os.Exit(1)
 	}
 	defer conn.Close()
 	p := &program{
-		log:    proglogv1.NewLogServiceClient(conn),
-		topics: proglogv1.NewTopicServiceClient(conn),
-		seed:   logv1.NewLogClient(conn),
-		topic:  check.TopicName("grpc-go"),
+		address: os.Args[1],
+		log:     proglogv1.NewLogServiceClient(conn),
+		topics:  proglogv1.NewTopicServiceClient(conn),
+		seed:    logv1.NewLogClient(conn),
+		topic:   check.TopicName("grpc-go"),
 	}
 	if !check.Run(p.checks()) {
 		os.Exit(1)
 	}
+}
+
+func dial(address string) (*grpc.ClientConn, error) {
+	return grpc.NewClient(address, grpc.WithTransportCredentials(insecure.NewCredentials()))
 }
 
 func (p *program) checks() []check.Check {
@@ -55,6 +62,7 @@ func (p *program) checks() []check.Check {
 		{Name: "consume", Run: p.checkConsume},
 		{Name: "consume-long-poll", Run: p.checkLongPoll},
 		{Name: "tail", Run: p.checkTail},
+		{Name: "catch-up", Run: p.checkCatchUp},
 		{Name: "produce-stream", Run: p.checkProduceStream},
 		{Name: "error-details", Run: p.checkErrorDetails},
 		{Name: "deadline", Run: p.checkDeadline},
