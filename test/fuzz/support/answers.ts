@@ -35,7 +35,7 @@ function streamOf(answer: Buffer): string | undefined {
       answer.readUInt32BE(at + 5),
     ];
     if (type === FRAME.goaway) return "GOAWAY";
-    if (streamId === 1 && type === FRAME.rstStream) return "RST_STREAM";
+    if (streamId === 1 && type === FRAME.reset) return "RST_STREAM";
     if (streamId === 1 && type === FRAME.headers) headerCount += 1;
     if (streamId === 1 && type === FRAME.data) parts.push(answer.subarray(at + 9, end));
     if (streamId === 1 && (type === FRAME.headers || type === FRAME.data)) {

@@ -83,9 +83,9 @@ const HTTP2_FLOODS: readonly Flood[] = [
   always(
     "PRIORITY without end",
     http2(),
-    manyOf(h2.frame(h2.FRAME.priority, 0, 1, new Uint8Array(5))),
+    manyOf(h2.frame(h2.FRAME.priority, 0, 1, Buffer.alloc(5))),
   ),
-  always("unknown frames without end", http2(), manyOf(h2.frame(0x55, 0, 0, new Uint8Array(1000)))),
+  always("unknown frames without end", http2(), manyOf(h2.frame(0x55, 0, 0, Buffer.alloc(1000)))),
   always(
     "a header in frames without end",
     http2(h2.headers(1, PRODUCE, { endHeaders: false })),

@@ -1,0 +1,305 @@
+import assert from "node:assert/strict";
+import { readFileSync } from "node:fs";
+import type { ClientHttp2Session } from "node:http2";
+import type net from "node:net";
+import { type TestContext, test } from "node:test";
+import {
+  create,
+  type DescMessage,
+  fromBinary,
+  type MessageInitShape,
+  toBinary,
+} from "@bufbuild/protobuf";
+import { concat } from "../../src/base/bytes.ts";
+import {
+  ConsumeStreamRequestSchema,
+  type ConsumeStreamResponse,
+  ConsumeStreamResponseSchema,
+  ProduceStreamRequestSchema,
+  ProduceStreamResponseSchema,
+} from "../../src/gen/proglog/v1/log_service_pb.ts";
+import { LISTEN_LIMITS } from "../../src/platform/http-options.ts";
+import type { HandlerOptions } from "../../src/rpc/routes.ts";
+import { SimClock } from "../support/sim-clock.ts";
+import { type Api, startApi, until } from "./api.ts";
+import { callFrame, dataFrame, FRAMES_HELLO } from "./lean-wire.ts";
+import { connect2, RawConnection } from "./ports.ts";
+import { envelope, produceRequest } from "./raw-calls.ts";
+
+// Goal: what lasts may last, as long as its client is there, and no longer. Method: the
+// clock of the whole server is stepped by hand, so that hours pass within a test.
+
+const SERVICE = "/proglog.v1.LogService";
+const HOUR_MS = 3_600_000;
+const HEARTBEAT_S = 60;
+/** How far the clock goes at once: less than any time-out. */
+const STEP_MS = 5_000;
+
+interface World extends Api {
+  readonly clock: SimClock;
+  /** Calls that are open. */
+  openCalls(): number;
+}
+
+async function startWorld(t: TestContext, options: Partial<HandlerOptions>): Promise<World> {
+  const clock = new SimClock();
+  t.after(() => letTimePass(clock));
+  let openCalls = 0;
+  const hook = () => {
+    openCalls += 1;
+    return () => {
+      openCalls -= 1;
+    };
+  };
+  const api = await startApi(t, { clock, hook, ...options }, { clock });
+  return { ...api, clock, openCalls: () => openCalls };
+}
+
+/** The port is closed after the test, and what it closes by force takes some time of its clock. */
+function letTimePass(clock: SimClock): void {
+  const timer = setInterval(() => clock.advance(STEP_MS), 5);
+  setTimeout(() => clearInterval(timer), 250);
+}
+
+/** Lets time pass for the server, and after each step lets the network carry what came of it. */
+async function pass(
+  { clock }: World,
+  durationMs: number,
+  carry: () => Promise<void>,
+): Promise<void> {
+  for (let passedMs = 0; passedMs < durationMs; passedMs += STEP_MS) {
+    await clock.advance(STEP_MS);
+    await carry();
+  }
+}
+
+/** Resolves when the server has all that this client had to answer: PING, and acknowledgements of it. */
+async function carry2(session: ClientHttp2Session): Promise<void> {
+  for (let count = 0; count < 2; count += 1) {
+    await new Promise<void>((resolve, reject) => {
+      session.ping((error) => (error ? reject(error) : resolve()));
+    });
+  }
+}
+
+function encode<D extends DescMessage>(desc: D, init: MessageInitShape<D>): Uint8Array {
+  return envelope(toBinary(desc, create(desc, init)));
+}
+
+const TAIL = encode(ConsumeStreamRequestSchema, {
+  topic: "default",
+  heartbeatInterval: { seconds: BigInt(HEARTBEAT_S) },
+});
+
+/** The messages in whole envelopes of `bytes`. */
+function messagesOf<D extends DescMessage>(desc: D, bytes: Uint8Array) {
+  const view = new DataView(bytes.buffer, bytes.byteOffset, bytes.byteLength);
+  const messages = [];
+  for (let at = 0; at + 5 <= bytes.length; ) {
+    const end = at + 5 + view.getUint32(at + 1);
+    if (end > bytes.length) break;
+    if (view.getUint8(at) === 0) messages.push(fromBinary(desc, bytes.subarray(at + 5, end)));
+    at = end;
+  }
+  return messages;
+}
+
+/** A gRPC call whose messages are gathered. */
+class Stream2 {
+  readonly #stream;
+  readonly closed: Promise<void>;
+  status: unknown;
+  #bytes: Uint8Array = new Uint8Array(0);
+
+  constructor(session: ClientHttp2Session, method: string) {
+    this.#stream = session.request({
+      ":method": "POST",
+      ":path": `${SERVICE}/${method}`,
+      "content-type": "application/grpc",
+      te: "trailers",
+    });
+    this.#stream.on("error", () => {});
+    this.#stream.on("data", (chunk: Buffer) => {
+      this.#bytes = concat([this.#bytes, chunk]);
+    });
+    this.#stream.on("trailers", (trailers) => {
+      this.status = trailers["grpc-status"];
+    });
+    this.closed = new Promise((resolve) => this.#stream.once("close", () => resolve()));
+  }
+
+  write(bytes: Uint8Array): void {
+    this.#stream.write(bytes);
+  }
+
+  end(bytes?: Uint8Array): void {
+    this.#stream.end(bytes);
+  }
+
+  messages<D extends DescMessage>(desc: D) {
+    return messagesOf(desc, this.#bytes);
+  }
+}
+
+function assertTail(messages: readonly ConsumeStreamResponse[], durationMs: number): void {
+  const heartbeats = messages.filter(({ records }) => records.length === 0).length - 1;
+  assert.equal(heartbeats, durationMs / 1000 / HEARTBEAT_S);
+}
+
+for (const lean of [true, false]) {
+  const path = lean ? "lean path" : "library";
+
+  test(`a tail over HTTP/2 with nothing to say lives for hours, and gets heartbeats (${path})`, async (t) => {
+    const world = await startWorld(t, { lean });
+    const session = await connect2(t, world.port);
+    let pings = 0;
+    session.on("ping", () => {
+      pings += 1;
+    });
+    const tail = new Stream2(session, "ConsumeStream");
+    tail.end(TAIL);
+    const count = () => tail.messages(ConsumeStreamResponseSchema).length;
+    await until(() => count() === 1);
+    await pass(world, 2 * HOUR_MS, () => carry2(session));
+    await until(() => count() >= 1 + (2 * HOUR_MS) / 1000 / HEARTBEAT_S);
+    assertTail(tail.messages(ConsumeStreamResponseSchema), 2 * HOUR_MS);
+    const intervals = (2 * HOUR_MS) / (LISTEN_LIMITS.pingIntervalMs + 2 * STEP_MS);
+    assert.ok(pings >= Math.floor(intervals), `${pings} PINGs`);
+
+    const produce = new Stream2(session, "Produce");
+    produce.end(envelope(produceRequest(10)));
+    await produce.closed;
+    await until(() => {
+      const last = tail.messages(ConsumeStreamResponseSchema).at(-1);
+      return last?.records.length === 1;
+    });
+    assert.equal(world.listener.connectionCount, 1);
+    assert.equal(world.openCalls(), 1);
+  });
+
+  test(`a tail over HTTP/1.1 with nothing to say lives for hours, and gets heartbeats (${path})`, async (t) => {
+    const world = await startWorld(t, { lean });
+    const connection = await RawConnection.open(t, world.port);
+    let bytes: Uint8Array = new Uint8Array(0);
+    connection.socket.on("data", (chunk: Buffer) => {
+      bytes = concat([bytes, chunk]);
+    });
+    connection.socket.write(
+      concat([
+        Buffer.from(
+          `POST ${SERVICE}/ConsumeStream HTTP/1.1\r\nhost: x\r\n` +
+            `content-type: application/connect+proto\r\ncontent-length: ${TAIL.length}\r\n\r\n`,
+        ),
+        TAIL,
+      ]),
+    );
+    const messages = () => messagesOf(ConsumeStreamResponseSchema, unchunked(bytes));
+    await until(() => messages().length === 1);
+    await pass(world, 2 * HOUR_MS, async () => {});
+    await until(() => messages().length >= 1 + (2 * HOUR_MS) / 1000 / HEARTBEAT_S);
+    assertTail(messages(), 2 * HOUR_MS);
+    assert.equal(world.openCalls(), 1);
+  });
+
+  test(`a stream of batches that is silent for hours goes on where it was (${path})`, async (t) => {
+    const world = await startWorld(t, { lean });
+    const session = await connect2(t, world.port);
+    const stream = new Stream2(session, "ProduceStream");
+    const batch = encode(ProduceStreamRequestSchema, {
+      batches: [{ topic: "default", records: [{}] }],
+    });
+    const answers = () => stream.messages(ProduceStreamResponseSchema).length;
+    stream.write(batch);
+    await until(() => answers() === 1);
+    await pass(world, 2 * HOUR_MS, () => carry2(session));
+    stream.write(batch.subarray(0, 3));
+    await pass(world, HOUR_MS, () => carry2(session)); // also in the middle of a message
+    stream.end(batch.subarray(3));
+    await stream.closed;
+    assert.equal(stream.status, "0");
+    assert.equal(answers(), 2);
+  });
+
+  test(`a client that is half gone is noticed, and its tail ends (${path})`, async (t) => {
+    const world = await startWorld(t, { lean });
+    const mute = await RawConnection.open(t, world.port);
+    mute.socket.write(
+      concat([
+        FRAMES_HELLO,
+        callFrame(1, `${SERVICE}/ConsumeStream`, "application/grpc"),
+        dataFrame(1, TAIL, true),
+      ]),
+    );
+    await until(() => world.openCalls() === 1);
+    const { pingIntervalMs, pingTimeoutMs } = LISTEN_LIMITS;
+    await pass(world, pingIntervalMs + pingTimeoutMs - STEP_MS, async () => {});
+    assert.equal(world.openCalls(), 1, "as long as it may still answer");
+    await pass(world, 4 * STEP_MS, async () => {});
+    await mute.closed;
+    await until(() => world.openCalls() === 0 && world.listener.connectionCount === 0);
+  });
+
+  test(`a drain tells a tail and its connection to go (${path})`, async (t) => {
+    const world = await startWorld(t, { lean });
+    const session = await connect2(t, world.port);
+    const goaway = new Promise((resolve) => session.once("goaway", resolve));
+    const closed = new Promise((resolve) => session.once("close", resolve));
+    const tail = new Stream2(session, "ConsumeStream");
+    tail.end(TAIL);
+    await until(() => tail.messages(ConsumeStreamResponseSchema).length === 1);
+    world.state.drain();
+    const stopped = world.listener.close(HOUR_MS);
+    await tail.closed;
+    assert.equal(tail.status, "14");
+    await goaway;
+    await closed;
+    await world.clock.advance(STEP_MS); // for those that linger
+    await stopped;
+    assert.equal(world.openCalls(), 0);
+  });
+}
+
+test("the kernel asks clients of HTTP/1.1 whether they are there", async (t) => {
+  const table = procNetTcp();
+  if (table === undefined) {
+    t.skip("needs /proc/net/tcp");
+    return;
+  }
+  const { port } = await startApi(t);
+  const connection = await RawConnection.open(t, port);
+  connection.socket.write("GET /livez HTTP/1.1\r\nhost: x\r\n\r\n");
+  await connection.receives("200 OK");
+  const clientPort = (connection.socket.address() as net.AddressInfo).port;
+  const hex = (value: number) => `:${value.toString(16).toUpperCase().padStart(4, "0")}`;
+  const timerOf = () =>
+    procNetTcp()
+      ?.map((line) => line.trim().split(/\s+/))
+      .find(([, local, remote]) => local?.endsWith(hex(port)) && remote?.endsWith(hex(clientPort)))
+      ?.at(5);
+  // "02": a timer of keep-alive runs; "01": bytes wait for an acknowledgement.
+  await until(() => timerOf()?.startsWith("01") === false);
+  assert.match(timerOf() ?? "no such connection", /^02:/);
+});
+
+function procNetTcp(): string[] | undefined {
+  try {
+    return readFileSync("/proc/net/tcp", "utf8").split("\n");
+  } catch {
+    return undefined;
+  }
+}
+
+/** The body of an HTTP/1.1 answer in chunks, as far as it came. */
+function unchunked(answer: Uint8Array): Uint8Array {
+  const bytes = Buffer.from(answer);
+  const parts: Uint8Array[] = [];
+  let at = bytes.indexOf("\r\n\r\n") + 4;
+  while (at >= 4 && at < bytes.length) {
+    const lineEnd = bytes.indexOf("\r\n", at);
+    const end = lineEnd + 2 + Number.parseInt(bytes.toString("latin1", at, lineEnd), 16);
+    if (lineEnd < 0 || Number.isNaN(end) || end > bytes.length) break;
+    parts.push(bytes.subarray(lineEnd + 2, end));
+    at = end + 2;
+  }
+  return concat(parts);
+}
