@@ -27,7 +27,7 @@ export interface LeanServerOptions extends Omit<LeanHouse, "silence"> {
  * The lean way of a call: straight from `node:http2` and `node:http` to the handler,
  * with nothing made that is not asked for. It takes calls of methods that have a lean
  * handler, when they are sent with POST, binary and uncompressed; the library takes
- * all others. docs/adr/0006-lean-path.md says why.
+ * all others. docs/adr/0009-lean-path.md says why.
  */
 export class LeanServer {
   readonly #door: CallDoor;

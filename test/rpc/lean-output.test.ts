@@ -1,0 +1,128 @@
+import assert from "node:assert/strict";
+import type { Socket } from "node:net";
+import { test } from "node:test";
+import { Call } from "../../src/rpc/call.ts";
+import { dialectOf } from "../../src/rpc/lean/dialect.ts";
+import { Exchange } from "../../src/rpc/lean/exchange.ts";
+import { Output } from "../../src/rpc/lean/output.ts";
+import type { Sink } from "../../src/rpc/lean/sink.ts";
+
+/** A connection that remembers what it was given, and takes as much as it is told to. */
+class FakeSink implements Sink {
+  readonly pieces: Uint8Array[] = [];
+  isOpen = true;
+  isFull = false;
+  pendingBytes = 0;
+  hasBegun = false;
+  hasEnded = false;
+  drained = () => {};
+
+  begin(): void {
+    this.hasBegun = true;
+  }
+  only(): void {
+    this.hasEnded = true;
+  }
+  write(bytes: Uint8Array): boolean {
+    this.pieces.push(bytes);
+    if (this.isFull) this.pendingBytes += bytes.length;
+    return !this.isFull;
+  }
+  end(): void {
+    this.hasEnded = true;
+  }
+  onDrain(listener: () => void): void {
+    this.drained = listener;
+  }
+  reset(): void {
+    this.isOpen = false;
+  }
+}
+
+function open() {
+  const headers = { "content-type": "application/grpc" };
+  const dialect = dialectOf(headers, "server_streaming", true);
+  assert.ok(dialect);
+  const call = new Call({
+    method: "a.B/C",
+    protocol: dialect.protocol,
+    headers,
+    connection: {} as Socket,
+    deadlineMs: undefined,
+    budgets: [],
+  });
+  const sink = new FakeSink();
+  const exchange = new Exchange({ call, dialect, sink, fields: undefined, jsonOptions: {} });
+  return { call, sink, output: new Output(exchange) };
+}
+
+const message = (bytes: number) => ({ parts: [new Uint8Array(bytes)], byteLength: bytes });
+const turn = () => new Promise((resolve) => setImmediate(resolve));
+
+test("messages of one turn are written as one piece, and no header goes out before them", async () => {
+  const { sink, output } = open();
+  for (let n = 0; n < 100; n += 1) assert.equal(output.write(message(10)), true);
+  assert.equal(sink.hasBegun, false);
+  await turn();
+  assert.deepEqual(
+    sink.pieces.map(({ length }) => length),
+    [1500],
+  );
+  output.write(message(1));
+  await turn();
+  assert.equal(sink.pieces.length, 2);
+});
+
+test("messages that are many in one turn do not gather for ever", () => {
+  const { sink, output } = open();
+  for (let n = 0; n < 100; n += 1) output.write(message(10_000));
+  const written = sink.pieces.reduce((sum, { length }) => sum + length, 0);
+  assert.ok(written > 900_000, `${written}`);
+});
+
+test("a large part goes out as it is, between its neighbours", async () => {
+  const { sink, output } = open();
+  const large = new Uint8Array(40_000);
+  output.write(message(3));
+  output.write({ parts: [Uint8Array.of(1, 2), large, Uint8Array.of(3)], byteLength: 40_003 });
+  output.write(message(4));
+  await turn();
+  assert.deepEqual(
+    sink.pieces.map(({ length }) => length),
+    [8 + 5 + 2, 40_000, 1 + 9],
+  );
+  assert.equal(sink.pieces[1], large);
+});
+
+test("a client that takes nothing is waited for; its end ends the wait", async () => {
+  const { call, sink, output } = open();
+  sink.isFull = true;
+  let writes = 0;
+  while (output.write(message(50_000))) writes += 1;
+  assert.ok(writes > 1 && writes < 10, `${writes}`);
+  const drained = output.whenRoom();
+  sink.pendingBytes = 0;
+  sink.isFull = false;
+  sink.drained();
+  await drained;
+  sink.isFull = true;
+  while (output.write(message(50_000)));
+  const waiting = output.whenRoom();
+  call.over();
+  await waiting;
+  assert.equal(output.isClosed, true);
+  assert.equal(output.write(message(1)), false);
+  await output.whenRoom();
+});
+
+test("what was written comes before the end, and nothing after it", async () => {
+  const { sink, output } = open();
+  output.write(message(5));
+  output.finish(undefined);
+  assert.equal(sink.pieces.length, 1);
+  assert.equal(sink.hasEnded, true);
+  output.write(message(5));
+  output.finish(undefined);
+  await turn();
+  assert.equal(sink.pieces.length, 1);
+});
