@@ -1,5 +1,4 @@
 import type { Socket } from "node:net";
-import type { Writable } from "node:stream";
 import { WindowMend } from "./http-bun-window.ts";
 
 /** In place of a socket's native handle: true, as a handle is, but not one that can be read. */
@@ -38,30 +37,4 @@ export function mendWindows(socket: Socket, openStreams: Iterable<number>): void
   const mend = new WindowMend(read, openStreams);
   socket.removeListener("data", read);
   socket.on("data", (chunk: Buffer) => mend.take(chunk));
-}
-
-type WriteCallback = (error?: Error | null) => void;
-type Write = (chunk: unknown, encoding: BufferEncoding, callback: WriteCallback) => void;
-type Writev = (chunks: unknown[], callback: WriteCallback) => void;
-type Writes = { _write: Write; _writev: Writev };
-
-/**
- * Has a stream of such a session learn in a later turn that bytes are gone. While Bun
- * handles bytes from JavaScript it tells so at once, and also of a stream that has just
- * been reset but does not know: whoever then writes until there is no room never ends.
- */
-export function tellWritesLater(stream: Writable): void {
-  const writes = stream as unknown as Writes;
-  writes._write = writeAndTellLater;
-  writes._writev = writevAndTellLater;
-}
-
-function writeAndTellLater(this: Writes, ...[chunk, encoding, callback]: Parameters<Write>): void {
-  const own = Object.getPrototypeOf(this) as Writes;
-  own._write.call(this, chunk, encoding, (error) => process.nextTick(callback, error));
-}
-
-function writevAndTellLater(this: Writes, ...[chunks, callback]: Parameters<Writev>): void {
-  const own = Object.getPrototypeOf(this) as Writes;
-  own._writev.call(this, chunks, (error) => process.nextTick(callback, error));
 }

@@ -9,7 +9,8 @@ import {
 import type { Socket } from "node:net";
 import { assert } from "../base/assert.ts";
 import { MIB } from "../base/units.ts";
-import { makeSessionWithoutHandle, mendWindows, tellWritesLater } from "./http-bun-socket.ts";
+import { makeSessionWithoutHandle, mendWindows } from "./http-bun-socket.ts";
+import { BunWrites } from "./http-bun-writes.ts";
 import { drainHttp2 } from "./http-early-answer.ts";
 import { ANSWERED_LINGER_MS, destroyAfter, IDLE_LINGER_MS } from "./http-linger.ts";
 import type { ListenLimits, ListenOptions } from "./http-options.ts";
@@ -39,6 +40,8 @@ interface Session extends Liveness {
   readonly socket: Socket;
   /** Ids of the calls that are open. */
   readonly openStreams: Set<number>;
+  /** On Bun. */
+  readonly writes: BunWrites | undefined;
   /** GOAWAY is out. */
   isLeft: boolean;
 }
@@ -127,6 +130,7 @@ export class Http2Sessions {
     const state: Session = {
       socket,
       openStreams: new Set(),
+      writes: IS_BUN ? new BunWrites(socket) : undefined,
       isLeft: false,
       state: "new",
       dueMs: clock.monotonicMs() + this.#limits.headerTimeoutMs,
@@ -176,11 +180,11 @@ export class Http2Sessions {
     rawHeaders: string[],
   ): void {
     stream.on("error", ignore); // a reset stream says so to whoever reads or writes it
-    stream.on("aborted", destroyUnread);
-    if (IS_BUN) tellWritesLater(stream);
+    if (!IS_BUN) stream.on("aborted", destroyUnread);
     const session = stream.session as ServerHttp2Session | undefined;
     const state = session && this.#sessions.get(session);
     if (session === undefined || state === undefined) return; // gone again
+    state.writes?.attach(stream);
     const { id = 0 } = stream; // never 0: it came with its id
     state.openStreams.add(id);
     stream.on("close", () => this.#onAnswered(session, state, id));

@@ -10,6 +10,7 @@ export const WINDOW_BYTES_MAX = 0x7fff_ffff;
 const PREFACE = "PRI * HTTP/2.0\r\n\r\nSM\r\n\r\n";
 const HEAD_BYTES = 9;
 const FLAG_ACK = 1;
+const FLAG_END_STREAM = 1;
 const END_STREAM_AND_HEADERS = 5;
 
 export function frame(
@@ -79,6 +80,8 @@ export class FrameClient {
   #pings = 0;
   #pongs = 0;
   settingsAcks = 0;
+  /** Streams of which the server has sent the end. */
+  readonly ended = new Set<number>();
   /** Frames that say that something is wrong. */
   readonly complaints: string[] = [];
   isClosed = false;
@@ -174,6 +177,8 @@ export class FrameClient {
     const streamId = bytes.readUInt32BE(5);
     const isAck = (flags & FLAG_ACK) !== 0;
     const count = this.dataBytes(streamId) + bytes.length - HEAD_BYTES;
+    const carriesEnd = type === FRAME.data || type === FRAME.headers;
+    if (carriesEnd && (flags & FLAG_END_STREAM) !== 0) this.ended.add(streamId);
     if (type === FRAME.data) this.#dataBytes.set(streamId, count);
     if (type === FRAME.settings && isAck) this.settingsAcks += 1;
     if (type === FRAME.settings && !isAck) this.send(frame(FRAME.settings, FLAG_ACK, 0));
