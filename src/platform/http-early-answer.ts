@@ -8,6 +8,8 @@ import { MIB } from "../base/units.ts";
 const REST_MS_MAX = 300;
 /** From a half-closed connection to a closed one: time for the answer to arrive. */
 const LINGER_MS = 500;
+/** How often it is looked whether the end of an answer is sent. */
+const UNSENT_POLL_MS = 10;
 /** Bytes of a request's rest that are worth reading to keep an HTTP/2 stream tidy. */
 const REST_BYTES_MAX = MIB;
 
@@ -51,17 +53,28 @@ export function drainHttp2(stream: ServerHttp2Stream, clock: Clock): void {
   stream.once("finish", () => {
     if (stream.readableEnded || stream.destroyed) return;
     let restBytes = 0;
+    let isDue = false;
+    let cancel = () => {};
     const stop = () => {
-      if (!stream.closed) stream.close(constants.NGHTTP2_NO_ERROR);
+      if (stream.closed) return;
+      // "finish" comes before the trailers, or the end of the answer, are sent.
+      if (stream.state.localClose === 0) cancel = clock.schedule(UNSENT_POLL_MS, stop);
+      else stream.close(constants.NGHTTP2_NO_ERROR);
+    };
+    const stopOnce = () => {
+      if (isDue) return;
+      isDue = true;
+      cancel();
+      stop();
     };
     stream.removeAllListeners("data");
     stream.removeAllListeners("readable");
     stream.on("data", (chunk: Buffer) => {
       restBytes += chunk.length;
-      if (restBytes > REST_BYTES_MAX) stop();
+      if (restBytes > REST_BYTES_MAX) stopOnce();
     });
     stream.resume();
-    const cancel = clock.schedule(REST_MS_MAX, stop);
-    stream.once("close", cancel);
+    cancel = clock.schedule(REST_MS_MAX, stopOnce);
+    stream.once("close", () => cancel());
   });
 }
