@@ -1,6 +1,8 @@
 import type { Socket } from "node:net";
 import { WindowMend } from "./http-bun-window.ts";
 
+const SETTINGS_ACK = Buffer.from([0, 0, 0, 4, 1, 0, 0, 0, 0]);
+
 /** In place of a socket's native handle: true, as a handle is, but not one that can be read. */
 const NO_HANDLE = {};
 
@@ -34,7 +36,33 @@ export function makeSessionWithoutHandle(socket: Socket, makeSession: () => void
 export function mendWindows(socket: Socket, openStreams: Iterable<number>): void {
   const [read, ...others] = socket.listeners("data") as ((chunk: Buffer) => void)[];
   if (read === undefined || others.length > 0) return; // not the Bun that is known: leave it alone
-  const mend = new WindowMend(read, openStreams);
+  const mend = new WindowMend(read, openStreams, (settle) => acknowledgeFirst(socket, settle));
   socket.removeListener("data", read);
   socket.on("data", (chunk: Buffer) => mend.take(chunk));
+}
+
+/**
+ * Sends the acknowledgement of SETTINGS before whatever else Bun writes while it minds
+ * them. A client counts by its new windows from the acknowledgement on (RFC 9113, 6.5.3):
+ * DATA before it would be over the old ones, for which gRPC's C core ends a stream.
+ */
+function acknowledgeFirst(socket: Socket, settle: () => void): void {
+  const written: Uint8Array[] = [];
+  const owner = socket as { write?: unknown };
+  owner.write = (frames: Uint8Array): boolean => {
+    written.push(frames);
+    return true;
+  };
+  try {
+    settle();
+  } finally {
+    delete owner.write; // the class's own again
+  }
+  for (const frames of written) if (isSettingsAck(frames)) socket.write(frames);
+  for (const frames of written) if (!isSettingsAck(frames)) socket.write(frames);
+}
+
+/** Bun writes it by itself, not joined with other frames. */
+function isSettingsAck(frames: Uint8Array): boolean {
+  return frames.length === SETTINGS_ACK.length && SETTINGS_ACK.equals(frames);
 }

@@ -28,6 +28,7 @@ const NOTHING: Buffer = Buffer.alloc(0);
 export class WindowMend {
   readonly #forward: (bytes: Buffer) => void;
   readonly #openStreams: Iterable<number>;
+  readonly #acknowledgeFirst: (settle: () => void) => void;
   /** Bytes by which Bun's window of a stream is larger than its client's. */
   #debts = new Map<number, number>();
   #initialWindowBytes = INITIAL_WINDOW_BYTES;
@@ -39,10 +40,17 @@ export class WindowMend {
   /**
    * @param forward hands bytes to Bun
    * @param openStreams ids of the streams that are open now
+   * @param acknowledgeFirst calls what it is given, and sends the acknowledgement of SETTINGS
+   *   before what Bun writes meanwhile
    */
-  constructor(forward: (bytes: Buffer) => void, openStreams: Iterable<number>) {
+  constructor(
+    forward: (bytes: Buffer) => void,
+    openStreams: Iterable<number>,
+    acknowledgeFirst: (settle: () => void) => void,
+  ) {
     this.#forward = forward;
     this.#openStreams = openStreams;
+    this.#acknowledgeFirst = acknowledgeFirst;
   }
 
   /** Takes what came in and hands it on, but for the beginning of a frame that may matter. */
@@ -76,8 +84,12 @@ export class WindowMend {
         this.#pass(bytes, forwarded, at); // it may open streams
         const frame = bytes.subarray(at, at + length);
         forwarded = at;
-        if (frame[3] === TYPE_SETTINGS) this.#beforeSettings(frame);
-        else if (this.#payDebt(frame)) forwarded += length;
+        if (frame[3] === TYPE_SETTINGS) {
+          forwarded += length;
+          this.#settle(frame);
+        } else if (this.#payDebt(frame)) {
+          forwarded += length;
+        }
       }
       const taken = Math.min(length, present);
       this.#skipBytes = length - taken;
@@ -103,13 +115,26 @@ export class WindowMend {
     return length === FRAME_HEAD_BYTES + WINDOW_UPDATE_BYTES;
   }
 
-  #beforeSettings(frame: Buffer): void {
+  #settle(frame: Buffer): void {
+    const updates = this.#updatesFor(frame);
+    if (updates === undefined) {
+      this.#forward(frame);
+      return;
+    }
+    this.#acknowledgeFirst(() => {
+      this.#forward(updates);
+      this.#forward(frame);
+    });
+  }
+
+  /** What is to be handed on before SETTINGS; undefined when there is nothing. */
+  #updatesFor(frame: Buffer): Buffer | undefined {
     let next = this.#initialWindowBytes;
     for (let at = FRAME_HEAD_BYTES; at + SETTING_BYTES <= frame.length; at += SETTING_BYTES) {
       if (frame.readUInt16BE(at) === SETTING_INITIAL_WINDOW_SIZE) next = frame.readUInt32BE(at + 2);
     }
     const raise = next - this.#initialWindowBytes;
-    if (raise === 0 || next > WINDOW_BYTES_MAX) return;
+    if (raise === 0 || next > WINDOW_BYTES_MAX) return undefined;
     this.#initialWindowBytes = next;
     const debts = new Map<number, number>();
     const updates: Buffer[] = [];
@@ -119,7 +144,7 @@ export class WindowMend {
       if (credit < 0) debts.set(id, -credit);
     }
     this.#debts = debts;
-    if (updates.length > 0) this.#forward(Buffer.concat(updates));
+    return updates.length > 0 ? Buffer.concat(updates) : undefined;
   }
 
   /** @returns true when nothing of the WINDOW_UPDATE is left for Bun, or it has it already */

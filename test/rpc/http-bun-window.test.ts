@@ -82,7 +82,11 @@ test(`Bun's window is the client's, or larger by what was lowered, however bytes
         return other;
       });
       const bun = new BunWindow();
-      const mend = new WindowMend((bytes) => bun.take(bytes), [1]);
+      const mend = new WindowMend(
+        (bytes) => bun.take(bytes),
+        [1],
+        (settle) => settle(),
+      );
       const wire = Buffer.concat([PREFACE, ...sent]);
       for (let at = 0; at < wire.length; ) {
         const size = isSmall ? 1 + (sizes.next().value % 11) : sizes.next().value;

@@ -80,6 +80,8 @@ export class FrameClient {
   #pings = 0;
   #pongs = 0;
   settingsAcks = 0;
+  /** Bytes of DATA that had come before each acknowledgement of SETTINGS. */
+  readonly dataBytesBeforeAcks: number[] = [];
   /** Streams of which the server has sent the end. */
   readonly ended = new Set<number>();
   /** Frames that say that something is wrong. */
@@ -180,7 +182,11 @@ export class FrameClient {
     const carriesEnd = type === FRAME.data || type === FRAME.headers;
     if (carriesEnd && (flags & FLAG_END_STREAM) !== 0) this.ended.add(streamId);
     if (type === FRAME.data) this.#dataBytes.set(streamId, count);
-    if (type === FRAME.settings && isAck) this.settingsAcks += 1;
+    if (type === FRAME.settings && isAck) {
+      this.settingsAcks += 1;
+      const counts = [...this.#dataBytes.values()];
+      this.dataBytesBeforeAcks.push(counts.reduce((sum, bytes) => sum + bytes, 0));
+    }
     if (type === FRAME.settings && !isAck) this.send(frame(FRAME.settings, FLAG_ACK, 0));
     if (type === FRAME.ping && isAck) this.#pongs += 1;
     if (type === FRAME.ping && !isAck) {

@@ -82,6 +82,17 @@ for (const scheme of ["plaintext", "TLS"]) {
     });
   }
 
+  test(`${scheme}: SETTINGS are acknowledged before they are made use of`, async (t) => {
+    const client = await open(t);
+    client.send(FrameClient.opening, request(1), request(3), windowUpdate(1, 10_000));
+    assert.equal(await client.dataUpTo(1, 75_535), 75_535);
+    client.send(initialWindow(200_000));
+    assert.equal(await client.dataUpTo(1, 210_000), 210_000);
+    assert.equal(await client.dataUpTo(3, 200_000), 200_000);
+    assert.deepEqual(client.dataBytesBeforeAcks, [0, 75_535 + 65_535]);
+    assert.deepEqual(client.complaints, []);
+  });
+
   test(`${scheme}: SETTINGS count for streams opened before them, whatever comes with them`, async (t) => {
     const client = await open(t);
     client.send(
