@@ -70,7 +70,10 @@ function readAtOnce(bytes: Uint8Array, endFlag: number): Reading {
 const streams = fc
   .array(
     fc.tuple(
-      fc.uint8Array({ maxLength: BYTES_MAX + 20 }),
+      fc.oneof(
+        fc.uint8Array({ maxLength: BYTES_MAX + 20 }),
+        fc.constant(new Uint8Array(BYTES_MAX)),
+      ),
       fc.constantFrom(0, 0, 0, 0, 0, 0, 2, 1, 0x80, 0xff),
     ),
     { maxLength: 6 },

@@ -10,6 +10,8 @@ export interface Flood {
   readonly first: Uint8Array;
   /** The `index`-th piece of what follows. */
   next(index: number): Uint8Array;
+  /** True when the server must not bear it: it has to close the connection. */
+  readonly isClosed?: boolean;
 }
 
 const PIECE_BYTES = 64 * 1024;
@@ -26,6 +28,10 @@ function always(name: string, first: Uint8Array, piece: Uint8Array): Flood {
   return { name, first, next: () => piece };
 }
 
+function closed(name: string, first: Uint8Array, piece: Uint8Array): Flood {
+  return { ...always(name, first, piece), isClosed: true };
+}
+
 const http1 = (head: string): Uint8Array => text(head.replaceAll("\n", "\r\n"));
 const CHUNKED = `POST /proglog.v1.LogService/Produce HTTP/1.1
 host: x
@@ -35,14 +41,14 @@ transfer-encoding: chunked
 `;
 
 const HTTP1_FLOODS: readonly Flood[] = [
-  always("a header line without end", http1("GET / HTTP/1.1\nx: "), zeros),
-  always("header lines without end", http1("GET / HTTP/1.1\n"), manyOf(text("x-a: b\r\n"))),
-  always("an address without end", text("GET /"), zeros),
+  closed("a header line without end", http1("GET / HTTP/1.1\nx: "), zeros),
+  closed("header lines without end", http1("GET / HTTP/1.1\n"), manyOf(text("x-a: b\r\n"))),
+  closed("an address without end", text("GET /"), zeros),
   always("a body without end", http1(CHUNKED), concat([text("10000\r\n"), zeros, text("\r\n")])),
-  always("a chunk's extension without end", http1(`${CHUNKED}1;`), zeros),
-  always("trailers without end", http1(`${CHUNKED}0\n`), manyOf(text("x-a: b\r\n"))),
-  always("calls without end", text(""), manyOf(http1("GET /livez HTTP/1.1\nhost: x\n\n"))),
-  always("a TLS hello on a plaintext port", text("\x16\x03\x01\xff\xff"), zeros),
+  closed("a chunk's extension without end", http1(`${CHUNKED}1;`), zeros),
+  closed("trailers without end", http1(`${CHUNKED}0\n`), manyOf(text("x-a: b\r\n"))),
+  closed("calls without end", text(""), manyOf(http1("GET /livez HTTP/1.1\nhost: x\n\n"))),
+  closed("a TLS hello on a plaintext port", text("\x16\x03\x01\xff\xff"), zeros),
 ];
 
 const block = (method: string): Uint8Array =>
@@ -86,7 +92,7 @@ const HTTP2_FLOODS: readonly Flood[] = [
     manyOf(h2.frame(h2.FRAME.priority, 0, 1, Buffer.alloc(5))),
   ),
   always("unknown frames without end", http2(), manyOf(h2.frame(0x55, 0, 0, Buffer.alloc(1000)))),
-  always(
+  closed(
     "a header in frames without end",
     http2(h2.headers(1, PRODUCE, { endHeaders: false })),
     manyOf(h2.continuation(1, h2.fields({ "x-a": "b".repeat(1000) }), false)),
@@ -126,7 +132,7 @@ const HTTP2_FLOODS: readonly Flood[] = [
     first: http2(),
     next: streams(200, (id) => [h2.headers(id, PRODUCE, { endStream: true })]),
   },
-  always("the preface again and again", http2(), manyOf(h2.PREFACE)),
+  closed("the preface again and again", http2(), manyOf(h2.PREFACE)),
 ];
 
 export const FLOODS: readonly Flood[] = [

@@ -37,7 +37,7 @@ export async function talk(
   for (const piece of pieces) {
     if (socket.destroyed) break;
     socket.write(piece);
-    await new Promise((resolve) => setImmediate(resolve));
+    await turns();
   }
   if (leaving === "half-close") socket.end();
   if (leaving === "half-close" || leaving === "wait") {
@@ -47,6 +47,15 @@ export async function talk(
   socket.destroy();
   plain.destroy(); // it outlives a socket that does not know it
   await closed;
+}
+
+/** Turns of the event loop until a server in this process has read what was sent, by itself. */
+const TURNS = 4;
+
+async function turns(): Promise<void> {
+  for (let turn = 0; turn < TURNS; turn += 1) {
+    await new Promise((resolve) => setImmediate(resolve));
+  }
 }
 
 /** A socket that TLS does not know as one: Node 24 crashes when a socket under TLS is reset. */
@@ -77,7 +86,7 @@ export async function ask<Answer>(
   });
   for (const piece of pieces) {
     socket.write(piece);
-    await new Promise((resolve) => setImmediate(resolve));
+    await turns();
   }
   await over;
   socket.destroy();

@@ -1,6 +1,7 @@
 import assert from "node:assert/strict";
 import { connect } from "node:http2";
 import type { TestContext } from "node:test";
+import { KIB } from "../../../src/base/units.ts";
 import type { ListenOptions } from "../../../src/platform/http-options.ts";
 import type { HandlerOptions } from "../../../src/rpc/routes.ts";
 import { type Api, MemoryLogger, startApi } from "../../rpc/api.ts";
@@ -8,7 +9,7 @@ import { request } from "../../rpc/ports.ts";
 import { envelope, produceRequest } from "../../rpc/raw-calls.ts";
 
 /** Limits so low that anything which is not given back is missed soon. */
-const LIMITS = { callsMax: 64, streamsMax: 32, bodyBytesMax: 1 << 20 };
+const LIMITS = { callsMax: 64, streamsMax: 32, bodyBytesMax: 16 * KIB };
 const CONNECTIONS_MAX = 64;
 /** What is left of a client that is gone must go within this time. */
 const SETTLE_MS = 10_000;
