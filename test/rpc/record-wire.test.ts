@@ -110,6 +110,16 @@ test("any bytes at all get a verdict, and the same one", () => {
   );
 });
 
+// A byte of 128 and more is only the beginning of a length, though the number fits.
+test("a value of a length that takes two bytes is not taken for a small one", () => {
+  for (let length = 0; length < 256; length += 1) {
+    const record = new Uint8Array(2 + length).fill(1);
+    record.set([0x12, length]);
+    assert.equal(isValid(record), length < 128, `length ${length}`);
+    assert.equal(isValidSlowly(record), length < 128);
+  }
+});
+
 const FAULTS: readonly (readonly [string, readonly number[]])[] = [
   ["field 2 of a record is broken or cut off", [0x12, 5, 1, 2]],
   ["field 2 of a record is broken or cut off", [0x12]],
