@@ -121,7 +121,7 @@ function mended(server: Http2Server): Server {
       });
     });
     makeSessionWithoutHandle(socket, () => server.emit("connection", socket));
-    mendWindows(socket, openStreams);
+    mendWindows(socket, openStreams, () => true);
   });
 }
 

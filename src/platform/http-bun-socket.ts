@@ -32,11 +32,21 @@ export function makeSessionWithoutHandle(socket: Socket, makeSession: () => void
  * Puts a `WindowMend` between `socket` and the session that was made of it.
  *
  * @param openStreams ids of the streams that are open now; Bun minds none that has just ended
+ * @param mayChange is asked whether the client may send SETTINGS again
  */
-export function mendWindows(socket: Socket, openStreams: Iterable<number>): void {
+export function mendWindows(
+  socket: Socket,
+  openStreams: Iterable<number>,
+  mayChange: () => boolean,
+): void {
   const [read, ...others] = socket.listeners("data") as ((chunk: Buffer) => void)[];
   if (read === undefined || others.length > 0) return; // not the Bun that is known: leave it alone
-  const mend = new WindowMend(read, openStreams, (settle) => acknowledgeFirst(socket, settle));
+  const mend = new WindowMend(
+    read,
+    openStreams,
+    (settle) => acknowledgeFirst(socket, settle),
+    mayChange,
+  );
   socket.removeListener("data", read);
   socket.on("data", (chunk: Buffer) => mend.take(chunk));
 }

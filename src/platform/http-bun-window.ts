@@ -29,6 +29,8 @@ export class WindowMend {
   readonly #forward: (bytes: Buffer) => void;
   readonly #openStreams: Iterable<number>;
   readonly #acknowledgeFirst: (settle: () => void) => void;
+  readonly #mayChange: () => boolean;
+  #isRefused = false;
   /** Bytes by which Bun's window of a stream is larger than its client's. */
   #debts = new Map<number, number>();
   #initialWindowBytes = INITIAL_WINDOW_BYTES;
@@ -42,15 +44,18 @@ export class WindowMend {
    * @param openStreams ids of the streams that are open now
    * @param acknowledgeFirst calls what it is given, and sends the acknowledgement of SETTINGS
    *   before what Bun writes meanwhile
+   * @param mayChange is asked for each SETTINGS; after it said no, nothing is handed on
    */
   constructor(
     forward: (bytes: Buffer) => void,
     openStreams: Iterable<number>,
     acknowledgeFirst: (settle: () => void) => void,
+    mayChange: () => boolean,
   ) {
     this.#forward = forward;
     this.#openStreams = openStreams;
     this.#acknowledgeFirst = acknowledgeFirst;
+    this.#mayChange = mayChange;
   }
 
   /** Takes what came in and hands it on, but for the beginning of a frame that may matter. */
@@ -99,6 +104,7 @@ export class WindowMend {
   }
 
   #pass(bytes: Buffer, from: number, end: number): void {
+    if (this.#isRefused) return;
     if (from === 0 && end === bytes.length) this.#forward(bytes);
     else if (end > from) this.#forward(bytes.subarray(from, end));
   }
@@ -116,6 +122,8 @@ export class WindowMend {
   }
 
   #settle(frame: Buffer): void {
+    this.#isRefused ||= !this.#mayChange();
+    if (this.#isRefused) return;
     const updates = this.#updatesFor(frame);
     if (updates === undefined) {
       this.#forward(frame);

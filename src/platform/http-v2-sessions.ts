@@ -28,6 +28,15 @@ const SESSION_WINDOW_BYTES = 4 * MIB;
  * one that has more than that in requests under way resets the answers to them.
  */
 const SESSION_MEMORY_MIB = 4096;
+/** SETTINGS that a client may send between two scans: libraries come to about ten a second. */
+const SETTINGS_PER_SCAN_MAX = 100;
+/**
+ * Calls of a connection that its client may cancel at once, and each second from then on,
+ * before the connection is ended as an attack (CVE-2023-44487). The default of Node, 1000
+ * and 33, ends those of busy clients with short deadlines too.
+ */
+const RESET_BURST = 10_000;
+const RESETS_PER_SECOND = 1_000;
 
 /** Where a connection's next time-out comes from. */
 interface Liveness {
@@ -42,6 +51,8 @@ interface Session extends Liveness {
   readonly openStreams: Set<number>;
   /** On Bun. */
   readonly writes: BunWrites | undefined;
+  /** SETTINGS that came since the last scan. */
+  settingsCount: number;
   /** GOAWAY is out. */
   isLeft: boolean;
 }
@@ -62,6 +73,8 @@ export class Http2Sessions {
     this.#limits = limits;
     this.#server = createServer({
       maxSessionMemory: SESSION_MEMORY_MIB,
+      streamResetBurst: RESET_BURST,
+      streamResetRate: RESETS_PER_SECOND,
       settings: {
         maxConcurrentStreams: limits.streamsPerConnectionMax,
         maxHeaderListSize: limits.headerBytesMax,
@@ -96,6 +109,7 @@ export class Http2Sessions {
    */
   scan(nowMs: number): void {
     for (const [session, state] of this.#sessions) {
+      state.settingsCount = 0;
       if (session.destroyed && state.state !== "ended") {
         state.state = "ended";
         state.dueMs = nowMs + IDLE_LINGER_MS; // GOAWAY may be on its way
@@ -131,6 +145,7 @@ export class Http2Sessions {
       socket,
       openStreams: new Set(),
       writes: IS_BUN ? new BunWrites(socket) : undefined,
+      settingsCount: 0,
       isLeft: false,
       state: "new",
       dueMs: clock.monotonicMs() + this.#limits.headerTimeoutMs,
@@ -142,8 +157,20 @@ export class Http2Sessions {
       state.state = "alive";
       state.dueMs = clock.monotonicMs() + this.#limits.pingIntervalMs;
     });
-    if (IS_BUN) mendWindows(socket, state.openStreams);
-    else session.setLocalWindowSize(SESSION_WINDOW_BYTES);
+    if (IS_BUN) mendWindows(socket, state.openStreams, () => this.#maySettle(session, state));
+    else {
+      session.on("remoteSettings", () => this.#maySettle(session, state));
+      session.setLocalWindowSize(SESSION_WINDOW_BYTES);
+    }
+  }
+
+  /** Each SETTINGS costs work for every open stream. */
+  #maySettle(session: ServerHttp2Session, state: Session): boolean {
+    state.settingsCount += 1;
+    if (state.settingsCount <= SETTINGS_PER_SCAN_MAX) return true;
+    session.destroy();
+    state.socket.destroy();
+    return false;
   }
 
   #onAnswered(session: ServerHttp2Session, state: Session, streamId: number): void {

@@ -86,6 +86,7 @@ test(`Bun's window is the client's, or larger by what was lowered, however bytes
         (bytes) => bun.take(bytes),
         [1],
         (settle) => settle(),
+        () => true,
       );
       const wire = Buffer.concat([PREFACE, ...sent]);
       for (let at = 0; at < wire.length; ) {

@@ -183,6 +183,20 @@ for (const scheme of ["plaintext", "TLS"]) {
     assert.equal(await client.dataUpTo(1, total), total);
   });
 
+  test(`${scheme}: a client that changes its SETTINGS without end is dropped`, async (t) => {
+    const client = await open(t, (stream) => {
+      flood(stream, 1);
+      return true;
+    });
+    client.send(FrameClient.opening, request(1));
+    for (let n = 0; n < 20_000 && !client.isClosed; n += 1) {
+      client.send(initialWindow(70_000 + (n % 2)));
+      if (n % 100 === 0) await new Promise((resolve) => setImmediate(resolve));
+    }
+    await client.until(() => client.isClosed);
+    assert.ok(client.settingsAcks < 20_000);
+  });
+
   test(`${scheme}: a broken frame of SETTINGS ends the connection`, async (t) => {
     for (const bytes of [
       Buffer.from([0, 0, 5, 4, 0, 0, 0, 0, 0, 0, 4, 0, 1, 0]), // not a multiple of 6
