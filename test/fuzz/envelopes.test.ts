@@ -46,7 +46,7 @@ function readByPieces(pieces: readonly Uint8Array[], endFlag: number): Reading {
     const end = error.reason === "REQUEST_TOO_LARGE" ? "too large" : "compressed";
     return { messages: messages.map(hex), end };
   }
-  return { messages: messages.map(hex), end: reader.hasRest ? "cut" : "whole" };
+  return { messages: messages.map(hex), end: reader.restBytes > 0 ? "cut" : "whole" };
 }
 
 /** The same by the words of the specification, with everything at hand. */

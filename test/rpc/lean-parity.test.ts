@@ -24,6 +24,9 @@ const whole = unaryRequest("", text("hello"), text("world"));
 const long = new Uint8Array(5);
 new DataView(long.buffer).setUint32(1, LIMITS.requestBytesMax + SLACK + 1);
 
+/** An envelope without a message; some protocols end a stream with it. */
+const end = (flags: number): Uint8Array => envelope(new Uint8Array(0), flags);
+
 /** Bodies with one message, by what is special about them. */
 function unaryBodies(isUnary: boolean): Record<string, Uint8Array[]> {
   const request = (topic: string) =>
@@ -56,6 +59,14 @@ function unaryEnvelopes(isUnary: boolean): Record<string, Uint8Array[]> {
     "a compressed message": [envelope(request, 1)],
     "a message with odd flags": [envelope(request, 0x80)],
     "a message that ends": [envelope(request, 2)],
+    "an end of Connect behind the message": [envelope(request), end(2)],
+    "an end of gRPC-Web behind the message": [concat([envelope(request), end(0x80)])],
+    "an end before the message": [end(0x80), envelope(request)],
+    "a message behind the end": [envelope(request), end(2), envelope(request)],
+    "half an end behind the message": [envelope(request), end(2).subarray(0, 3)],
+    "a stray byte behind the message": [concat([envelope(request), Uint8Array.of(0)])],
+    "stray bytes behind the message": [envelope(request), Uint8Array.of(0, 0), Uint8Array.of(0)],
+    "half an envelope behind the message": [envelope(request), envelope(request).subarray(0, -1)],
     "a message too long": [envelope(new Uint8Array(LIMITS.requestBytesMax + SLACK + 1))],
   };
   for (const [name, pieces] of Object.entries(unaryBodies(isUnary))) {

@@ -1,7 +1,7 @@
-import { concat } from "../../base/bytes.ts";
 import type { ProglogError } from "../../base/errors.ts";
 import type { Call } from "../call.ts";
 import type { ErrorMap } from "../error-map.ts";
+import { GatheredBytes } from "../gathered-bytes.ts";
 import { compressedError, tooLargeError } from "../library-errors.ts";
 import { REQUEST_SLACK_BYTES } from "../limits.ts";
 import { COMPRESSED_FLAG, ENVELOPE_HEADER_BYTES, readLength } from "./envelope.ts";
@@ -21,19 +21,18 @@ export interface EnvelopeReaderOptions {
  */
 export class EnvelopeReader {
   readonly #options: EnvelopeReaderOptions;
-  /** Pieces of an envelope that has not come whole. */
-  #rest: Uint8Array[] = [];
-  #restBytes = 0;
-  /** So many bytes must be there before there is anything to see. */
+  /** What came of an envelope that has not come whole. */
+  readonly #rest = new GatheredBytes();
+  /** So many bytes must be there before there is anything to see: the header, then all of it. */
   #wantedBytes = ENVELOPE_HEADER_BYTES;
 
   constructor(options: EnvelopeReaderOptions) {
     this.#options = options;
   }
 
-  /** True when the stream must not end here. */
-  get hasRest(): boolean {
-    return this.#restBytes > 0;
+  /** Bytes of an envelope that has begun. Unless they are 0 the stream must not end here. */
+  get restBytes(): number {
+    return this.#rest.length;
   }
 
   /**
@@ -41,39 +40,60 @@ export class EnvelopeReader {
    * @returns an error when the stream cannot be read any further
    */
   read(chunk: Uint8Array, messages: Uint8Array[]): ProglogError | undefined {
-    if (this.#restBytes === 0) return this.#split(chunk, messages);
-    this.#rest.push(chunk);
-    this.#restBytes += chunk.length;
-    if (this.#restBytes < this.#wantedBytes) return undefined;
-    const bytes = concat(this.#rest);
-    this.#rest = [];
-    this.#restBytes = 0;
-    return this.#split(bytes, messages);
+    let at = 0;
+    while (this.#rest.length > 0 && at < chunk.length) {
+      const end = Math.min(at + this.#wantedBytes - this.#rest.length, chunk.length);
+      this.#rest.add(chunk.subarray(at, end), this.#wantedBytes);
+      at = end;
+      const error = this.#look(messages);
+      if (error !== undefined) return error;
+    }
+    return this.#split(chunk, at, messages);
   }
 
-  #split(bytes: Uint8Array, messages: Uint8Array[]): ProglogError | undefined {
+  /** Drops what has begun. */
+  drop(): void {
+    this.#rest.take();
+    this.#wantedBytes = ENVELOPE_HEADER_BYTES;
+  }
+
+  /** Looks at what is there of an envelope, when it is what was wanted. */
+  #look(messages: Uint8Array[]): ProglogError | undefined {
+    const { bytes } = this.#rest;
+    if (bytes.length < this.#wantedBytes) return undefined;
+    const flags = bytes[0] ?? 0;
+    if (this.#wantedBytes === ENVELOPE_HEADER_BYTES) {
+      const byteLength = readLength(bytes, 0);
+      const error = this.#check(flags, byteLength);
+      if (error !== undefined) return error;
+      this.#wantedBytes += byteLength;
+      if (byteLength > 0) return undefined;
+    }
+    this.drop();
+    if ((flags & this.#options.endFlag) === 0) messages.push(bytes.subarray(ENVELOPE_HEADER_BYTES));
+    return undefined;
+  }
+
+  /** Looks at `bytes` from `from` on, where an envelope begins. */
+  #split(bytes: Uint8Array, from: number, messages: Uint8Array[]): ProglogError | undefined {
     const { endFlag } = this.#options;
     const { length } = bytes;
-    let at = 0;
+    let at = from;
     while (length - at >= ENVELOPE_HEADER_BYTES) {
       const flags = bytes[at] ?? 0;
       const byteLength = readLength(bytes, at);
       const error = this.#check(flags, byteLength);
       if (error !== undefined) return error;
       const start = at + ENVELOPE_HEADER_BYTES;
-      if (length - start < byteLength) break;
+      if (length - start < byteLength) {
+        this.#wantedBytes = ENVELOPE_HEADER_BYTES + byteLength;
+        break;
+      }
       at = start + byteLength;
       if ((flags & endFlag) === 0) messages.push(bytes.subarray(start, at));
     }
-    if (at < length) this.#keep(at === 0 ? bytes : bytes.subarray(at));
+    if (at < length) this.#rest.add(bytes.subarray(at), this.#wantedBytes);
     return undefined;
-  }
-
-  #keep(rest: Uint8Array): void {
-    this.#rest.push(rest);
-    this.#restBytes = rest.length;
-    this.#wantedBytes = ENVELOPE_HEADER_BYTES;
-    if (rest.length >= ENVELOPE_HEADER_BYTES) this.#wantedBytes += readLength(rest, 0);
   }
 
   #check(flags: number, byteLength: number): ProglogError | undefined {

@@ -100,7 +100,7 @@ export class Inbox implements AsyncIterableIterator<Messages> {
 
   readonly #onEnd = (): void => {
     if (this.#isEnded || isCut(this.#body)) return; // cut off: the call is aborted
-    if (this.#reader.hasRest) {
+    if (this.#reader.restBytes > 0) {
       this.#fail(unreadableError("protocol error: incomplete envelope"));
     } else {
       this.#isEnded = true;
