@@ -1,3 +1,4 @@
+import { socketBytes } from "../../platform/socket-bytes.ts";
 import type { Encoded } from "./lean-method.ts";
 
 /**
@@ -68,7 +69,7 @@ export function piecesOf(
   const pieces: Uint8Array[] = [];
   const size = byteLength + messages.length * ENVELOPE_HEADER_BYTES;
   const copied = size < LARGE_PART_BYTES ? size : copiedBytes(messages);
-  const piece = new Uint8Array(copied + (tail?.length ?? 0));
+  const piece = socketBytes(copied + (tail?.length ?? 0));
   let start = 0;
   let at = 0;
   for (const message of messages) {

@@ -9,6 +9,9 @@ export interface Silence {
   fail(error: ProglogError): void;
 }
 
+/** How often is looked, at least: the end of a body leaves the timer for so long. */
+const LOOK_MS_MAX = 500;
+
 /**
  * Ends what was silent for too long. All have the same patience, so one timer does
  * for all of them: a timer for each call would cost more than its message.
@@ -17,7 +20,7 @@ export class SilenceWatch {
   readonly #clock: Clock;
   readonly #timeoutMs: number;
   readonly #watched = new Set<Silence>();
-  #cancel: (() => void) | undefined;
+  #isScheduled = false;
 
   constructor(clock: Clock, timeoutMs: number) {
     this.#clock = clock;
@@ -28,7 +31,7 @@ export class SilenceWatch {
   watch(silence: Silence): void {
     silence.lastMs = this.#clock.monotonicMs();
     this.#watched.add(silence);
-    if (this.#cancel === undefined) this.#schedule(this.#timeoutMs);
+    if (!this.#isScheduled) this.#schedule(this.#timeoutMs);
   }
 
   /** Something came. */
@@ -38,17 +41,15 @@ export class SilenceWatch {
 
   leave(silence: Silence): void {
     this.#watched.delete(silence);
-    if (this.#watched.size > 0) return;
-    this.#cancel?.();
-    this.#cancel = undefined;
   }
 
   #schedule(delayMs: number): void {
-    this.#cancel = this.#clock.schedule(delayMs, () => this.#look());
+    this.#isScheduled = true;
+    this.#clock.schedule(Math.min(delayMs, LOOK_MS_MAX), () => this.#look());
   }
 
   #look(): void {
-    this.#cancel = undefined;
+    this.#isScheduled = false;
     const nowMs = this.#clock.monotonicMs();
     let firstMs = nowMs;
     for (const silence of [...this.#watched]) {
