@@ -264,8 +264,8 @@ async function recoverTopics({ context, catalogue, reconciler, checkpoints }: No
     const recovering = group.voter.recover();
     await orDiskFull(recovering, () => group.machine.isDiskFull, clock);
     if (group.voter.isRecovering) recovering.catch(context.onFailure);
-    // Not at its checkpoint, or with files that a trim has freed.
-    if (group.isUnsaved) checkpoints.want(group.replicaId);
+    // Before anything is judged by it: should the lost checkpoint turn up again, it must be too old.
+    if (group.isUnsaved && !(await group.checkpoint())) checkpoints.want(group.replicaId);
   });
 }
 

@@ -2,19 +2,19 @@ import { MalformedBytesError } from "../base/bytes.ts";
 import { ProglogError } from "../base/errors.ts";
 import { type Checkpoint, readCheckpoint } from "../storage/checkpoint.ts";
 import { checkFrame } from "../storage/frame.ts";
-import { CHECKPOINT_NAME, joinPath, topicDir } from "../storage/layout.ts";
+import { topicDir } from "../storage/layout.ts";
 import { Log } from "../storage/log.ts";
-import type { LogExtent } from "../storage/log-types.ts";
 import type { CatalogueEntry } from "../topics/catalogue-state.ts";
 import type { ProposedCommand } from "../topics/commands.ts";
-import { rebuildExtent } from "../topics/rebuild.ts";
 import { TopicReplica } from "../topics/replica.ts";
 import { effectiveSettings } from "../topics/settings.ts";
 import { Tail, type TailMemory } from "../topics/tail.ts";
 import { type TopicOutcome, TopicState } from "../topics/topic-state.ts";
 import type { EffectiveSettings } from "../topics/topics.ts";
+import { damaged, type FoundTopic, nothingApplied } from "./found-topic.ts";
 import { Group, type GroupContext } from "./group.ts";
-import { addReplica, FIRST_INDEX, FIRST_TERM, loadCheckpoint } from "./replica-files.ts";
+import { withoutCheckpoint } from "./lost-checkpoint.ts";
+import { addReplica, FIRST_INDEX, loadCheckpoint } from "./replica-files.ts";
 
 export type TopicGroup = Group<TopicOutcome, ProposedCommand, TopicReplica>;
 
@@ -29,16 +29,6 @@ export interface TopicContext extends GroupContext {
   readonly topicTailBytesMax: number;
   /** A trim left files that may go after a checkpoint of this replica. */
   readonly onTrimmedFiles: (replicaId: number) => void;
-}
-
-/** What a topic's replica is when it is opened, before the journal's entries beyond it. */
-interface Found {
-  readonly state: TopicState;
-  readonly extent: LogExtent;
-  readonly appliedIndex: number;
-  readonly appliedTerm: number;
-  /** False when it is exactly what the checkpoint on disk says. */
-  readonly isUnsaved: boolean;
 }
 
 /**
@@ -90,7 +80,7 @@ export async function openTopic(context: TopicContext, entry: CatalogueEntry): P
 async function openFound(
   context: TopicContext,
   entry: CatalogueEntry,
-  found: Found,
+  found: FoundTopic,
 ): Promise<TopicGroup> {
   const { fs, logger, clock, defaults, pendingBytesMax, writeDelayMs, onFailure } = context;
   const { state, extent, appliedIndex, appliedTerm, isUnsaved } = found;
@@ -127,7 +117,7 @@ async function openFound(
   });
 }
 
-function atCheckpoint(entry: CatalogueEntry, checkpoint: Checkpoint): Found {
+function atCheckpoint(entry: CatalogueEntry, checkpoint: Checkpoint): FoundTopic {
   const { extent, appliedIndex, appliedTerm } = checkpoint;
   try {
     const state = TopicState.decode(checkpoint.state);
@@ -143,50 +133,6 @@ function atCheckpoint(entry: CatalogueEntry, checkpoint: Checkpoint): Found {
   }
 }
 
-function nothingApplied(entry: CatalogueEntry): Found {
-  return {
-    state: TopicState.empty(entry.settings),
-    extent: { segments: [] },
-    appliedIndex: FIRST_INDEX,
-    appliedTerm: FIRST_TERM,
-    isUnsaved: true,
-  };
-}
-
-/**
- * The checkpoint is lost. If the journal has every entry, nothing is. Else the frames say
- * what was applied, and what only the checkpoint knew is lost.
- */
-async function withoutCheckpoint(context: TopicContext, entry: CatalogueEntry): Promise<Found> {
-  const { fs, journal, logger } = context;
-  const dir = topicDir(entry.id);
-  const fields = { topic: entry.name, dir };
-  const savedIndex = journal.firstIndex(entry.replicaId) - 1;
-  if (savedIndex === FIRST_INDEX) {
-    logger.warn("A topic's checkpoint is lost; the journal has all of the topic", fields);
-    return nothingApplied(entry);
-  }
-  const rebuilt = await rebuildExtent({ fs, dir, lastIndex: savedIndex });
-  const { extent, startOffset, nextOffset, lastAppendTimeUs, damage } = rebuilt;
-  const appliedIndex = rebuilt.reachesBeyond ? savedIndex : rebuilt.appliedIndex;
-  if (appliedIndex !== savedIndex) {
-    throw damaged(
-      entry,
-      `"${joinPath(dir, CHECKPOINT_NAME)}" is lost, the records reach to entry ${appliedIndex ?? "none"}, ` +
-        `and the journal begins after entry ${savedIndex}`,
-      damage,
-    );
-  }
-  logger.error(
-    "A topic's checkpoint is lost: its records are whole, but its producers, fencing token, changed settings and trims since then are forgotten",
-    { ...fields, startOffset, nextOffset, appliedIndex },
-  );
-  const settings = entry.settings;
-  const state = new TopicState({ settings, startOffset, nextOffset, lastAppendTimeUs });
-  const appliedTerm = journal.replica(entry.replicaId)?.snapshotTerm ?? FIRST_TERM;
-  return { state, extent, appliedIndex, appliedTerm, isUnsaved: true };
-}
-
 /** A crash may have left the beginnings of this very topic, never more. */
 async function refuseUsedFolder(context: TopicContext, entry: CatalogueEntry): Promise<void> {
   const { fs } = context;
@@ -198,12 +144,4 @@ async function refuseUsedFolder(context: TopicContext, entry: CatalogueEntry): P
     (typeof checkpoint === "object" && checkpoint.appliedIndex > FIRST_INDEX) ||
     names.some((name) => name.endsWith(".log"));
   if (isUsed) throw damaged(entry, `"${dir}" holds records, and the journal does not know it`);
-}
-
-function damaged(entry: CatalogueEntry, state: string, cause?: unknown): ProglogError {
-  return new ProglogError(
-    "STORE_CORRUPT",
-    `Cannot open topic "${entry.name}" (id ${entry.id}): ${state}. Nothing was changed`,
-    { metadata: { topic: entry.name, offset: "" }, cause },
-  );
 }

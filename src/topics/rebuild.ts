@@ -1,9 +1,10 @@
 import { hasReason, type ProglogError } from "../base/errors.ts";
 import type { FileSystem } from "../platform/file-system.ts";
-import { checkFrame, decodeRecord } from "../storage/frame.ts";
+import { checkFrame, type DecodedRecord, decodeRecord } from "../storage/frame.ts";
 import { Log } from "../storage/log.ts";
 import type { LogExtent, SegmentExtent } from "../storage/log-types.ts";
 import { HEADER_BYTES } from "../storage/scan.ts";
+import { storeCorrupt } from "../storage/storage-errors.ts";
 
 export interface RebuildOptions {
   readonly fs: FileSystem;
@@ -18,12 +19,14 @@ export interface Rebuilt {
   readonly extent: LogExtent;
   readonly startOffset: number;
   readonly nextOffset: number;
-  /** Raft index of the last of these; undefined when there is none. */
+  /**
+   * Last entry of which nothing is missing: `lastIndex` when a sound record of a later one
+   * follows, else that of the last record. When the very first record is of a later entry,
+   * the one before that: what came earlier was trimmed. Undefined when that cannot be told.
+   */
   readonly appliedIndex: number | undefined;
   readonly lastAppendTimeUs: number | undefined;
-  /** True when a sound record of a later entry follows: then nothing is missing before it. */
-  readonly reachesBeyond: boolean;
-  /** Why the frames end there, when they end in damage. */
+  /** Why the frames end there, when they end in damage, or do not say what they are of. */
   readonly damage: ProglogError | undefined;
 }
 
@@ -35,15 +38,16 @@ export async function rebuildExtent(options: RebuildOptions): Promise<Rebuilt> {
   const { fs, dir, lastIndex } = options;
   const log = await Log.openReadOnly({ fs, dir, check: checkFrame });
   const sum = new Sum(log.segments().map((segment) => segment.base));
-  let reachesBeyond = false;
+  let next: DecodedRecord | undefined;
   let damage: ProglogError | undefined;
   try {
     for await (const { offset, data } of log.scan(log.firstOffset)) {
       const record = decodeRecord(data, offset);
-      reachesBeyond = record.raftIndex > lastIndex;
-      if (reachesBeyond) break;
-      sum.add(offset, data.length);
-      if (record.lastOfEntry) sum.endEntry(record.raftIndex, record.appendTimeUs);
+      if (record.raftIndex > lastIndex) {
+        next = record;
+        break;
+      }
+      sum.add(record, data.length);
     }
   } catch (error) {
     if (!hasReason(error, "STORE_CORRUPT")) throw error;
@@ -51,7 +55,32 @@ export async function rebuildExtent(options: RebuildOptions): Promise<Rebuilt> {
   } finally {
     await log.close();
   }
-  return { ...sum.result(), startOffset: log.firstOffset, reachesBeyond, damage };
+  const { last } = sum;
+  // Which entry such a record came with is only a guess of the repair that put it aside.
+  const guessed = [last, next].find((record) => record?.kind === "removed");
+  if (guessed !== undefined) {
+    const { offset } = guessed;
+    damage = storeCorrupt(`The record at offset ${offset} was put aside: its entry is not known`, {
+      offset,
+    });
+  }
+  return {
+    ...sum.result(),
+    appliedIndex: guessed === undefined ? appliedIndexOf(sum, next, lastIndex) : undefined,
+    startOffset: log.firstOffset,
+    lastAppendTimeUs: sum.lastAppendTimeUs ?? next?.appendTimeUs,
+    damage,
+  };
+}
+
+function appliedIndexOf(
+  { last, wholeIndex, isWhole }: Sum,
+  next: DecodedRecord | undefined,
+  lastIndex: number,
+): number | undefined {
+  if (next === undefined) return wholeIndex;
+  if (last === undefined) return next.raftIndex - 1;
+  return isWhole ? lastIndex : undefined;
 }
 
 /** Adds up frames to segments, and remembers how much of it was whole entries. */
@@ -62,7 +91,8 @@ class Sum {
   #records = 0;
   #bytes = 0;
   #whole: { closed: number; last: SegmentExtent };
-  #appliedIndex: number | undefined;
+  #last: DecodedRecord | undefined;
+  #wholeIndex: number | undefined;
   #lastAppendTimeUs: number | undefined;
 
   constructor(bases: readonly number[]) {
@@ -71,30 +101,47 @@ class Sum {
     this.#whole = { closed: 0, last: this.#open() };
   }
 
-  add(offset: number, dataBytes: number): void {
-    if (this.#records > 0 && this.#bases.has(offset)) {
+  /** The record that was added last. */
+  get last(): DecodedRecord | undefined {
+    return this.#last;
+  }
+
+  /** True when nothing follows the last whole entry. */
+  get isWhole(): boolean {
+    return this.#last === undefined || this.#last.lastOfEntry;
+  }
+
+  /** Raft index of the last whole entry. */
+  get wholeIndex(): number | undefined {
+    return this.#wholeIndex;
+  }
+
+  /** Of the last whole entry. */
+  get lastAppendTimeUs(): number | undefined {
+    return this.#lastAppendTimeUs;
+  }
+
+  add(record: DecodedRecord, dataBytes: number): void {
+    if (this.#records > 0 && this.#bases.has(record.offset)) {
       this.#closed.push(this.#open());
-      this.#base = offset;
+      this.#base = record.offset;
       this.#records = 0;
       this.#bytes = 0;
     }
     this.#records += 1;
     this.#bytes += HEADER_BYTES + dataBytes;
-  }
-
-  endEntry(raftIndex: number, appendTimeUs: number): void {
+    this.#last = record;
+    if (!record.lastOfEntry) return;
     this.#whole = { closed: this.#closed.length, last: this.#open() };
-    this.#appliedIndex = raftIndex;
-    this.#lastAppendTimeUs = appendTimeUs;
+    this.#wholeIndex = record.raftIndex;
+    this.#lastAppendTimeUs = record.appendTimeUs;
   }
 
-  result(): Pick<Rebuilt, "extent" | "nextOffset" | "appliedIndex" | "lastAppendTimeUs"> {
+  result(): Pick<Rebuilt, "extent" | "nextOffset"> {
     const { closed, last } = this.#whole;
     return {
       extent: { segments: [...this.#closed.slice(0, closed), last] },
       nextOffset: last.base + last.records,
-      appliedIndex: this.#appliedIndex,
-      lastAppendTimeUs: this.#lastAppendTimeUs,
     };
   }
 

@@ -143,7 +143,7 @@ function isSame(left: TopicSettings, right: TopicSettings): boolean {
 }
 
 /** Offsets dense, batches whole, once, where they were acknowledged; times never back. */
-async function verifyRecords(topic: Topic, model: TopicModel): Promise<void> {
+export async function verifyRecords(topic: Topic, model: TopicModel): Promise<void> {
   const status = topic.status();
   const { firstOffset, nextOffset } = status;
   model.saw(status);
