@@ -155,7 +155,7 @@ function withoutCheckpoint(topicId: number, replica: ReplicaRecord | undefined):
   if (topicId === CATALOGUE_TOPIC_ID) {
     return "the server does not start without it: restore it from a backup, or import the topics' folders into a new server";
   }
-  return "the next start reads the records instead; producers, fencing token, settings and trims since then are lost";
+  return "the next start reads the records instead, or sets the topic aside when batches in the journal depend on what is lost: producers, fencing token, settings and trims since then";
 }
 
 function* compareTopics(
