@@ -7,8 +7,8 @@ import type { ErrorMap } from "./error-map.ts";
 export interface BodySourceOptions {
   readonly errors: ErrorMap;
   readonly clock: Clock;
-  /** Longest silence; undefined: for ever, as a stream of messages may be silent. */
-  readonly timeoutMs: number | undefined;
+  /** Longest silence, unless it may be any: see {@link BodySource.mayRest}. */
+  readonly timeoutMs: number;
 }
 
 /**
@@ -19,6 +19,8 @@ export interface BodySourceOptions {
  * connection on which the answer has yet to go out; this one lets it be.
  */
 export class BodySource implements AsyncIterableIterator<Uint8Array> {
+  /** True when nothing need come, as between the messages of a stream. */
+  mayRest = false;
   readonly #request: HttpRequest;
   readonly #call: Call;
   readonly #options: BodySourceOptions;
@@ -26,6 +28,7 @@ export class BodySource implements AsyncIterableIterator<Uint8Array> {
   #state: "new" | "flowing" | "ended" | "left" = "new";
   #error: ProglogError | undefined;
   #wake: () => void = () => {};
+  #forget: () => void = () => {};
 
   constructor(request: HttpRequest, call: Call, options: BodySourceOptions) {
     this.#request = request;
@@ -57,10 +60,10 @@ export class BodySource implements AsyncIterableIterator<Uint8Array> {
   async #more(): Promise<void> {
     const { clock, timeoutMs } = this.#options;
     const giveUp = () => {
-      this.#error ??= silentError(timeoutMs ?? 0);
+      this.#error ??= silentError(timeoutMs);
       this.#wake();
     };
-    const cancel = timeoutMs === undefined ? () => {} : clock.schedule(timeoutMs, giveUp);
+    const cancel = this.mayRest ? () => {} : clock.schedule(timeoutMs, giveUp);
     this.#request.resume();
     await new Promise<void>((resolve) => {
       this.#wake = resolve;
@@ -79,7 +82,14 @@ export class BodySource implements AsyncIterableIterator<Uint8Array> {
     this.#request.once("end", this.#onEnd);
     this.#request.on("error", this.#onEnd);
     this.#call.whenOver(this.#onEnd);
+    this.#forget = this.#call.whenAborted(this.#onAbort);
   }
+
+  /** Whoever waits for more is told why nobody waits for the answer. */
+  readonly #onAbort = (): void => {
+    this.#error ??= this.#call.reason;
+    this.#leave("ended");
+  };
 
   readonly #onData = (chunk: Uint8Array): void => {
     this.#chunks.push(chunk);
@@ -98,6 +108,7 @@ export class BodySource implements AsyncIterableIterator<Uint8Array> {
   #leave(state: "ended" | "left"): void {
     if (this.#state === "left") return;
     this.#state = state;
+    this.#forget();
     this.#request.off("data", this.#onData);
     if (state === "left") this.#chunks.length = 0;
     this.#wake();

@@ -16,11 +16,12 @@ import { BodySource } from "./body-source.ts";
 import { CALL_KEY, type Call } from "./call.ts";
 import { CallDoor, type CallDoorOptions } from "./call-door.ts";
 import { DEADLINE_HEADERS } from "./deadline.ts";
+import { JoinedBody } from "./joined-body.ts";
 import { LeanServer } from "./lean/lean-server.ts";
 import { LibraryErrors } from "./library-errors.ts";
 import { JSON_GROWTH, REQUEST_SLACK_BYTES } from "./limits.ts";
-import { makeRoutes, type Route, type ServedService } from "./method-routes.ts";
-import { isJson, protocolOf } from "./protocols.ts";
+import { makeRoutes, type Route, type RouteLimits, type ServedService } from "./method-routes.ts";
+import { hasEnvelopes, isJson, protocolOf } from "./protocols.ts";
 import { respond } from "./respond.ts";
 import { decodeWebText, encodeWebText } from "./web-text.ts";
 
@@ -37,6 +38,7 @@ export interface CallServerOptions extends CallDoorOptions {
 export class CallServer {
   readonly #options: CallServerOptions;
   readonly #routes: ReadonlyMap<string, Route>;
+  readonly #bytesMax: RouteLimits;
   readonly #libraryErrors: LibraryErrors;
   readonly #door: CallDoor;
   readonly #lean: LeanServer | undefined;
@@ -49,7 +51,8 @@ export class CallServer {
     this.#libraryErrors = new LibraryErrors(errors, limits.requestBytesMax);
     const binaryBytesMax = limits.requestBytesMax + REQUEST_SLACK_BYTES;
     const jsonBytesMax = Math.ceil(binaryBytesMax * JSON_GROWTH);
-    this.#routes = makeRoutes(services, { binaryBytesMax, jsonBytesMax }, errors);
+    this.#bytesMax = { binaryBytesMax, jsonBytesMax };
+    this.#routes = makeRoutes(services, this.#bytesMax, errors);
   }
 
   /**
@@ -151,18 +154,29 @@ export class CallServer {
   /** Deadlines are ours: Connect would only abort, without a reason of the table. */
   #toUniversal(call: Call, route: Route, request: HttpRequest): UniversalServerRequest {
     const { clock, errors, limits } = this.#options;
-    const timeoutMs = route.sendsMany ? undefined : limits.bodyTimeoutMs;
+    const { binaryBytesMax, jsonBytesMax } = this.#bytesMax;
     const header = toHeaders(request, [
       DEADLINE_HEADERS[call.protocol],
       ...(isCompressed(request) ? [] : ACCEPT_HEADERS),
     ]);
-    const body = new BodySource(request, call, { clock, errors, timeoutMs });
+    const source = new BodySource(request, call, {
+      clock,
+      errors,
+      timeoutMs: limits.bodyTimeoutMs,
+    });
+    const body = decodeWebText(call, header, source, errors);
     return {
       httpVersion: request.httpVersion,
       method: request.method ?? "",
       url: new URL(request.url ?? "/", "http://localhost").toString(),
       header,
-      body: decodeWebText(call, header, body, errors),
+      body: new JoinedBody(body, {
+        hasEnvelopes: hasEnvelopes(request),
+        bytesMax: isJson(request) ? jsonBytesMax : binaryBytesMax,
+        onAsk: (isBegun) => {
+          source.mayRest = route.sendsMany && !isBegun;
+        },
+      }),
       signal: call.signal,
       contextValues: createContextValues().set(CALL_KEY, call),
     };

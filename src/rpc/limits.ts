@@ -11,12 +11,15 @@ export interface RpcLimits {
   readonly streamsMax: number;
   /** Calls open at once, streaming or not, of all connections. */
   readonly callsMax: number;
-  /** Longest silence inside the request of a call that sends one message. */
+  /** Longest silence inside a request; between the messages of a stream it may be any. */
   readonly bodyTimeoutMs: number;
   /** Bytes of requests that were received and are not yet dealt with, of all calls. */
   readonly bodyBytesMax: number;
-  /** The same of the calls on one connection. */
-  readonly connectionBodyBytesMax: number;
+  /**
+   * Part of what is free of it that the calls on one connection may hold. However many
+   * connections hold what they may, something is left for the next.
+   */
+  readonly connectionBodyPart: number;
   /** Messages of streams that were read and not yet taken, of all calls; each is held in a few copies. */
   readonly answerBytesMax: number;
   /** After so long without taking anything a stream may be ended, when others need what it holds. */
@@ -36,7 +39,7 @@ export const RPC_LIMITS: RpcLimits = {
   callsMax: 20_000,
   bodyTimeoutMs: 60_000,
   bodyBytesMax: 256 * MIB,
-  connectionBodyBytesMax: 128 * MIB,
+  connectionBodyPart: 0.5,
   answerBytesMax: 64 * MIB,
   stuckMs: 10_000,
   startWaitMs: 5_000,
@@ -46,6 +49,9 @@ export const RPC_LIMITS: RpcLimits = {
 
 /** Room beside the records, so that a batch of the largest size fits a request of the largest size. */
 export const REQUEST_SLACK_BYTES = 256 * KIB;
+
+/** What a message of a stream costs beside its bytes, while it waits for its handler. */
+export const MESSAGE_COST_BYTES = 128;
 
 /** JSON writes bytes in base64, and names and quotes on top: so much larger may its messages be. */
 export const JSON_GROWTH = 1.5;

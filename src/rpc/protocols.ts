@@ -8,6 +8,11 @@ export function protocolOf({ headers }: { readonly headers: HttpHeaders }): Prot
   return /^application\/grpc-web/i.test(contentType) ? "grpc-web" : "grpc";
 }
 
+/** True when messages stand in envelopes; in unary calls of Connect the body is the message. */
+export function hasEnvelopes({ headers }: { readonly headers: HttpHeaders }): boolean {
+  return /^application\/(?:grpc|connect\+)/i.test(headers["content-type"] ?? "");
+}
+
 /** True for messages in JSON, in the body or, with GET, in the address. */
 export function isJson(request: HttpRequest): boolean {
   if (request.method === "GET") return /[?&]encoding=json(&|$)/.test(request.url ?? "");

@@ -1,5 +1,5 @@
 import assert from "node:assert/strict";
-import { type TestContext, test } from "node:test";
+import { test } from "node:test";
 import { fromBinary } from "@bufbuild/protobuf";
 import { concat } from "../../src/base/bytes.ts";
 import { ProduceStreamResponseSchema } from "../../src/gen/proglog/v1/log_service_pb.ts";
@@ -9,7 +9,6 @@ import {
   BIDI,
   bidiRequest,
   SERVER_STREAM,
-  type Served,
   serveBothWays,
   serverStreamRequest,
   UNARY,
@@ -18,6 +17,7 @@ import {
 import {
   call1,
   call2,
+  callerOf,
   callFrame,
   dataFrame,
   FORMS,
@@ -25,17 +25,9 @@ import {
   FRAMES_HELLO,
   GRPC_FORM,
   resetFrame,
-  type WireCall,
 } from "./lean-wire.ts";
 import { connect2, RawConnection } from "./ports.ts";
 import { envelope } from "./raw-calls.ts";
-
-/** Calls by a form, over one connection when it is HTTP/2. */
-async function caller(t: TestContext, { port }: Served, form: Form) {
-  if (!form.isHttp2) return (call: WireCall) => call1(port, call);
-  const session = await connect2(t, port);
-  return (call: WireCall) => call2(session, call);
-}
 
 const bodyOf = (form: Form, message: Uint8Array) =>
   form.hasEnvelopes ? envelope(message) : message;
@@ -44,7 +36,7 @@ for (const form of FORMS) {
   // Goal: where packets end means nothing. Method: cut the body at every byte.
   test(`a message is found wherever its bytes are cut (${form.name})`, async (t) => {
     const served = await serveBothWays(t);
-    const ask = await caller(t, served, form);
+    const ask = await callerOf(t, served.port, form);
     const body = bodyOf(form, unaryRequest("", text("hello")));
     const expected = await ask({ path: UNARY, type: form.unary, pieces: [body] });
     for (let cut = 1; cut < body.length; cut += 1) {
@@ -58,7 +50,7 @@ for (const form of FORMS) {
 
   test(`a message too large is refused by its length, before it comes (${form.name})`, async (t) => {
     const served = await serveBothWays(t, { limits: { requestBytesMax: 1000 } });
-    const ask = await caller(t, served, form);
+    const ask = await callerOf(t, served.port, form);
     const length = 300_000;
     const promise = envelope(new Uint8Array(0));
     new DataView(promise.buffer).setUint32(1, length);
@@ -79,7 +71,7 @@ for (const form of FORMS) {
 
   test(`a body that falls silent ends, one that goes on does not (${form.name})`, async (t) => {
     const served = await serveBothWays(t, { limits: { bodyTimeoutMs: 60 } });
-    const ask = await caller(t, served, form);
+    const ask = await callerOf(t, served.port, form);
     for (const [path, type] of [
       [UNARY, form.unary],
       [SERVER_STREAM, form.streaming],
@@ -124,7 +116,7 @@ for (const form of FORMS) {
 
 test("messages of a stream are found wherever their bytes are cut", async (t) => {
   const served = await serveBothWays(t);
-  const ask = await caller(t, served, GRPC_FORM);
+  const ask = await callerOf(t, served.port, GRPC_FORM);
   const sizes = [3, 0, 200, 1];
   const body = concat(
     sizes.map((size) => envelope(bidiRequest("", new Uint8Array(size), new Uint8Array(1)))),
@@ -152,52 +144,6 @@ function sizesIn(body: Uint8Array): number[] {
   }
   return found;
 }
-
-for (const lean of [true, false]) {
-  test(`one connection cannot take all that requests may hold (${lean ? "lean" : "library"})`, async (t) => {
-    const limits = { connectionBodyBytesMax: 100_000, bodyBytesMax: 150_000 };
-    const served = await serveBothWays(t, { limits, lean });
-    const call = (bytes: number, isOpen: boolean): WireCall => {
-      const body = envelope(unaryRequest("", new Uint8Array(90_000)));
-      return { path: UNARY, type: "application/grpc", pieces: [body.subarray(0, bytes)], isOpen };
-    };
-    const one = await connect2(t, served.port);
-    const other = await connect2(t, served.port);
-    void call2(one, call(80_000, true));
-    void call2(other, call(50_000, true));
-    await new Promise((resolve) => setTimeout(resolve, 50));
-    const refused = await call2(one, call(40_000, true));
-    assert.match(
-      String(refused.fields["grpc-message"]),
-      /^Cannot take the request: 1\d+ bytes of requests on this connection are in flight, at most 100000 may be/,
-    );
-    const full = await call2(other, call(30_000, true));
-    assert.match(String(full.fields["grpc-message"]), /bytes of requests to this server/);
-    // What was refused counts no more.
-    const fine = await call2(one, call(15_000, false));
-    assert.equal(fine.fields["grpc-status"], "3", "half an envelope, but it was let in");
-  });
-}
-
-test("an open body keeps its call alive as long as something comes", async (t) => {
-  const served = await serveBothWays(t, { limits: { bodyTimeoutMs: 400 } });
-  const session = await connect2(t, served.port);
-  const body = envelope(unaryRequest("", text("a value of some length")));
-  const headers = { ":method": "POST", ":path": UNARY, "content-type": "application/grpc" };
-  const stream = session.request(headers);
-  let trailers: Record<string, unknown> = {};
-  stream.on("trailers", (found) => {
-    trailers = found;
-  });
-  stream.resume();
-  for (const byte of body.subarray(0, 12)) {
-    stream.write(Uint8Array.of(byte));
-    await new Promise((resolve) => setTimeout(resolve, 50));
-  }
-  stream.end(body.subarray(12));
-  await new Promise((resolve) => stream.once("close", resolve));
-  assert.equal(trailers["grpc-status"], "0");
-});
 
 test("other calls than binary ones in the clear go to the library", async (t) => {
   const served = await serveBothWays(t);

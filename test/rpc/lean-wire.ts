@@ -1,5 +1,7 @@
 import http from "node:http";
 import type { ClientHttp2Session, IncomingHttpHeaders, OutgoingHttpHeaders } from "node:http2";
+import type { TestContext } from "node:test";
+import { connect2 } from "./ports.ts";
 
 /** One of the forms in which the lean path takes calls. */
 export interface Form {
@@ -124,6 +126,17 @@ export function call1(port: number, call: WireCall): Promise<WireAnswer> {
     for (const piece of pieces) sent.write(piece);
     if (!isOpen) sent.end();
   });
+}
+
+/** Calls by a form, over one connection when it is HTTP/2. */
+export async function callerOf(
+  t: TestContext,
+  port: number,
+  form: Form,
+): Promise<(call: WireCall) => Promise<WireAnswer>> {
+  if (!form.isHttp2) return (call) => call1(port, call);
+  const session = await connect2(t, port);
+  return (call) => call2(session, call);
 }
 
 const PREFACE = "PRI * HTTP/2.0\r\n\r\nSM\r\n\r\n";

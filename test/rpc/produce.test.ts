@@ -193,7 +193,7 @@ test("a body over the limit without a length is refused on HTTP/1.1, with an ans
 });
 
 test("bytes of requests in flight are limited, and given back", async (t) => {
-  const { port, topics } = await startApi(t, { limits: { bodyBytesMax: 100_000 } });
+  const { port, topics } = await startApi(t, { limits: { bodyBytesMax: 250_000 } });
   const { log } = clientsOf(port);
   const topic = topics.topic("default");
   let release = () => {};

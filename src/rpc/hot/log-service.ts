@@ -80,7 +80,7 @@ class HotLogService {
         return { answer: topic.produce(batch), byteCount: batch.byteCount };
       },
     });
-    const batches = batchesOf(input, new ProduceScanner(limits), call);
+    const batches = batchesOf(input, new ProduceScanner(limits));
     for await (const answers of pipeline.run(batches)) {
       if (!output.write(encodeProduceStreamResponse(answers))) await output.whenRoom();
     }
@@ -133,13 +133,8 @@ class HotLogService {
 async function* batchesOf(
   input: AsyncIterable<Messages>,
   scanner: ProduceScanner,
-  call: Call,
 ): AsyncGenerator<BatchSource<ScannedBatch>> {
-  for await (const messages of input) {
-    yield new ScannedMessages(messages, scanner);
-    // What the pipeline holds now is bounded by itself.
-    call.releaseBody();
-  }
+  for await (const messages of input) yield new ScannedMessages(messages, scanner);
 }
 
 /** The batches of several messages, each scanned when its turn has come. */

@@ -2,37 +2,46 @@ import type { ProglogError } from "../../base/errors.ts";
 import type { HttpBody } from "../../platform/http-options.ts";
 import type { Call } from "../call.ts";
 import { unreadableError } from "../library-errors.ts";
+import { MESSAGE_COST_BYTES } from "../limits.ts";
 import { EnvelopeReader } from "./envelope-reader.ts";
 import type { Exchange } from "./exchange.ts";
 import type { Messages } from "./lean-method.ts";
+import type { Silence, SilenceWatch } from "./silence-watch.ts";
 import type { LeanHouse } from "./visit.ts";
 import { isCut } from "./whole-body.ts";
 
-/** Messages that may wait for the handler, in bytes; then the connection waits. */
+/** Messages that may wait for the handler, by their cost; then the connection waits. */
 const WAITING_BYTES_MAX = 256 * 1024;
 
 /**
  * The messages of a client's stream. Each item is what came since the last one was
- * asked for; an item counts as dealt with when the next one is.
+ * asked for; an item counts as dealt with when the next one is. Between messages the
+ * client may be silent for ever, inside of one it may not.
  */
-export class Inbox implements AsyncIterableIterator<Messages> {
+export class Inbox implements AsyncIterableIterator<Messages>, Silence {
+  lastMs = 0;
   readonly #body: HttpBody;
   readonly #call: Call;
   readonly #reader: EnvelopeReader;
+  readonly #silence: SilenceWatch;
   #waiting: Uint8Array[] = [];
+  /** What was counted and not given out; what the reader holds of the next message is in it. */
   #waitingBytes = 0;
-  /** Bytes of the item that was given out last. */
+  /** The same of the item that was given out last. */
   #givenBytes = 0;
+  #isWatched = false;
   #isPaused = false;
   #isEnded = false;
   #error: ProglogError | undefined;
   #wake: (() => void) | undefined;
 
-  constructor(body: HttpBody, { call, dialect }: Exchange, { errors, limits }: LeanHouse) {
+  constructor(body: HttpBody, { call, dialect }: Exchange, house: LeanHouse) {
     this.#body = body;
     this.#call = call;
     const { endFlag } = dialect;
+    const { errors, limits, silence } = house;
     const { requestBytesMax } = limits;
+    this.#silence = silence;
     this.#reader = new EnvelopeReader({ call, endFlag, requestBytesMax, errors });
   }
 
@@ -42,7 +51,7 @@ export class Inbox implements AsyncIterableIterator<Messages> {
     this.#body.on("end", this.#onEnd);
     this.#call.whenAborted(() => {
       this.#waiting = [];
-      this.#fail(this.#call.reason);
+      if (this.#call.reason !== undefined) this.fail(this.#call.reason);
     });
   }
 
@@ -77,47 +86,71 @@ export class Inbox implements AsyncIterableIterator<Messages> {
 
   #give(): Messages {
     const messages = this.#waiting;
-    this.#givenBytes = this.#waitingBytes;
+    const { restBytes } = this.#reader;
+    this.#givenBytes = this.#waitingBytes - restBytes;
     this.#waiting = [];
-    this.#waitingBytes = 0;
+    this.#waitingBytes = restBytes;
     if (this.#isPaused) {
       this.#isPaused = false;
       this.#body.resume();
+      this.#watchSilence();
     }
     return messages;
   }
 
   readonly #onData = (chunk: Uint8Array): void => {
-    this.#waitingBytes += chunk.length;
-    const overdraft = this.#call.received(chunk.length);
-    const error = overdraft ?? this.#reader.read(chunk, this.#waiting);
-    if (error !== undefined) this.#fail(error);
-    else if (this.#waiting.length > 0) this.#tell();
-    if (this.#waitingBytes < WAITING_BYTES_MAX || this.#waiting.length === 0) return;
-    this.#isPaused = true;
-    this.#body.pause();
+    const before = this.#waiting.length;
+    const unreadable = this.#reader.read(chunk, this.#waiting);
+    const cost = chunk.length + MESSAGE_COST_BYTES * (this.#waiting.length - before);
+    this.#waitingBytes += cost;
+    const error = this.#call.received(cost) ?? unreadable;
+    if (error !== undefined) {
+      this.fail(error);
+      return;
+    }
+    if (this.#waiting.length > 0) this.#tell();
+    if (this.#waitingBytes >= WAITING_BYTES_MAX && this.#waiting.length > 0) {
+      this.#isPaused = true;
+      this.#body.pause();
+    }
+    this.#watchSilence();
   };
+
+  /** A message that has begun is to go on, unless it is we who do not let it. */
+  #watchSilence(): void {
+    const isDue = this.#reader.restBytes > 0 && !this.#isPaused;
+    if (isDue) this.#silence.watch(this);
+    else if (this.#isWatched) this.#silence.leave(this);
+    this.#isWatched = isDue;
+  }
 
   readonly #onEnd = (): void => {
     if (this.#isEnded || isCut(this.#body)) return; // cut off: the call is aborted
     if (this.#reader.restBytes > 0) {
-      this.#fail(unreadableError("protocol error: incomplete envelope"));
+      this.fail(unreadableError("protocol error: incomplete envelope"));
     } else {
       this.#isEnded = true;
       this.#tell();
     }
   };
 
-  #fail(error: ProglogError | undefined): void {
+  /** Ends the messages with `error`, behind those that came whole. */
+  fail(error: ProglogError): void {
     this.#error ??= error;
     this.#leave();
   }
 
+  /** What has begun of a message is of no use any more. */
   #leave(): void {
+    const { restBytes } = this.#reader;
+    this.#reader.drop();
+    this.#waitingBytes -= restBytes;
+    this.#call.releaseBody(restBytes);
     this.#body.off("data", this.#onData);
     this.#body.off("end", this.#onEnd);
     if (this.#isPaused) this.#body.resume();
     this.#isPaused = false;
+    this.#watchSilence();
     this.#tell();
   }
 
