@@ -30,6 +30,8 @@ import { envelope, produceRequest } from "./raw-calls.ts";
 // clock of the whole server is stepped by hand, so that hours pass within a test.
 
 const SERVICE = "/proglog.v1.LogService";
+/** gRPC's code. */
+const DEADLINE_EXCEEDED = 4;
 const HOUR_MS = 3_600_000;
 const HEARTBEAT_S = 60;
 /** How far the clock goes at once: less than any time-out. */
@@ -212,12 +214,27 @@ for (const lean of [true, false]) {
     stream.write(batch);
     await until(() => answers() === 1);
     await pass(world, 2 * HOUR_MS, () => carry2(session));
-    stream.write(batch.subarray(0, 3));
-    await pass(world, HOUR_MS, () => carry2(session)); // also in the middle of a message
-    stream.end(batch.subarray(3));
+    stream.end(batch);
     await stream.closed;
     assert.equal(stream.status, "0");
     assert.equal(answers(), 2);
+  });
+
+  test(`a stream of batches that is silent inside of one is ended (${path})`, async (t) => {
+    const world = await startWorld(t, { lean });
+    const session = await connect2(t, world.port);
+    const stream = new Stream2(session, "ProduceStream");
+    const batch = encode(ProduceStreamRequestSchema, {
+      batches: [{ topic: "default", records: [{}] }],
+    });
+    const answers = () => stream.messages(ProduceStreamResponseSchema).length;
+    stream.write(batch);
+    await until(() => answers() === 1);
+    stream.write(batch.subarray(0, 3));
+    await pass(world, HOUR_MS, () => carry2(session));
+    await stream.closed;
+    assert.equal(stream.status, `${DEADLINE_EXCEEDED}`);
+    assert.equal(answers(), 1);
   });
 
   test(`a client that is half gone is noticed, and its tail ends (${path})`, async (t) => {
