@@ -87,7 +87,7 @@ export class ConformanceHandlers {
       if (!first.fullDuplex) continue;
       const data = first.responseDefinition?.responseData[answered];
       if (data === undefined) break; // nothing is left to say but the error, if there is one
-      await sleep(first.responseDefinition?.responseDelayMs ?? 0, call.signal);
+      await sleep(first.responseDefinition?.responseDelayMs ?? 0, call);
       const requestInfo =
         answered === 0
           ? this.#info(call, seen)
@@ -110,7 +110,7 @@ export class ConformanceHandlers {
     const requestInfo = this.#info(call, seen);
     if (definition === undefined) return { payload: { requestInfo } };
     setMetadata(definition, call);
-    await sleep(definition.responseDelayMs, call.signal);
+    await sleep(definition.responseDelayMs, call);
     const { response } = definition;
     if (response.case === "error") throw this.#toError(response.value, requestInfo);
     return { payload: { requestInfo, data: response.value ?? new Uint8Array(0) } };
@@ -124,7 +124,7 @@ export class ConformanceHandlers {
   ): AsyncGenerator<ResponseInit> {
     let isFirst = from === 0;
     for (const data of definition.responseData.slice(from)) {
-      await sleep(definition.responseDelayMs, call.signal);
+      await sleep(definition.responseDelayMs, call);
       yield { payload: isFirst ? { data, requestInfo: this.#info(call, seen) } : { data } };
       isFirst = false;
     }
@@ -168,19 +168,20 @@ function toParameters(query: URLSearchParams): HeaderInit[] {
 
 function setMetadata(
   definition: UnaryDefinition | StreamDefinition | undefined,
-  { responseHeader, responseTrailer }: ConformanceCall,
+  call: ConformanceCall,
 ): void {
   for (const { name, value } of definition?.responseHeaders ?? []) {
-    for (const one of value) responseHeader.append(name, one);
+    for (const one of value) call.responseHeader.append(name, one);
   }
   for (const { name, value } of definition?.responseTrailers ?? []) {
-    for (const one of value) responseTrailer.append(name, one);
+    for (const one of value) call.responseTrailer.append(name, one);
   }
 }
 
 /** @throws the signal's reason when the call ends before */
-async function sleep(delayMs: number, signal: AbortSignal): Promise<void> {
+async function sleep(delayMs: number, call: ConformanceCall): Promise<void> {
   if (delayMs === 0) return;
+  const { signal } = call;
   const { promise, resolve } = Promise.withResolvers<void>();
   const timer = setTimeout(resolve, delayMs);
   const unsubscribe = onAbort(signal, resolve);
