@@ -6,5 +6,6 @@ const SEED = Number(process.env["SEED"] ?? 20261125);
  * quick; `FUZZ_RUNS=100000` is for a night.
  */
 export function runs(numRunsDefault: number): { readonly numRuns: number; readonly seed: number } {
-  return { numRuns: Number(process.env["FUZZ_RUNS"] ?? numRunsDefault), seed: SEED };
+  const wanted = Number(process.env["FUZZ_RUNS"] ?? 0);
+  return { numRuns: Math.max(wanted, numRunsDefault), seed: SEED };
 }
