@@ -14,11 +14,9 @@ import type { Call } from "./call.ts";
 import type { ErrorMap } from "./error-map.ts";
 import { fieldError } from "./fields.ts";
 import { plainMessage, setStatus } from "./grpc-message.ts";
+import { COMPRESSED_FLAG, ENVELOPE_HEADER_BYTES } from "./lean/envelope.ts";
 import { JSON_OPTIONS } from "./method-routes.ts";
 
-/** Flags and length before each message of the protocols with envelopes. */
-const ENVELOPE_HEADER_BYTES = 5;
-const COMPRESSED_FLAG = 1;
 const HTTP_ERROR_MIN = 400;
 /** The library's words for bytes that are not what they should be, whatever its code for them. */
 const UNREADABLE = /^(?:parse binary: |decompression failed)/;

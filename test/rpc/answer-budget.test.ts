@@ -1,7 +1,7 @@
 import assert from "node:assert/strict";
 import { once } from "node:events";
 import { request as httpRequest, type IncomingMessage } from "node:http";
-import { constants } from "node:http2";
+import { type ClientHttp2Session, type ClientHttp2Stream, constants } from "node:http2";
 import { test } from "node:test";
 import { create, toBinary } from "@bufbuild/protobuf";
 import { Code } from "@connectrpc/connect";
@@ -22,6 +22,19 @@ const REQUEST = toBinary(
 
 /** Every record is to be read from disk, where reading is what is counted. */
 const ON_DISK = Number.MAX_SAFE_INTEGER;
+
+/** A tail of which nobody reads. */
+function openUnread(session: ClientHttp2Session): ClientHttp2Stream {
+  const stream = session.request({
+    ":method": "POST",
+    ":path": PATH,
+    "content-type": "application/grpc",
+    te: "trailers",
+  });
+  stream.on("error", () => {});
+  stream.end(envelope(REQUEST));
+  return stream;
+}
 
 test("a stream waits while others hold all the bytes, and goes on when one is taken", async () => {
   const clock = new SimClock();
@@ -179,15 +192,8 @@ test("small messages that nobody takes fill no memory", { skip: !LEAN }, async (
   const session = await connect2(t, port, { settings: { initialWindowSize: 1024 } });
   const ends: number[] = [];
   for (let n = 0; n < 20; n += 1) {
-    const stream = session.request({
-      ":method": "POST",
-      ":path": PATH,
-      "content-type": "application/grpc",
-      te: "trailers",
-    });
-    stream.on("error", () => {});
+    const stream = openUnread(session);
     stream.on("close", () => ends.push(stream.rstCode));
-    stream.end(envelope(REQUEST));
   }
   await until(() => topic.openWaits === 20);
   const { log } = clientsOf(port);
@@ -217,15 +223,8 @@ test("clients that never read neither fill the memory nor stop one that reads", 
   const session = await connect2(t, port);
   const ends: number[] = [];
   for (let n = 0; n < 20; n += 1) {
-    const stream = session.request({
-      ":method": "POST",
-      ":path": PATH,
-      "content-type": "application/grpc",
-      te: "trailers",
-    });
-    stream.on("error", () => {});
+    const stream = openUnread(session);
     stream.on("close", () => ends.push(stream.rstCode));
-    stream.end(envelope(REQUEST));
   }
   await until(() => topic.readCount >= 4);
   let seen = 0;
@@ -258,14 +257,7 @@ test("a stream that waits for its turn ends with a drain and at its deadline", a
   topic.tailFrom = ON_DISK;
   for (let n = 0; n < 4; n += 1) topic.append(recordOfValue(new Uint8Array(900 * KIB)));
   const session = await connect2(t, port);
-  const stuck = session.request({
-    ":method": "POST",
-    ":path": PATH,
-    "content-type": "application/grpc",
-    te: "trailers",
-  });
-  stuck.on("error", () => {});
-  stuck.end(envelope(REQUEST));
+  openUnread(session);
   await until(() => topic.readCount === 1);
   const { log } = clientsOf(port);
   const late = collect(log.consumeStream({ topic: "default" }, { timeoutMs: 100 }));

@@ -148,6 +148,18 @@ function assertTail(messages: readonly ConsumeStreamResponse[], durationMs: numb
   assert.equal(heartbeats, durationMs / 1000 / HEARTBEAT_S);
 }
 
+/** A stream of batches of which one is acknowledged. */
+async function produceOne(session: ClientHttp2Session) {
+  const stream = new Stream2(session, "ProduceStream");
+  const batch = encode(ProduceStreamRequestSchema, {
+    batches: [{ topic: "default", records: [{}] }],
+  });
+  const answers = () => stream.messages(ProduceStreamResponseSchema).length;
+  stream.write(batch);
+  await until(() => answers() === 1);
+  return { stream, batch, answers };
+}
+
 for (const lean of [true, false]) {
   const path = lean ? "lean path" : "library";
 
@@ -206,13 +218,7 @@ for (const lean of [true, false]) {
   test(`a stream of batches that is silent for hours goes on where it was (${path})`, async (t) => {
     const world = await startWorld(t, { lean });
     const session = await connect2(t, world.port);
-    const stream = new Stream2(session, "ProduceStream");
-    const batch = encode(ProduceStreamRequestSchema, {
-      batches: [{ topic: "default", records: [{}] }],
-    });
-    const answers = () => stream.messages(ProduceStreamResponseSchema).length;
-    stream.write(batch);
-    await until(() => answers() === 1);
+    const { stream, batch, answers } = await produceOne(session);
     await pass(world, 2 * HOUR_MS, () => carry2(session));
     stream.end(batch);
     await stream.closed;
@@ -223,13 +229,7 @@ for (const lean of [true, false]) {
   test(`a stream of batches that is silent inside of one is ended (${path})`, async (t) => {
     const world = await startWorld(t, { lean });
     const session = await connect2(t, world.port);
-    const stream = new Stream2(session, "ProduceStream");
-    const batch = encode(ProduceStreamRequestSchema, {
-      batches: [{ topic: "default", records: [{}] }],
-    });
-    const answers = () => stream.messages(ProduceStreamResponseSchema).length;
-    stream.write(batch);
-    await until(() => answers() === 1);
+    const { stream, batch, answers } = await produceOne(session);
     stream.write(batch.subarray(0, 3));
     await pass(world, HOUR_MS, () => carry2(session));
     await stream.closed;

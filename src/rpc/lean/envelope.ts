@@ -1,3 +1,4 @@
+import { concat } from "../../base/bytes.ts";
 import { socketBytes } from "../../platform/socket-bytes.ts";
 import type { Encoded } from "./lean-method.ts";
 
@@ -43,16 +44,9 @@ export function envelopeOf(flags: number, message: Uint8Array): Uint8Array {
 }
 
 /** The bytes of a message without an envelope. */
-export function bytesOf({ parts, byteLength }: Encoded): Uint8Array {
+export function bytesOf({ parts }: Encoded): Uint8Array {
   const [first] = parts;
-  if (parts.length === 1 && first !== undefined) return first;
-  const bytes = new Uint8Array(byteLength);
-  let at = 0;
-  for (const part of parts) {
-    bytes.set(part, at);
-    at += part.length;
-  }
-  return bytes;
+  return parts.length === 1 && first !== undefined ? first : concat(parts);
 }
 
 /**
