@@ -76,33 +76,3 @@ export class Followers {
     }
   }
 }
-
-/**
- * As `Topic.waitBeyond`, over `Topic.follow`.
- * @throws the error of `fail`; the signal's reason
- */
-export function waitBeyond(
-  follow: (follower: Follower) => () => void,
-  signal: AbortSignal,
-): Promise<void> {
-  if (signal.aborted) return Promise.reject(signal.reason);
-  return new Promise((resolve, reject) => {
-    let giveUp = NOTHING_TO_GIVE_UP;
-    const onAbort = () => {
-      giveUp();
-      reject(signal.reason);
-    };
-    const settle = () => signal.removeEventListener("abort", onAbort);
-    signal.addEventListener("abort", onAbort);
-    giveUp = follow({
-      wake: () => {
-        settle();
-        resolve();
-      },
-      fail: (error) => {
-        settle();
-        reject(error);
-      },
-    });
-  });
-}

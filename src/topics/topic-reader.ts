@@ -8,7 +8,7 @@ import { findTime } from "./find-time.ts";
 import type { Tail } from "./tail.ts";
 import { inTopic, outOfRange } from "./topic-errors.ts";
 import type { TopicState } from "./topic-state.ts";
-import type { ReadLimits, ReadResult, RecordRun, StartPlace, StoredRecord } from "./topics.ts";
+import type { ReadLimits, RecordRun, StartPlace } from "./topics.ts";
 
 export interface TopicReaderOptions {
   /** Topic's name, for errors. */
@@ -53,35 +53,13 @@ export class TopicReader {
     }
   }
 
-  /** See `Topic.read`. Goes on from run to run while a good part of the limits is left. */
-  async read(offset: number, limits: ReadLimits): Promise<ReadResult> {
-    const end = Math.min(limits.endOffset ?? this.#state.nextOffset, this.#state.nextOffset);
-    const records: StoredRecord[] = [];
-    let bytesLeft = limits.bytesMax;
-    let at = offset;
-    do {
-      const recordsMax = limits.recordsMax - records.length;
-      const rest = { recordsMax, bytesMax: bytesLeft, endOffset: end };
-      const run = await this.readRun(at, rest).catch((error: unknown) => {
-        // What lies before the damage is to be had; the next read begins at it and says so.
-        if (at === offset) throw error;
-      });
-      // One record is given whatever its size, but not one more.
-      if (run === undefined || (records.length > 0 && spanOf(run) > bytesLeft)) break;
-      bytesLeft -= spanOf(run);
-      addRecords(run, records);
-      at = run.resumeOffset;
-    } while (at < end && records.length < limits.recordsMax && bytesLeft > limits.bytesMax / 4);
-    return { records, resumeOffset: at, highWatermark: this.#state.nextOffset };
-  }
-
   /** See `Topic.readTail`. */
   readTail(offset: number, limits: ReadLimits): RecordRun | undefined {
     // What was trimmed may still be in memory, but is not to be had.
     return offset < this.#state.startOffset ? undefined : this.#tail.read(offset, limits);
   }
 
-  /** See `Topic.readRun`. Reads what lies together in one place: there may be more than it gives. */
+  /** See `Topic.readRun`. */
   async readRun(offset: number, limits: ReadLimits): Promise<RecordRun> {
     const { startOffset, nextOffset } = this.#state;
     if (offset < startOffset || offset > nextOffset) throw this.#outOfRange(offset);
@@ -133,18 +111,5 @@ export class TopicReader {
   #outOfRange(offset: number) {
     const { startOffset: firstOffset, nextOffset } = this.#state;
     return outOfRange(this.#name, offset, { firstOffset, nextOffset });
-  }
-}
-
-/** Bytes from the first record to the end of the last one. */
-function spanOf({ count, starts, ends }: RecordRun): number {
-  return count === 0 ? 0 : (ends[count - 1] ?? 0) - (starts[0] ?? 0);
-}
-
-function addRecords(run: RecordRun, records: StoredRecord[]): void {
-  const { count, bytes, starts, ends, offsets, appendTimesUs } = run;
-  for (let at = 0; at < count; at += 1) {
-    const body = bytes.subarray(starts[at], ends[at]);
-    records.push({ offset: offsets[at] ?? 0, appendTimeUs: appendTimesUs[at] ?? 0, body });
   }
 }

@@ -3,7 +3,6 @@ import { MIB } from "../base/units.ts";
 import { ENVELOPE_BYTES_MAX } from "../storage/envelope.ts";
 import type { CatalogueEntry } from "./catalogue-state.ts";
 import type { ProposedCommand } from "./commands.ts";
-import { waitBeyond } from "./follow.ts";
 import { checkProducerId } from "./names.ts";
 import { IN_FLIGHT_MAX } from "./producers.ts";
 import type { TopicReplica } from "./replica.ts";
@@ -17,7 +16,6 @@ import type {
   Follower,
   ProduceBatch,
   ReadLimits,
-  ReadResult,
   RecordRun,
   StartPlace,
   Topic,
@@ -130,10 +128,6 @@ export class TopicHandle implements Topic {
     );
   }
 
-  async read(offset: number, limits: ReadLimits): Promise<ReadResult> {
-    return await this.#reading(offset, (reader) => reader.read(offset, limits));
-  }
-
   readTail(offset: number, limits: ReadLimits): RecordRun | undefined {
     if (this.#gone !== undefined) throw this.#gone;
     return this.#options.replica.reader.readTail(offset, limits);
@@ -145,17 +139,6 @@ export class TopicHandle implements Topic {
 
   follow(offset: number, follower: Follower): () => void {
     return this.#options.replica.followers.follow(offset, follower);
-  }
-
-  async waitBeyond(offset: number, options: { readonly signal: AbortSignal }): Promise<void> {
-    try {
-      await waitBeyond((follower) => this.follow(offset, follower), options.signal);
-    } catch (error) {
-      if (error instanceof ProglogError) throw error;
-      throw new ProglogError("CANCELED", "The caller gave up waiting for records", {
-        cause: error,
-      });
-    }
   }
 
   /** The topic was deleted, or the server stops: everybody who waits or comes is told `reason`. */

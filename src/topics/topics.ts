@@ -106,22 +106,6 @@ export interface ReadLimits {
   readonly endOffset?: number | undefined;
 }
 
-export interface StoredRecord {
-  readonly offset: number;
-  readonly appendTimeUs: number;
-  /** The record as it was produced: a view, valid as long as it is referred to. */
-  readonly body: Uint8Array;
-}
-
-export interface ReadResult {
-  /** Offsets rising; gaps are records that were removed. */
-  readonly records: readonly StoredRecord[];
-  /** Where to read next; past removed records, so also when there are no records. */
-  readonly resumeOffset: number;
-  /** Offset after the last record that can be read now. */
-  readonly highWatermark: number;
-}
-
 /**
  * Records side by side in one buffer, with nothing made for each of them: what the
  * fast ways out are served from. Nobody changes it after it was returned (but see
@@ -139,7 +123,7 @@ export interface RecordRun {
   /** Offsets rising; gaps are records that were removed. */
   readonly offsets: Float64Array;
   readonly appendTimesUs: Float64Array;
-  /** See {@link ReadResult.resumeOffset}. */
+  /** Where to read next; past removed records, so also when there are no records. */
   readonly resumeOffset: number;
   /** Made for this reader alone, who may write over `bytes`: what came from disk. */
   readonly isOwn?: boolean;
@@ -230,27 +214,21 @@ export interface Topic {
   /** The offset where a read begins. @throws OFFSET_OUT_OF_RANGE for an offset outside [first, next] */
   resolve(start: StartPlace): Promise<number>;
   /**
-   * Reads records from `offset` on, without waiting for more.
-   * @throws OFFSET_OUT_OF_RANGE; STORE_CORRUPT (metadata `topic`, `offset`) when the record at
-   *   `offset` is damaged: records before a damaged one are returned first
-   */
-  read(offset: number, limits: ReadLimits): Promise<ReadResult>;
-  /**
    * Reads records that are still in memory, at once: for readers at the end of the topic.
    * @returns undefined when the record at `offset` is not in memory (then use {@link readRun}), or
    *   there is none yet; a run of records otherwise, which may be shared with other readers
    */
   readTail(offset: number, limits: ReadLimits): RecordRun | undefined;
-  /** As {@link read}, with less made for each record. Same errors. */
+  /**
+   * Reads records from `offset` on, without waiting for more: those that lie together in one
+   * place, so there may be more than it gives.
+   * @throws OFFSET_OUT_OF_RANGE; STORE_CORRUPT (metadata `topic`, `offset`) when the record at
+   *   `offset` is damaged: records before a damaged one are returned first
+   */
   readRun(offset: number, limits: ReadLimits): Promise<RecordRun>;
   /**
    * Calls `follower` once when the next offset is above `offset`: at once when it is already.
    * @returns a function that gives up waiting; nothing is called afterwards
    */
   follow(offset: number, follower: Follower): () => void;
-  /**
-   * Resolves when the next offset is above `offset`. Costs nothing meanwhile.
-   * @throws TOPIC_NOT_FOUND when the topic is deleted meanwhile; CANCELED or the signal's reason
-   */
-  waitBeyond(offset: number, options: { readonly signal: AbortSignal }): Promise<void>;
 }

@@ -136,7 +136,7 @@ test("a node starts on a full disk, reads what is in its files, and goes on when
   // An offset that was acknowledged before is not out of range: a reader must not be sent back.
   const isFull = (thrown: unknown) => hasReason(thrown, "DISK_FULL");
   const last = acknowledged.length;
-  await assert.rejects(topic.read(last, { recordsMax: 1, bytesMax: 1 }), isFull);
+  await assert.rejects(topic.readRun(last, { recordsMax: 1, bytesMax: 1 }), isFull);
   await assert.rejects(topic.resolve({ at: "offset", offset: last }), isFull);
   await assert.rejects(topic.produce({ records: texts("no") }), isFull);
   fs.setCapacity(Number.POSITIVE_INFINITY);

@@ -5,6 +5,7 @@ import { DEFAULT_TOPIC_SETTINGS } from "../../src/topics/settings.ts";
 import { makeRandom, SeededRandom } from "../support/prng.ts";
 import { SimClock } from "../support/sim-clock.ts";
 import { SimFileSystem } from "../support/sim-file-system.ts";
+import { readToEnd } from "../support/topic-reads.ts";
 
 /** Small, so that a short test rolls segments, recycles journal files and writes checkpoints. */
 export const SMALL: Partial<NodeSettings> = {
@@ -70,13 +71,7 @@ export function textOf(bytes: Uint8Array): string {
 /** All records of a topic, read in small steps. */
 export async function readAll(node: Node, name: string): Promise<string[]> {
   const topic = node.topics.topic(name);
-  const { firstOffset, nextOffset } = topic.status();
-  const found: string[] = [];
-  for (let at = firstOffset; at < nextOffset; ) {
-    const { records, resumeOffset } = await topic.read(at, { recordsMax: 7, bytesMax: 600 });
-    for (const { body } of records) found.push(textOf(body));
-    if (resumeOffset === at) throw new Error(`Reading stands still at ${at}`);
-    at = resumeOffset;
-  }
-  return found;
+  const { firstOffset } = topic.status();
+  const records = await readToEnd(topic, firstOffset, { recordsMax: 7, bytesMax: 600 });
+  return records.map(({ body }) => textOf(body));
 }

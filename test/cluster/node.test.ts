@@ -6,6 +6,7 @@ import { DEFAULT_TOPIC_SETTINGS } from "../../src/topics/settings.ts";
 import { makeRandom, SeededRandom } from "../support/prng.ts";
 import { SimClock, settle } from "../support/sim-clock.ts";
 import { SimFileSystem } from "../support/sim-file-system.ts";
+import { recordsBeyond } from "../support/topic-reads.ts";
 import { nodeOptions, readAll, startNode, texts } from "./harness.ts";
 
 test("what was appended is there after a clean stop, which the next start neither scans nor applies", async () => {
@@ -53,8 +54,7 @@ test("a second node on the same folder is refused, and changes nothing", async (
 test("closing lets calls in flight finish, refuses new ones, and ends those who wait", async () => {
   const { node, failures } = await startNode();
   const topic = node.topics.topic("default");
-  const { signal } = new AbortController();
-  const waiting = topic.waitBeyond(5, { signal }).catch((error) => error);
+  const waiting = recordsBeyond(topic, 5).catch((error) => error);
   const appended = topic.produce({ records: texts("a") });
   const closing = node.close();
   const late = topic.produce({ records: texts("b") });
@@ -63,7 +63,7 @@ test("closing lets calls in flight finish, refuses new ones, and ends those who 
   assert.ok(hasReason(await waiting, "DRAINING"));
   await closing;
   await node.close();
-  await assert.rejects(topic.read(0, { recordsMax: 1, bytesMax: 1 }), (error) =>
+  await assert.rejects(topic.readRun(0, { recordsMax: 1, bytesMax: 1 }), (error) =>
     hasReason(error, "DRAINING"),
   );
   assert.deepEqual(failures, []);

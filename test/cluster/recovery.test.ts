@@ -6,6 +6,7 @@ import { DEFAULT_TOPIC_SETTINGS } from "../../src/topics/settings.ts";
 import { makeRandom } from "../support/prng.ts";
 import { settle } from "../support/sim-clock.ts";
 import { SimCrash, SimFileSystem } from "../support/sim-file-system.ts";
+import { readRecords } from "../support/topic-reads.ts";
 import { nodeOptions, readAll, SMALL, startNode, texts } from "./harness.ts";
 import { expectedTexts, flip, startOn, stoppedNode } from "./stopped-node.ts";
 
@@ -32,17 +33,17 @@ test("damage below the checkpoint is told with topic and offset to its readers, 
   const { node } = await startOn(files);
   const topic = node.topics.topic("default");
   const limits = { recordsMax: 100, bytesMax: 10_000 };
-  const before = await topic.read(0, limits);
+  const before = await readRecords(topic, 0, limits);
   assert.deepEqual(before.records.length, 3, "records before the damage are to be had");
   assert.equal(before.resumeOffset, 3);
   await assert.rejects(
-    topic.read(3, limits),
+    topic.readRun(3, limits),
     (error) =>
       hasReason(error, "STORE_CORRUPT") &&
       error.metadata["topic"] === "default" &&
       error.metadata["offset"] === "3",
   );
-  assert.equal((await topic.read(4, limits)).records[0]?.offset, 4);
+  assert.equal((await topic.readRun(4, limits)).offsets[0], 4);
   assert.deepEqual(await readAll(node, "other"), ["fine"]);
   assert.equal((await topic.produce({ records: texts("x") })).firstOffset, 60);
   await node.close();

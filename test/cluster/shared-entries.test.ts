@@ -8,6 +8,7 @@ import type { ProduceBatch, Topic } from "../../src/topics/topics.ts";
 import { makeRandom } from "../support/prng.ts";
 import { settle } from "../support/sim-clock.ts";
 import { SimFileSystem } from "../support/sim-file-system.ts";
+import { readToEnd } from "../support/topic-reads.ts";
 import { readAll, startNode, texts } from "./harness.ts";
 
 const CHECKPOINT = "topics/1/checkpoint";
@@ -61,8 +62,8 @@ test("appends that are made together share an entry, and each is judged by itsel
   await settle();
   const frames = ["3", "3", "3", "3", "3", "3!"];
   assert.deepEqual(await entriesOf(life.fs), frames);
-  const times = (await topic.read(0, { recordsMax: 9, bytesMax: 9999 })).records;
-  assert.equal(new Set(times.map(({ appendTimeUs }) => appendTimeUs)).size, 1);
+  const records = await readToEnd(topic, 0, { recordsMax: 9, bytesMax: 9999 });
+  assert.equal(new Set(records.map(({ appendTimeUs }) => appendTimeUs)).size, 1);
   // From the journal, with the checkpoint and without it: the same state and the same files.
   for (const isLost of [false, true]) {
     const files = life.fs.reopen().dump();

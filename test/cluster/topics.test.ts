@@ -4,6 +4,7 @@ import { hasReason, ProglogError, type Reason } from "../../src/base/errors.ts";
 import { ENVELOPE_BYTES_MAX } from "../../src/storage/envelope.ts";
 import { DEFAULT_TOPIC_SETTINGS } from "../../src/topics/settings.ts";
 import { settle } from "../support/sim-clock.ts";
+import { readRecords, readToEnd, recordsBeyond } from "../support/topic-reads.ts";
 import { type Life, readAll, startNode, textOf, texts } from "./harness.ts";
 import { liveThrough } from "./lives.ts";
 
@@ -66,15 +67,14 @@ test("a deleted topic is gone for all who hold it, and its name is free for anot
   await topics.create("a", {});
   const old = topics.topic("a");
   await old.produce({ records: texts("old") });
-  const { signal } = new AbortController();
-  const waiting = old.waitBeyond(1, { signal });
+  const waiting = recordsBeyond(old, 1);
   const deleted = topics.delete("a", old.info.id);
   await refused(waiting, "TOPIC_NOT_FOUND");
   await deleted;
   await refused(old.produce({ records: texts("x") }), "TOPIC_NOT_FOUND");
-  await refused(old.read(0, LIMITS), "TOPIC_NOT_FOUND");
+  await refused(old.readRun(0, LIMITS), "TOPIC_NOT_FOUND");
   await refused(() => old.status(), "TOPIC_NOT_FOUND");
-  await refused(old.waitBeyond(0, { signal }), "TOPIC_NOT_FOUND");
+  await refused(recordsBeyond(old, 0), "TOPIC_NOT_FOUND");
   await refused(() => topics.topic("a"), "TOPIC_NOT_FOUND");
   const made = await topics.create("a", {});
   assert.ok(made.id > old.info.id);
@@ -193,25 +193,20 @@ test("reads begin where they are told, end where they must, and say where to go 
     await topic.produce({ records: texts(`${at}-${"x".repeat(50)}`, `${at}+`) });
   }
   await topic.trim(3);
-  const all = await topic.read(3, LIMITS);
+  const all = await readToEnd(topic, 3, LIMITS);
   assert.deepEqual(
-    all.records.map(({ offset }) => offset),
+    all.map(({ offset }) => offset),
     Array.from({ length: 17 }, (_, at) => at + 3),
   );
-  assert.deepEqual([all.resumeOffset, all.highWatermark], [20, 20]);
-  assert.equal(textOf(all.records[0]?.body ?? new Uint8Array()), "1+");
-  assert.deepEqual(await topic.read(20, LIMITS), {
-    records: [],
-    resumeOffset: 20,
-    highWatermark: 20,
-  });
-  const some = await topic.read(4, { recordsMax: 3, bytesMax: 100_000, endOffset: 6 });
-  assert.deepEqual([some.records.length, some.resumeOffset, some.highWatermark], [2, 6, 20]);
-  assert.equal((await topic.read(4, { recordsMax: 3, bytesMax: 100_000 })).records.length, 3);
-  assert.equal((await topic.read(4, { recordsMax: 9, bytesMax: 1 })).records.length, 1);
-  assert.equal((await topic.read(4, { recordsMax: 9, bytesMax: 200 })).records.length, 3);
+  assert.equal(textOf(all[0]?.body ?? new Uint8Array()), "1+");
+  assert.deepEqual(await readRecords(topic, 20, LIMITS), { records: [], resumeOffset: 20 });
+  const some = await topic.readRun(4, { recordsMax: 3, bytesMax: 100_000, endOffset: 6 });
+  assert.deepEqual([some.count, some.resumeOffset], [2, 6]);
+  assert.equal((await topic.readRun(4, { recordsMax: 3, bytesMax: 100_000 })).count, 3);
+  assert.equal((await topic.readRun(4, { recordsMax: 9, bytesMax: 1 })).count, 1);
+  assert.equal((await topic.readRun(4, { recordsMax: 9, bytesMax: 200 })).count, 3);
   for (const offset of [2, 21]) {
-    const metadata = await refused(topic.read(offset, LIMITS), "OFFSET_OUT_OF_RANGE");
+    const metadata = await refused(topic.readRun(offset, LIMITS), "OFFSET_OUT_OF_RANGE");
     assert.deepEqual([metadata["firstOffset"], metadata["nextOffset"]], ["3", "20"]);
     await refused(topic.resolve({ at: "offset", offset }), "OFFSET_OUT_OF_RANGE");
   }
@@ -220,7 +215,7 @@ test("reads begin where they are told, end where they must, and say where to go 
   assert.equal(await topic.resolve({ at: "last", count: 0 }), 20);
   assert.equal(await topic.resolve({ at: "last", count: 4 }), 16);
   assert.equal(await topic.resolve({ at: "last", count: 400 }), 3);
-  const timeUs = all.records[5]?.appendTimeUs ?? 0;
+  const timeUs = all[5]?.appendTimeUs ?? 0;
   assert.equal(await topic.resolve({ at: "time", timeUs }), 8);
   assert.equal(await topic.resolve({ at: "time", timeUs: timeUs + 1 }), 10);
   assert.equal(await topic.resolve({ at: "time", timeUs: 0 }), 3);
@@ -243,7 +238,7 @@ test("reads of any size give all records once, from files and from memory alike"
         const found: string[] = [];
         let at = 0;
         while (at < topic.status().nextOffset) {
-          const result = await topic.read(at, { recordsMax, bytesMax });
+          const result = await readRecords(topic, at, { recordsMax, bytesMax });
           assert.ok(result.records.length <= recordsMax && result.records.length > 0);
           const bytes = result.records.reduce((sum, { body }) => sum + body.length, 0);
           assert.ok(bytes <= bytesMax || result.records.length === 1);
@@ -271,19 +266,15 @@ test("reads of any size give all records once, from files and from memory alike"
   await stop(life);
 });
 
-test("who waits is woken by an append, and a canceled wait says so", async () => {
+test("who waits is woken by an append, and who gave up waiting is not told anything", async () => {
   const life = await startNode();
   const topic = life.node.topics.topic("default");
-  const { signal } = new AbortController();
-  const waits = Array.from({ length: 50 }, () => topic.waitBeyond(0, { signal }));
-  const late = new AbortController();
-  const canceled = topic.waitBeyond(7, { signal: late.signal });
+  const waits = Array.from({ length: 50 }, () => recordsBeyond(topic, 0));
+  const told = () => assert.fail("told after it gave up");
+  const giveUp = topic.follow(0, { wake: told, fail: told });
+  giveUp();
   await topic.produce({ records: texts("a") });
   await Promise.all(waits);
-  late.abort();
-  await refused(canceled, "CANCELED");
-  const deadline = new ProglogError("DEADLINE_EXCEEDED", "Too late");
-  await refused(topic.waitBeyond(7, { signal: AbortSignal.abort(deadline) }), "DEADLINE_EXCEEDED");
   await stop(life);
 });
 
@@ -339,13 +330,13 @@ test("a slow reader keeps its files until it has read them, and the trim does no
     await topic.produce({ records: texts(`${at} ${"x".repeat(99)}`) });
   await settle();
   const letGo = life.fs.hold({ op: "read", path: /^topics\/1\/0+\.log$/ });
-  const reading = topic.read(0, LIMITS);
+  const reading = topic.readRun(0, LIMITS);
   await settle();
   assert.deepEqual(await topic.trim(25), { firstOffset: 25 });
   await settle();
   assert.ok(life.fs.dump().has("topics/1/00000000000000000000.log"));
   letGo();
-  assert.equal((await reading).records[0]?.offset, 0);
+  assert.equal((await reading).offsets[0], 0);
   await settle();
   assert.ok(!life.fs.dump().has("topics/1/00000000000000000000.log"));
   await stop(life);

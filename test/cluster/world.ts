@@ -2,6 +2,7 @@ import assert from "node:assert/strict";
 import type { Node } from "../../src/cluster/node.ts";
 import type { Acknowledgement, Topic, TopicSettings } from "../../src/topics/topics.ts";
 import type { SimFileSystem } from "../support/sim-file-system.ts";
+import { readRecords } from "../support/topic-reads.ts";
 import { textOf } from "./harness.ts";
 
 /** A batch that some client sent; its records are `NUMBER:0/SIZE`, `NUMBER:1/SIZE`, ... */
@@ -181,7 +182,7 @@ async function readBatches(topic: Topic, firstOffset: number, nextOffset: number
   let lastTimeUs = 0;
   let wanted: { number: number; place: number; size: number } | undefined;
   for (let at = firstOffset; at < nextOffset; ) {
-    const result = await topic.read(at, { recordsMax: 50, bytesMax: 4000 });
+    const result = await readRecords(topic, at, { recordsMax: 50, bytesMax: 4000 });
     assert.ok(result.records.length > 0);
     for (const record of result.records) {
       assert.equal(record.offset, at, "offsets have a gap");

@@ -7,6 +7,7 @@ import { ProglogError } from "../../src/base/errors.ts";
 import { MIB } from "../../src/base/units.ts";
 import { PreconditionFailureSchema } from "../../src/gen/google/rpc/error_details_pb.ts";
 import { ProduceRequestSchema } from "../../src/gen/proglog/v1/log_service_pb.ts";
+import { readToEnd } from "../support/topic-reads.ts";
 import { clientsOf, failsWith, startApi, text, until } from "./api.ts";
 import { request } from "./ports.ts";
 import { callRaw, envelope } from "./raw-calls.ts";
@@ -35,7 +36,7 @@ test("the client's bytes are stored and returned unchanged", async (t) => {
   const body = message([1, text("default")], ...odd.map((record) => [2, record] as const));
   const produced = await callRaw(t, port, { path: PRODUCE, type: GRPC, body: envelope(body) });
   assert.equal(produced.error, undefined);
-  const stored = (await topics.topic("default").read(0, { recordsMax: 9, bytesMax: MIB })).records;
+  const stored = await readToEnd(topics.topic("default"), 0, { recordsMax: 9, bytesMax: MIB });
   assert.deepEqual(
     stored.map(({ body }) => Uint8Array.from(body)),
     odd,

@@ -1,6 +1,5 @@
 import { concat } from "../../src/base/bytes.ts";
 import { ProglogError } from "../../src/base/errors.ts";
-import { waitBeyond } from "../../src/topics/follow.ts";
 import { checkKnownTopicName, checkProducerId, checkTopicName } from "../../src/topics/names.ts";
 import {
   changeSettings,
@@ -13,10 +12,8 @@ import type {
   Follower,
   ProduceBatch,
   ReadLimits,
-  ReadResult,
   RecordRun,
   StartPlace,
-  StoredRecord,
   Topic,
   TopicInfo,
   TopicPage,
@@ -26,6 +23,7 @@ import type {
   Topics,
   Waiting,
 } from "../../src/topics/topics.ts";
+import type { ReadRecords, StoredRecord } from "./topic-reads.ts";
 
 /** Append times of records: a second apart. */
 const START_US = 1_767_225_600_000_000;
@@ -224,11 +222,6 @@ export class FakeTopic implements Topic {
     return found?.offset ?? this.nextOffset;
   }
 
-  async read(offset: number, limits: ReadLimits): Promise<ReadResult> {
-    this.readCount += 1;
-    return { ...this.#read(offset, limits), highWatermark: this.nextOffset };
-  }
-
   readTail(offset: number, limits: ReadLimits): RecordRun | undefined {
     this.#checkThere();
     if (offset < Math.max(this.tailFrom, this.#firstOffset) || offset >= this.nextOffset)
@@ -246,7 +239,7 @@ export class FakeTopic implements Topic {
     return runOf(this.#read(offset, limits));
   }
 
-  #read(offset: number, limits: ReadLimits): Omit<ReadResult, "highWatermark"> {
+  #read(offset: number, limits: ReadLimits): ReadRecords {
     this.#checkThere();
     this.#checkRange(offset);
     const end = Math.min(this.nextOffset, limits.endOffset ?? this.nextOffset);
@@ -276,15 +269,6 @@ export class FakeTopic implements Topic {
     return () => {
       this.#waiters.delete(waiter);
     };
-  }
-
-  async waitBeyond(offset: number, { signal }: { signal: AbortSignal }): Promise<void> {
-    if (signal.aborted) throw abortError(signal, {});
-    try {
-      await waitBeyond((follower) => this.follow(offset, follower), signal);
-    } catch (error) {
-      throw error instanceof ProglogError ? error : abortError(signal, {});
-    }
   }
 
   change(settings: TopicSettings): void {
@@ -375,7 +359,7 @@ function abortError(signal: AbortSignal, metadata: Record<string, string>): Prog
   });
 }
 
-function runOf({ records, resumeOffset }: Omit<ReadResult, "highWatermark">): RecordRun {
+function runOf({ records, resumeOffset }: ReadRecords): RecordRun {
   const ends: number[] = [];
   let size = 0;
   for (const { body } of records) {
