@@ -48,7 +48,7 @@ export async function* verifyFolder(
 /** Reads the journal; undefined when there is none. @throws JOURNAL_CORRUPT, DATA_DIR_INVALID */
 export async function readJournal(folder: DataFolder): Promise<JournalSummary | undefined> {
   if (!(await folder.fs.exists(JOURNAL_DIR))) return undefined;
-  const recovery = new Recovery(folder.fs, SILENT_LOGGER);
+  const recovery = new Recovery(folder.fs, SILENT_LOGGER, "read");
   const { info, replicas } = await recovery.run();
   await recovery.closeAll();
   const records = replicas.all().map(({ record }) => record);

@@ -10,7 +10,7 @@ import type { JournalRecovery } from "./journal-types.ts";
 import { type ExpectedFlush, FileScan } from "./recovery-scan.ts";
 import { ReplicaSet } from "./replica-set.ts";
 
-/** A file that holds flushes of the journal, open to read and write. */
+/** A file that holds flushes of the journal, open as the {@link Recovery} was told to. */
 export interface RecoveredFile {
   readonly sequence: number;
   readonly salt: number;

@@ -1,8 +1,21 @@
 import assert from "node:assert/strict";
-import { mkdirSync, readdirSync, rmSync, statSync, truncateSync } from "node:fs";
+import {
+  appendFileSync,
+  chmodSync,
+  mkdirSync,
+  readdirSync,
+  readFileSync,
+  rmSync,
+  statSync,
+  truncateSync,
+} from "node:fs";
 import { cp } from "node:fs/promises";
 import { join } from "node:path";
 import { after, afterEach, before, beforeEach, test } from "node:test";
+import { openFolder } from "../../../src/cli/data-folder.ts";
+import { surveyNode, surveyTopics } from "../../../src/cli/survey-folder.ts";
+import { verifyFolder } from "../../../src/cli/verify-folder.ts";
+import { readOnly } from "../../support/read-only.ts";
 import { makeFolder, RealServer, removeFolder } from "../support/real-server.ts";
 import { type CliResult, killLeftovers, runCli } from "../support/run-cli.ts";
 
@@ -33,6 +46,53 @@ const verify = () => runCli(["log", "verify", dir]);
 /** A start that must fail. */
 const start = (): Promise<CliResult> =>
   runCli(["serve", "--data-dir", dir, "--listen", "127.0.0.1:0"]);
+
+/** Everything below the folder that a write would change. */
+function snapshot(): readonly unknown[] {
+  return readdirSync(dir, { recursive: true, encoding: "utf8" })
+    .toSorted()
+    .map((name) => {
+      const path = join(dir, name);
+      const found = statSync(path);
+      const { size, mtimeMs, mode } = found;
+      const bytes = found.isFile() ? readFileSync(path) : undefined;
+      return { name, size, mtimeMs, mode, bytes };
+    });
+}
+
+function setModes(modes: { readonly file: number; readonly folder: number }): void {
+  const names = readdirSync(dir, { recursive: true, encoding: "utf8" });
+  for (const path of [dir, ...names.map((name) => join(dir, name))]) {
+    chmodSync(path, statSync(path).isDirectory() ? modes.folder : modes.file);
+  }
+}
+
+test("verify and inspect change nothing in a folder, and need no right to", async () => {
+  // As a crash leaves it: a node that ended well left nothing to be mended.
+  appendFileSync(join(dir, "topics", "2", `${"".padStart(20, "0")}.log`), Uint8Array.of(9, 0, 1));
+  setModes({ file: 0o400, folder: 0o500 });
+  try {
+    const before = snapshot();
+    for (const verb of ["verify", "inspect"]) {
+      const { code, stderr } = await runCli(["log", verb, dir]);
+      assert.equal(code, 0, stderr);
+    }
+    assert.deepEqual(snapshot(), before);
+  } finally {
+    setModes({ file: 0o600, folder: 0o700 });
+  }
+  // Who may do everything is stopped by no mode.
+  const folder = await openFolder(dir);
+  const guarded = { ...folder, fs: readOnly(folder.fs) };
+  const counts = { segments: 0, records: 0, bytes: 0 };
+  for await (const { severity, what } of verifyFolder(guarded, counts)) {
+    assert.notEqual(severity, "damage", what);
+  }
+  assert.deepEqual((await surveyNode(guarded)).faults, []);
+  const topics: number[] = [];
+  for await (const { id } of surveyTopics(guarded)) topics.push(id);
+  assert.deepEqual(topics, [0, 1, 2]);
+});
 
 test("a journal that is lost is damage, before and after the start that it is refused for", async () => {
   assert.equal((await verify()).code, 0);
