@@ -1,21 +1,17 @@
 import { stat } from "node:fs/promises";
 import { resolve } from "node:path";
 import { ProglogError, platformCode } from "../base/errors.ts";
-import { toPosition } from "../base/units.ts";
 import type { FileSystem } from "../platform/file-system.ts";
 import { openFileSystem } from "../platform/open-file-system.ts";
 import { isAlive, processIdentity } from "../platform/process-identity.ts";
-import { type FolderLock, lockFolder } from "../storage/folder-lock.ts";
+import { type FolderLock, lockFolder, readHolder } from "../storage/folder-lock.ts";
 import {
   JOURNAL_DIR,
-  LOCK_NAME,
   NODE_FILE_NAME,
   parseSegmentFileName,
   parseTopicDirName,
   TOPICS_DIR,
 } from "../storage/layout.ts";
-
-const LOCK_BYTES_MAX = 4_096;
 
 /** A folder that an offline tool looks at. */
 export interface DataFolder {
@@ -52,23 +48,8 @@ export function takeFolder({ fs }: DataFolder): Promise<FolderLock> {
 
 /** Who uses the folder now, without taking it; undefined when nobody does. */
 export async function holderOf({ fs }: DataFolder): Promise<number | undefined> {
-  if (!(await fs.exists(LOCK_NAME))) return undefined;
-  const file = await fs.open(LOCK_NAME, { mode: "read" });
-  try {
-    const bytes = new Uint8Array(LOCK_BYTES_MAX);
-    const count = await file.read(bytes, toPosition(0));
-    const holder: unknown = JSON.parse(new TextDecoder().decode(bytes.subarray(0, count)));
-    const { bootId, pid, startTime } = holder as Record<string, unknown>;
-    if (typeof bootId !== "string" || typeof pid !== "number" || typeof startTime !== "string") {
-      return undefined;
-    }
-    return isAlive({ bootId, pid, startTime }) ? pid : undefined;
-  } catch (error) {
-    if (error instanceof SyntaxError) return undefined;
-    throw error;
-  } finally {
-    await file.close();
-  }
+  const holder = await readHolder(fs);
+  return holder !== undefined && isAlive(holder) ? holder.pid : undefined;
 }
 
 /** Ids of the topics that have a folder, ascending. */

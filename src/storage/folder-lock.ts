@@ -66,7 +66,7 @@ async function outlive(
     dead.push(name);
   }
   // After the claims: a claim that was just renamed is found here.
-  const holder = await readLock(fs);
+  const holder = await readHolder(fs);
   if (holder !== undefined && (await isAlive(holder))) throw locked(holder);
   return dead;
 }
@@ -134,14 +134,16 @@ function locked({ pid }: ProcessIdentity): ProglogError {
   );
 }
 
-/** Undefined when there is none, or when it says nothing: a power cut took what it said. */
-async function readLock(fs: FileSystem): Promise<ProcessIdentity | undefined> {
+/** Who has, or had, the folder. Undefined when there is no lock, or a power cut took what it said. */
+export async function readHolder(fs: FileSystem): Promise<ProcessIdentity | undefined> {
   const bytes = await readWhole(fs, LOCK_NAME, LOCK_BYTES_MAX);
   if (bytes === undefined || bytes === "too-large") return undefined;
   try {
     const value: unknown = JSON.parse(new TextDecoder("utf-8", { fatal: true }).decode(bytes));
-    const { bootId, pid, startTime } = value as Partial<ProcessIdentity>;
-    if (bootId === undefined || pid === undefined || startTime === undefined) return undefined;
+    const { bootId, pid, startTime } = value as Record<string, unknown>;
+    if (typeof bootId !== "string" || typeof pid !== "number" || typeof startTime !== "string") {
+      return undefined;
+    }
     return { bootId, pid, startTime };
   } catch {
     return undefined;
