@@ -1,7 +1,7 @@
 package main
 
-// proglog as a target of the peers' load generator, beside the other files of its
-// `client/` folder, whose helpers `field`, `num`, `each` and `dialRaw` it uses.
+// proglog as a target of the peers' load generator. bench/peers/generator.ts builds it
+// beside the other files of the kit's `client/` folder.
 //
 // Options: `topic` (default "default"); `mode=stream` sends single records through
 // one ProduceStream a connection instead of unary calls.
@@ -9,48 +9,53 @@ package main
 import (
 	"context"
 	"errors"
+	"fmt"
 	"io"
 	"sync"
+	"time"
 
 	"google.golang.org/grpc"
-	"google.golang.org/protobuf/encoding/protowire"
+	"google.golang.org/grpc/backoff"
+	"google.golang.org/grpc/credentials/insecure"
+	"google.golang.org/grpc/mem"
+
+	"peers/client/wire"
 )
 
-const logService = "/proglog.v1.LogService/"
-
-// Fields of proto/proglog/v1.
 const (
-	fieldTopic       = 1 // of every request
-	fieldRecords     = 2 // ProduceRequest
-	fieldValue       = 2 // Record
-	fieldOffset      = 2 // ConsumeStreamRequest
-	fieldLastRecords = 3 // ConsumeStreamRequest
-	fieldBatches     = 1 // ProduceStreamRequest
-	fieldAnswers     = 1 // ProduceStreamResponse
-	fieldConsumed    = 1 // ConsumeStreamResponse
-	fieldRecord      = 3 // ConsumedRecord
+	logService = "/proglog.v1.LogService/"
+	// windowBytes is flow control's window of a stream and of a connection: a reader
+	// that catches up says so, as Kafka's client does with its fetch sizes.
+	windowBytes     = 8 << 20
+	messageBytesMax = 64 << 20
+	// retryEvery is how soon a connection is tried again, as in the other targets.
+	retryEvery = 20 * time.Millisecond
+	connectMax = 5 * time.Second
+	// unansweredMax is more than any workload has in flight on one connection.
+	unansweredMax = 4096
 )
 
 type proglogTarget struct {
 	connections []*grpc.ClientConn
-	topic       []byte
+	topic       string
 	streams     []*appendStream
 }
 
 func init() {
 	makers["proglog"] = func(ctx context.Context, cfg config) (target, error) {
-		connections, err := dialRaw(cfg)
-		if err != nil {
-			return nil, err
+		t := &proglogTarget{topic: cfg.opts["topic"]}
+		if t.topic == "" {
+			t.topic = "default"
 		}
-		t := &proglogTarget{connections: connections, topic: []byte(cfg.opts["topic"])}
-		if len(t.topic) == 0 {
-			t.topic = []byte("default")
-		}
-		if cfg.opts["mode"] != "stream" {
-			return t, nil
-		}
-		for _, connection := range connections {
+		for range cfg.conns {
+			connection, err := dialProglog(cfg.addrs[0])
+			if err != nil {
+				return nil, err
+			}
+			t.connections = append(t.connections, connection)
+			if cfg.opts["mode"] != "stream" {
+				continue
+			}
 			stream, err := openAppendStream(connection)
 			if err != nil {
 				return nil, err
@@ -61,42 +66,69 @@ func init() {
 	}
 }
 
-func (t *proglogTarget) setup(context.Context) error { return nil }
-
-func (t *proglogTarget) request(values [][]byte) []byte {
-	size := len(t.topic) + 8
-	for _, value := range values {
-		size += len(value) + 12
-	}
-	request := field(make([]byte, 0, size), fieldTopic, t.topic)
-	for _, value := range values {
-		request = field(request, fieldRecords, field(nil, fieldValue, value))
-	}
-	return request
+func dialProglog(address string) (*grpc.ClientConn, error) {
+	retry := backoff.Config{BaseDelay: retryEvery, Multiplier: 1, MaxDelay: retryEvery}
+	return grpc.NewClient("passthrough:///"+address,
+		grpc.WithTransportCredentials(insecure.NewCredentials()),
+		grpc.WithInitialWindowSize(windowBytes), grpc.WithInitialConnWindowSize(windowBytes),
+		grpc.WithConnectParams(grpc.ConnectParams{
+			Backoff: retry, MinConnectTimeout: connectMax}),
+		grpc.WithDefaultCallOptions(
+			grpc.ForceCodecV2(messageCodec{}), grpc.MaxCallRecvMsgSize(messageBytesMax)))
 }
+
+// messageCodec sends []byte as it is, and hands a received message to a function, which
+// may not keep it: grpc-go's own codec decodes from the same pooled buffer.
+type messageCodec struct{}
+
+func (messageCodec) Name() string { return "proto" }
+
+func (messageCodec) Marshal(message any) (mem.BufferSlice, error) {
+	bytes, ok := message.([]byte)
+	if !ok {
+		return nil, fmt.Errorf("Cannot send a %T: only []byte", message)
+	}
+	return mem.BufferSlice{mem.SliceBuffer(bytes)}, nil
+}
+
+func (messageCodec) Unmarshal(data mem.BufferSlice, into any) error {
+	take, ok := into.(func(message []byte) error)
+	if !ok {
+		return fmt.Errorf("Cannot receive into a %T: only a function", into)
+	}
+	message := data.MaterializeToBuffer(mem.DefaultBufferPool())
+	defer message.Free()
+	return take(message.ReadOnlyData())
+}
+
+func ignored([]byte) error { return nil }
+
+func (t *proglogTarget) setup(context.Context) error { return nil }
 
 func (t *proglogTarget) appendOne(ctx context.Context, conn int, value []byte) error {
 	return t.appendBatch(ctx, conn, [][]byte{value})
 }
 
 func (t *proglogTarget) appendBatch(ctx context.Context, conn int, values [][]byte) error {
-	request, answer := t.request(values), []byte(nil)
+	request := wire.ProduceRequest(t.topic, values)
 	if t.streams != nil {
 		return t.streams[conn].append(ctx, request)
 	}
-	return t.connections[conn].Invoke(ctx, logService+"Produce", &request, &answer)
+	return t.connections[conn].Invoke(ctx, logService+"Produce", request, ignored)
 }
 
 // subscribe is in place when the first message came, which the server sends at once.
 func (t *proglogTarget) subscribe(
 	ctx context.Context, _ int, ready func(), fn func(value []byte),
 ) error {
-	request := num(field(nil, fieldTopic, t.topic), fieldLastRecords, 0)
-	return t.read(ctx, request, ready, func(value []byte) bool { fn(value); return true })
+	return t.read(ctx, wire.TailRequest(t.topic), ready, func(value []byte) bool {
+		fn(value)
+		return true
+	})
 }
 
 func (t *proglogTarget) scan(ctx context.Context, n int) (records, bytes int, err error) {
-	request := num(field(nil, fieldTopic, t.topic), fieldOffset, 0)
+	request := wire.ReadRequest(t.topic, 0)
 	err = t.read(ctx, request, func() {}, func(value []byte) bool {
 		records++
 		bytes += len(value)
@@ -116,33 +148,18 @@ func (t *proglogTarget) read(
 	if err != nil {
 		return err
 	}
-	if err := stream.SendMsg(&request); err != nil {
+	if err := stream.SendMsg(request); err != nil {
 		return err
 	}
 	if err := stream.CloseSend(); err != nil {
 		return err
 	}
-	for more := true; more; ready() {
-		var message []byte
-		if err := stream.RecvMsg(&message); err != nil {
-			return err
-		}
-		err := each(message, func(n protowire.Number, consumed []byte, _ uint64) {
-			if n != fieldConsumed || consumed == nil {
-				return
-			}
-			_ = each(consumed, func(n protowire.Number, record []byte, _ uint64) {
-				if n != fieldRecord || record == nil {
-					return
-				}
-				_ = each(record, func(n protowire.Number, value []byte, _ uint64) {
-					if n == fieldValue && more {
-						more = fn(value)
-					}
-				})
-			})
-		})
-		if err != nil {
+	more := true
+	take := func(message []byte) error {
+		return wire.EachValue(message, func(value []byte) { more = more && fn(value) })
+	}
+	for ; more; ready() {
+		if err := stream.RecvMsg(take); err != nil {
 			return err
 		}
 	}
@@ -163,9 +180,6 @@ type appendStream struct {
 	waiting chan chan error
 }
 
-// unansweredMax is more than any workload has in flight on one connection.
-const unansweredMax = 4096
-
 func openAppendStream(connection *grpc.ClientConn) (*appendStream, error) {
 	description := &grpc.StreamDesc{ServerStreams: true, ClientStreams: true}
 	stream, err := connection.NewStream(
@@ -179,11 +193,11 @@ func openAppendStream(connection *grpc.ClientConn) (*appendStream, error) {
 }
 
 func (s *appendStream) append(ctx context.Context, request []byte) error {
-	message := field(nil, fieldBatches, request)
+	message := wire.ProduceStreamRequest(request)
 	answered := make(chan error, 1)
 	s.mutex.Lock()
 	s.waiting <- answered
-	err := s.stream.SendMsg(&message)
+	err := s.stream.SendMsg(message)
 	s.mutex.Unlock()
 	if err != nil && !errors.Is(err, io.EOF) {
 		return err
@@ -197,18 +211,19 @@ func (s *appendStream) append(ctx context.Context, request []byte) error {
 }
 
 func (s *appendStream) receive() {
+	take := func(message []byte) error {
+		count, err := wire.CountAcknowledgements(message)
+		for range count {
+			(<-s.waiting) <- nil
+		}
+		return err
+	}
 	for {
-		var message []byte
-		if err := s.stream.RecvMsg(&message); err != nil {
+		if err := s.stream.RecvMsg(take); err != nil {
 			for answered := range s.waiting {
 				answered <- err
 			}
 			return
 		}
-		_ = each(message, func(n protowire.Number, answer []byte, _ uint64) {
-			if n == fieldAnswers && answer != nil {
-				(<-s.waiting) <- nil
-			}
-		})
 	}
 }

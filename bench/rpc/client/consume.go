@@ -10,6 +10,8 @@ import (
 	"google.golang.org/grpc"
 	"google.golang.org/grpc/mem"
 	"google.golang.org/protobuf/encoding/protowire"
+
+	"proglog/bench/rpc/client/wire"
 )
 
 const consumeStreamMethod = "/proglog.v1.LogService/ConsumeStream"
@@ -21,9 +23,7 @@ func consume(ctx context.Context, o options) (result, error) {
 	if err != nil {
 		return result{}, err
 	}
-	request := appendBytes(nil, fieldTopic, []byte(o.topic))
-	request = appendNumber(request, fieldOffset, 0)
-	request = appendNumber(request, fieldEndOffset, uint64(o.records))
+	request := wire.ReadRequest(o.topic, uint64(o.records))
 	began := time.Now()
 	stream, err := openTail(ctx, connections[0], request)
 	if err != nil {
@@ -131,7 +131,7 @@ func (c *recordCounter) field(data []byte) (int, error) {
 	}
 	if kind == protowire.BytesType {
 		c.skip = int(value)
-		if field == fieldConsumed {
+		if field == wire.FieldConsumed {
 			c.records++
 		}
 	} else if kind != protowire.VarintType {

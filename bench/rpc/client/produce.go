@@ -8,6 +8,8 @@ import (
 	"time"
 
 	"google.golang.org/grpc"
+
+	"proglog/bench/rpc/client/wire"
 )
 
 const (
@@ -24,7 +26,7 @@ func produce(ctx context.Context, o options) (result, error) {
 	if err != nil {
 		return result{}, err
 	}
-	request := produceRequest(o.topic, payload(o.size), o.batch)
+	request := wire.ProduceRequest(o.topic, values(o))
 	start := time.Now().Add(o.warm)
 	end := start.Add(o.dur)
 	loops := make([]produceLoop, o.inflight)
@@ -92,7 +94,7 @@ func fill(ctx context.Context, o options) (result, error) {
 	if err != nil {
 		return result{}, err
 	}
-	request := produceRequest(o.topic, payload(o.size), o.batch)
+	request := wire.ProduceRequest(o.topic, values(o))
 	var left atomic.Int64
 	left.Store((o.records + int64(o.batch) - 1) / int64(o.batch))
 	var failed atomic.Pointer[error]

@@ -9,7 +9,8 @@ import (
 
 	"google.golang.org/grpc"
 	"google.golang.org/grpc/mem"
-	"google.golang.org/protobuf/encoding/protowire"
+
+	"proglog/bench/rpc/client/wire"
 )
 
 const produceStreamMethod = "/proglog.v1.LogService/ProduceStream"
@@ -81,9 +82,8 @@ func (p *producingStream) run(ctx context.Context, connection *grpc.ClientConn, 
 func (p *producingStream) send(
 	ctx context.Context, stream grpc.ClientStream, sentAt chan<- time.Time, o options,
 ) error {
-	value := payload(o.size)
-	first := appendBytes(nil, fieldBatches, produceRequest(o.topic, value, o.batch))
-	later := appendBytes(nil, fieldBatches, produceRequest("", value, o.batch))
+	first := wire.ProduceStreamRequest(wire.ProduceRequest(o.topic, values(o)))
+	later := wire.ProduceStreamRequest(wire.ProduceRequest("", values(o)))
 	for message := first; ; message = later {
 		now := time.Now()
 		if now.After(p.end) {
@@ -124,10 +124,7 @@ func (p *producingStream) receive(stream grpc.ClientStream, sentAt <-chan time.T
 // acknowledgements counts those of a ProduceStreamResponse.
 type acknowledgements struct{ count int }
 
-func (a *acknowledgements) take(message mem.BufferSlice) error {
-	return eachField(message.Materialize(), func(field protowire.Number, _ []byte) {
-		if field == fieldAcknowledgement {
-			a.count++
-		}
-	})
+func (a *acknowledgements) take(message mem.BufferSlice) (err error) {
+	a.count, err = wire.CountAcknowledgements(message.Materialize())
+	return err
 }

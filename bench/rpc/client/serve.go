@@ -10,7 +10,8 @@ import (
 	"syscall"
 
 	"google.golang.org/grpc"
-	"google.golang.org/protobuf/encoding/protowire"
+
+	"proglog/bench/rpc/client/wire"
 )
 
 // memoryRecordsMax is what the server in memory keeps before it forgets all.
@@ -68,11 +69,9 @@ func (m *memory) append(request []byte) ([]byte, error) {
 		m.records = m.records[:0]
 	}
 	first := m.next
-	err := eachField(request, func(field protowire.Number, record []byte) {
-		if field == fieldRecords {
-			m.records = append(m.records, record)
-			m.next++
-		}
+	err := wire.EachRecord(request, func(record []byte) {
+		m.records = append(m.records, record)
+		m.next++
 	})
-	return appendNumber(appendNumber(nil, 1, first), 2, m.next-1), err
+	return wire.ProduceResponse(first, m.next-1), err
 }

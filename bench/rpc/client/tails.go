@@ -11,6 +11,8 @@ import (
 	"time"
 
 	"google.golang.org/grpc"
+
+	"proglog/bench/rpc/client/wire"
 )
 
 const (
@@ -72,8 +74,7 @@ type tail struct {
 
 // openTails returns when every tail has its first message, which comes at once.
 func openTails(ctx context.Context, connections []*grpc.ClientConn, o options) ([]*tail, error) {
-	request := appendBytes(nil, fieldTopic, []byte(o.topic))
-	request = appendNumber(request, fieldLastRecords, 0)
+	request := wire.TailRequest(o.topic)
 	readers := make([]*tail, o.subs)
 	for at := range readers {
 		stream, err := openTail(ctx, connections[at%len(connections)], request)
@@ -96,7 +97,7 @@ func (t *tail) run(begin time.Duration, delivered *atomic.Int64) {
 	var message copied
 	for t.stream.RecvMsg(&message) == nil {
 		now := time.Since(epoch)
-		_ = eachValue(message.bytes, func(value []byte) {
+		_ = wire.EachValue(message.bytes, func(value []byte) {
 			if len(value) < stampBytes || binary.LittleEndian.Uint32(value[8:]) != stampMagic {
 				return
 			}
@@ -129,7 +130,7 @@ func appendAtRate(ctx context.Context, o options, begin time.Duration) (int64, i
 		binary.LittleEndian.PutUint64(value, uint64(stamp))
 		binary.LittleEndian.PutUint32(value[8:], stampMagic)
 		calls.Go(func() {
-			if err := call(ctx, connections[0], produceRequest(o.topic, value, 1)); err != nil {
+			if err := call(ctx, connections[0], wire.ProduceRequest(o.topic, [][]byte{value})); err != nil {
 				failed.Add(1)
 			} else if stamp >= begin {
 				sent.Add(1)
