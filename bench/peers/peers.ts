@@ -12,27 +12,36 @@ export interface PeerCommand {
   /** For the generator: `-addr` and `-opts`. */
   readonly address: string;
   readonly options?: string;
+  readonly env?: Readonly<Record<string, string>>;
 }
 
 /** One of the systems that are compared; one node of it, on loopback. */
 export interface Peer {
   readonly name: string;
+  /** Heading of its column. */
+  readonly title: string;
   /** The generator's name for the protocol. */
   readonly protocol: string;
   /** How it is set up when it syncs before the answer, in its own words. */
   readonly synced: string;
   /** How it is set up to be filled, in its own words. */
   readonly relaxed: string;
-  /** Records of a call while it is filled. */
+  /** Records of a call while it is filled, and calls in flight. */
   readonly fillBatch: number;
+  readonly fillInFlight: number;
+  /** Part of the data of the others that it is filled with: it would take minutes. */
+  readonly fillPart: number;
   /** @param kit folder with `bin/` and, for Kafka, `kafka/lib/` */
   readonly prepare: (kit: string, dir: string, setting: Setting) => PeerCommand;
 }
 
+const FILLED_WHOLE = { fillBatch: 1000, fillInFlight: 4, fillPart: 1 };
+
 export const PEERS: readonly Peer[] = [
   {
     name: "proglog",
-    fillBatch: 1000,
+    title: "proglog",
+    ...FILLED_WHOLE,
     protocol: "proglog",
     synced: "--sync always",
     relaxed: "--sync none",
@@ -40,7 +49,8 @@ export const PEERS: readonly Peer[] = [
   },
   {
     name: "proglog-stream",
-    fillBatch: 1000,
+    title: "proglog-stream",
+    ...FILLED_WHOLE,
     protocol: "proglog",
     synced: "--sync always, ProduceStream",
     relaxed: "--sync none, ProduceStream",
@@ -51,7 +61,8 @@ export const PEERS: readonly Peer[] = [
   },
   {
     name: "nats",
-    fillBatch: 1000,
+    title: "JetStream",
+    ...FILLED_WHOLE,
     protocol: "nats",
     synced: "JetStream R1, sync_interval: always",
     relaxed: "JetStream R1",
@@ -68,7 +79,8 @@ export const PEERS: readonly Peer[] = [
   },
   {
     name: "redis",
-    fillBatch: 1000,
+    title: "Redis",
+    ...FILLED_WHOLE,
     protocol: "redis",
     synced: "AOF, appendfsync always",
     relaxed: "AOF, appendfsync everysec",
@@ -84,7 +96,10 @@ export const PEERS: readonly Peer[] = [
   },
   {
     name: "etcd",
+    title: "etcd",
     fillBatch: 100,
+    fillInFlight: 8,
+    fillPart: 0.25,
     protocol: "etcd",
     synced: "one member",
     relaxed: "one member, --unsafe-no-fsync",
@@ -103,7 +118,8 @@ export const PEERS: readonly Peer[] = [
   },
   {
     name: "kafka",
-    fillBatch: 1000,
+    title: "Kafka",
+    ...FILLED_WHOLE,
     protocol: "kafka",
     synced: "one broker, acks=all, flush.messages=1",
     relaxed: "one broker, acks=all",
@@ -111,7 +127,8 @@ export const PEERS: readonly Peer[] = [
   },
   {
     name: "umadb",
-    fillBatch: 1000,
+    title: "UmaDB",
+    ...FILLED_WHOLE,
     protocol: "umadb",
     synced: "default (group commit, fsync)",
     relaxed: "default (group commit, fsync)",
@@ -123,6 +140,27 @@ export const PEERS: readonly Peer[] = [
       port: 15051,
       address: "127.0.0.1:15051",
     }),
+  },
+  {
+    name: "s2",
+    title: "s2-lite",
+    fillBatch: 500,
+    fillInFlight: 8,
+    fillPart: 0.25,
+    protocol: "s2",
+    synced: "s2 lite --local-root",
+    relaxed: "s2 lite --local-root",
+    prepare: (kit, dir) => {
+      const root = join(dir, "root");
+      mkdirSync(root, { recursive: true });
+      const flags = ["--local-root", root, "--port", "18480", "--no-dashboard"];
+      return {
+        command: [join(kit, "bin/s2"), "lite", ...flags],
+        port: 18480,
+        address: "127.0.0.1:18480",
+        env: { RUST_LOG: "warn" },
+      };
+    },
   },
 ];
 

@@ -2,160 +2,190 @@
  * proglog beside other systems that keep a log: one node each, on this machine, loaded
  * by one generator, round by round.
  *
- *   node bench/peers/run.ts --kit DIR [--rounds 3] [--seconds 2.5]
+ *   node bench/peers/run.ts --kit DIR [--rounds 3] [--seconds 2] > peers.jsonl
  *       [--phases synced,tails,catch-up,restart] [--peers proglog,nats,redis,...]
  *       [--scale 1]     of the data of catch-up and restart
+ *   node bench/table.ts < peers.jsonl         [--into docs/benchmarks.md]
  *
- * The kit has `bin/peerbench`, built with `bench/peers/proglog_target.go` beside its other
- * targets, `bin/nats-server`, `bin/etcd`, `bin/umadb` and `kafka/lib/*.jar`; redis-server
- * and java are in the PATH. docs/benchmarks.md says how to make it. Needs `npm run build`.
+ * The kit has the generator's sources in `client/`, beside which `bench/peers/proglog_target.go`
+ * is built (needs Go), `bin/nats-server`, `bin/etcd`, `bin/umadb`, `bin/s2` and
+ * `kafka/lib/*.jar`; redis-server, java and strace are in the PATH. docs/benchmarks.md says how
+ * to make it. Needs `npm run build`. A peer that is not there, or fails, is named and left out.
  *
- * - synced: appends, on disk before the answer. tails: from append to delivery.
- * - catch-up: a million records read from the start. restart: about 2 GB, kill -9 under
- *   load, and the time from the start of the process to the first read and write.
+ * - synced: whether each really syncs (strace); then appends, on disk before the answer.
+ * - tails: from append to delivery. catch-up: a million records read from the start.
+ * - restart: about 2 GB, kill -9 under load, and the time from the start of the process to
+ *   the first read and write.
  *
  * Prints JSON lines, medians of the rounds; `toProglog` is the peer's rate by ours, for
- * tails its p50 by ours.
+ * tails its p50 by ours. `peerCores` and `generatorCores` are the processors that each of
+ * the two kept busy: where the generator has most of a busy machine, it is what was measured.
  */
+import { statfsSync } from "node:fs";
 import { resolve } from "node:path";
+import { setTimeout as sleep } from "node:timers/promises";
 import { parseArgs } from "node:util";
 import { type Bench, withBench } from "../rpc/bench-folder.ts";
-import type { Sample } from "../rpc/load.ts";
-import { compare, type Entrant, say } from "../rpc/rounds.ts";
+import { say } from "../rpc/rounds.ts";
+import { cpuSecondsOf } from "../rpc/servers.ts";
 import { printBanner } from "../support/banner.ts";
-import { runGenerator } from "./generator.ts";
-import { PeerProcess } from "./peer-process.ts";
-import { PEERS, type Peer, type Setting } from "./peers.ts";
+import { Contest, type Contestants, flushDisk } from "./contest.ts";
+import { Generator } from "./generator.ts";
+import { PEERS } from "./peers.ts";
 import { measureRestarts } from "./restart.ts";
+import { countSyncs } from "./syncs.ts";
+import { CATCH_UP, SYNCED, scaled, TAILS, WARM_UP } from "./workloads.ts";
 
-/** Flags of the generator; calls in flight are those of each connection. */
-type Workload = Readonly<Record<string, string | number>>;
-
-const SYNCED: Readonly<Record<string, Workload>> = {
-  "one in flight, 100 B": { size: 100 },
-  "one in flight, 1 KiB": { size: 1024 },
-  "64 in flight, one connection, 100 B": { size: 100, inflight: 64 },
-  "64 in flight, one connection, 1 KiB": { size: 1024, inflight: 64 },
-  "64 connections, one each, 100 B": { size: 100, conns: 64 },
-  "batches of 100, one in flight, 100 B": { size: 100, batch: 100 },
-  "batches of 100, one in flight, 1 KiB": { size: 1024, batch: 100 },
-  "batches of 100, 4 connections, 4 in flight each, 100 B": {
-    ...{ size: 100, batch: 100 },
-    ...{ conns: 4, inflight: 4 },
-  },
-};
-
-const TAILS: Readonly<Record<string, Workload>> = {
-  "1 tail, 200 appends/s": { size: 100, subs: 1, rate: 200, mode: "e2e" },
-  "100 tails, 50 appends/s": { size: 100, subs: 100, rate: 50, mode: "e2e" },
-};
-
-const CATCH_UP = [
-  { size: 100, records: 1_000_000 },
-  { size: 1024, records: 200_000 },
-];
+/** What a phase may write before it frees it. */
+const FREE_BYTES_MIN = 20e9;
+const IDLE_MS = 2_000;
 
 const { values } = parseArgs({
   options: {
     kit: { type: "string", default: process.env["PEERS"] ?? "" },
     rounds: { type: "string", default: "3" },
-    seconds: { type: "string", default: "2.5" },
+    seconds: { type: "string", default: "2" },
     phases: { type: "string", default: "synced,tails,catch-up,restart" },
     scale: { type: "string", default: "1" },
     peers: { type: "string", default: PEERS.map(({ name }) => name).join(",") },
   },
 });
-const kit = resolve(values.kit);
-const rounds = Number(values.rounds);
-const seconds = Number(values.seconds);
-const peers = PEERS.filter(({ name }) => values.peers.split(",").includes(name));
-const scale = Number(values.scale);
-const generator = resolve(kit, "bin/peerbench");
-/** Streams change nothing for those who read. */
-const readable = peers.filter(({ name }) => name !== "proglog-stream");
 
-async function startAll(
-  bench: Bench,
-  which: readonly Peer[],
-  options: { readonly phase: string; readonly setting: Setting },
-): Promise<readonly PeerProcess[]> {
-  const { phase, setting } = options;
-  const processes: PeerProcess[] = [];
-  for (const peer of which) {
-    const dir = bench.folder(`${phase}-${peer.name}`);
-    const process = await PeerProcess.start(peer, { kit, dir, setting });
-    bench.onEnd(() => process.stop());
-    processes.push(process);
-  }
-  return processes;
+interface Phase {
+  readonly run: (contestants: Contestants) => Promise<void>;
+  /** Seconds that it takes, about: as many for each peer, and those of its runs. */
+  readonly plan: (contestants: Contestants) => number;
+  /** ProduceStream changes nothing for those who read. */
+  readonly hasStreams?: boolean;
 }
 
-async function compareAll(
-  processes: readonly PeerProcess[],
-  what: string,
-  options: { readonly rate: string; readonly load: (process: PeerProcess) => Promise<Sample> },
-): Promise<void> {
-  const { rate, load } = options;
-  const entrants: Entrant[] = processes.map((process) => ({
-    name: process.peer.name,
-    fields: { setting: process.peer[process.setting] },
-    // One peer that fails must not cost the figures of all: its row is empty, and says why.
-    run: () =>
-      load(process).catch((error: unknown) => {
-        say({ what: "failed", name: process.peer.name, why: `${what}: ${error}` });
-        return { [rate]: Number.NaN };
-      }),
-    ...(process.peer.name === "proglog" ? {} : { ratios: { toProglog: "proglog" } }),
-  }));
-  await compare(entrants, { what, rounds, rate });
-}
+const PHASES: Readonly<Record<string, Phase>> = {
+  synced: {
+    run: runSynced,
+    plan: ({ peers, rounds, seconds }) =>
+      peers.length * (11 + Object.keys(SYNCED).length * rounds * (seconds + 0.7)),
+    hasStreams: true,
+  },
+  tails: {
+    run: runTails,
+    plan: ({ peers, rounds, seconds }) =>
+      peers.length * (7 + Object.keys(TAILS).length * rounds * (seconds + 1.4)),
+  },
+  "catch-up": {
+    run: runCatchUp,
+    plan: ({ peers, rounds, scale }) => peers.length * (7 + scale * (7 + 2 * rounds)),
+  },
+  restart: {
+    run: measureRestarts,
+    plan: ({ peers, rounds, scale }) => peers.length * (4 + scale * 15 + rounds * 5),
+  },
+};
 
-async function runSynced(bench: Bench, workloads: typeof SYNCED, phase: string): Promise<void> {
-  const which = phase === "tails" ? readable : peers;
-  const processes = await startAll(bench, which, { phase, setting: "synced" });
-  const warm = { size: 100, inflight: 16, dur: "3s" };
-  for (const process of processes) await runGenerator(generator, process, warm);
-  for (const [what, workload] of Object.entries(workloads)) {
-    await compareAll(processes, what, {
-      rate: phase === "tails" ? "p50Ms" : "recordsPerSecond",
-      load: (process) => runGenerator(generator, process, { ...workload, dur: `${seconds}s` }),
-    });
-  }
-  for (const process of processes) await process.stop();
-}
-
-async function runCatchUp(bench: Bench): Promise<void> {
-  for (const { size, records: all } of CATCH_UP) {
-    const records = Math.floor(all * scale);
-    const phase = `catch-up-${size}`;
-    const processes = await startAll(bench, readable, { phase, setting: "relaxed" });
-    for (const process of processes) {
-      const fill = { mode: "fill", n: records, size, batch: process.peer.fillBatch, inflight: 4 };
-      say({
-        what: "filled",
-        name: process.peer.name,
-        ...(await runGenerator(generator, process, fill)),
-      });
-    }
-    await compareAll(processes, `catch-up, ${size} B`, {
+async function runSynced(contestants: Contestants): Promise<void> {
+  const { generator, seconds } = contestants;
+  const contest = await Contest.begin(contestants, { phase: "synced", setting: "synced" });
+  await contest.prepare("warm-up", (process) => generator.run(process, WARM_UP));
+  await sayIdle(contest);
+  await countSyncs(contest, generator);
+  for (const [what, flags] of Object.entries(SYNCED)) {
+    await contest.row(what, {
       rate: "recordsPerSecond",
-      load: (process) => runGenerator(generator, process, { mode: "scan", n: records, size }),
+      load: (process) => generator.run(process, { ...flags, dur: `${seconds}s` }),
     });
-    for (const process of processes) await process.stop();
   }
+  await contest.end();
+}
+
+/** All peers run at once: what those cost that nobody calls is in everybody's figures. */
+async function sayIdle(contest: Contest): Promise<void> {
+  const before = contest.processes.map((process) => ({ process, cpu: cpuSecondsOf(process.pid) }));
+  await sleep(IDLE_MS);
+  for (const { process, cpu } of before) {
+    const cores = ((cpuSecondsOf(process.pid) - cpu) * 1000) / IDLE_MS;
+    say({ what: "idle", phase: "idle", title: process.peer.title, cores });
+  }
+}
+
+async function runTails(contestants: Contestants): Promise<void> {
+  const { generator, seconds } = contestants;
+  const contest = await Contest.begin(contestants, { phase: "tails", setting: "synced" });
+  await contest.prepare("warm-up", (process) => generator.run(process, WARM_UP));
+  for (const [what, flags] of Object.entries(TAILS)) {
+    await contest.row(what, {
+      rate: "p50Ms",
+      load: (process) => generator.run(process, { ...flags, dur: `${seconds}s` }),
+    });
+  }
+  await contest.end();
+}
+
+async function runCatchUp(contestants: Contestants): Promise<void> {
+  const { generator, scale } = contestants;
+  for (const { what, size, records } of CATCH_UP) {
+    const n = scaled(records, scale);
+    const contest = await Contest.begin(contestants, { phase: "catch-up", setting: "relaxed" });
+    await contest.prepare("fill", async (process) => {
+      const { fillBatch: batch, fillInFlight: inflight, title } = process.peer;
+      const filled = await generator.run(process, { mode: "fill", n, size, batch, inflight });
+      const recordsPerSecond = Math.round(filled["recordsPerSecond"] ?? 0);
+      say({ what: "filled", title, records: n, size, recordsPerSecond });
+    });
+    flushDisk(contestants);
+    await contest.row(what, {
+      rate: "recordsPerSecond",
+      load: (process) => generator.run(process, { mode: "scan", n, size }),
+    });
+    await contest.end();
+  }
+}
+
+function contestantsOf(bench: Bench, generator: Generator): Contestants {
+  return {
+    bench,
+    generator,
+    kit: resolve(values.kit),
+    peers: PEERS.filter(({ name }) => values.peers.split(",").includes(name)),
+    rounds: Number(values.rounds),
+    seconds: Number(values.seconds),
+    scale: Number(values.scale),
+  };
+}
+
+function forPhase(all: Contestants, { hasStreams = false }: Phase): Contestants {
+  const peers = all.peers.filter(({ name }) => hasStreams || name !== "proglog-stream");
+  return { ...all, peers };
+}
+
+async function runPhase(name: string, phase: Phase, contestants: Contestants): Promise<void> {
+  const { bavail, bsize } = statfsSync(contestants.bench.dir);
+  if (bavail * bsize < FREE_BYTES_MIN) {
+    throw new Error(
+      `Cannot run ${name}: ${bavail * bsize} bytes are free, ${FREE_BYTES_MIN} wanted`,
+    );
+  }
+  const began = performance.now();
+  await phase.run(contestants);
+  say({ what: "took", phase: name, minutes: minutes((performance.now() - began) / 1000) });
+}
+
+function minutes(seconds: number): number {
+  return Number((seconds / 60).toFixed(1));
 }
 
 await withBench("peers", async (bench) => {
+  const phases = values.phases.split(",").map((name) => {
+    const phase = PHASES[name];
+    if (phase === undefined) throw new Error(`No such phase: ${name}`);
+    return { name, phase };
+  });
   printBanner({ disk: bench.dir, sync: "always, by each peer's own setting" });
-  const phases: Readonly<Record<string, () => Promise<void>>> = {
-    synced: () => runSynced(bench, SYNCED, "synced"),
-    tails: () => runSynced(bench, TAILS, "tails"),
-    "catch-up": () => runCatchUp(bench),
-    restart: () => measureRestarts(bench, { peers: readable, kit, generator, rounds, scale }),
-  };
-  for (const phase of values.phases.split(",")) {
-    const body = phases[phase];
-    if (body === undefined) throw new Error(`No such phase: ${phase}`);
-    await body();
+  const contestants = contestantsOf(bench, Generator.build(resolve(values.kit)));
+  bench.onEnd(() => contestants.generator.end());
+  for (const { name, phase } of phases) {
+    const planned = phase.plan(forPhase(contestants, phase));
+    say({ what: "planned", phase: name, minutes: minutes(planned) });
+  }
+  for (const { name, phase } of phases) {
+    await runPhase(name, phase, forPhase(contestants, phase));
   }
 });

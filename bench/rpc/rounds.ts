@@ -13,7 +13,7 @@ export interface Entrant {
 /**
  * Runs all entrants round by round, so that a slow minute of the machine meets all, and
  * prints the median of every figure and ratio as a line of JSON each. A ratio is of two
- * runs of one round.
+ * runs of one round. Medians are of those samples that have the figure.
  *
  * @param rate the figure that ratios are made of
  */
@@ -33,15 +33,18 @@ export async function compare(
   for (const { name, fields, ratios = {} } of entrants) {
     const own = samples.get(name) ?? [];
     const figures: Record<string, number> = {};
-    for (const key of Object.keys(own[0] ?? {})) {
-      figures[key] = rounded(median(own.map((sample) => sample[key] ?? Number.NaN)));
+    for (const key of new Set(own.flatMap((sample) => Object.keys(sample)))) {
+      figures[key] = rounded(median(own.flatMap((sample) => sample[key] ?? [])));
     }
     for (const [ratio, other] of Object.entries(ratios)) {
       const below = samples.get(other) ?? [];
-      const each = own.map((sample, at) => (sample[rate] ?? 0) / (below[at]?.[rate] ?? Number.NaN));
-      figures[ratio] = rounded(median(each));
+      const each = own.map((sample, at) => (sample[rate] ?? NaN) / (below[at]?.[rate] ?? NaN));
+      figures[ratio] = rounded(median(each.filter(Number.isFinite)));
     }
-    const range = own.map((sample) => rounded(sample[rate] ?? 0)).sort((a, b) => a - b);
+    const range = own
+      .flatMap((sample) => sample[rate] ?? [])
+      .map(rounded)
+      .sort((a, b) => a - b);
     say({ what, name, ...fields, ...figures, low: range[0] ?? 0, high: range.at(-1) ?? 0 });
   }
 }
