@@ -1,3 +1,4 @@
+import type { Abortable } from "../base/abortable.ts";
 import type { Turn } from "./admission.ts";
 import type { VoterProposeOptions } from "./voter.ts";
 
@@ -15,8 +16,8 @@ export class Call<O, C> {
   readonly makesRoom: boolean;
   readonly #resolve: (outcome: O) => void;
   readonly #reject: (error: unknown) => void;
-  readonly #signal: AbortSignal | undefined;
-  #onAbort: (() => void) | undefined;
+  readonly #caller: Abortable | undefined;
+  #unwatch: (() => void) | undefined;
   #isSettled = false;
   /** Set while its turn has not come. */
   turn: Turn | undefined;
@@ -29,19 +30,18 @@ export class Call<O, C> {
     this.makesRoom = options.makesRoom === true;
     this.#resolve = resolve;
     this.#reject = reject;
-    this.#signal = options.signal;
+    this.#caller = options.caller;
   }
 
   get isSettled(): boolean {
     return this.#isSettled;
   }
 
-  /** Calls `giveUp` when the signal aborts before the call is settled. */
-  watch(giveUp: (call: Call<O, C>, signal: AbortSignal) => void): void {
-    const signal = this.#signal;
-    if (signal === undefined || this.#isSettled) return;
-    this.#onAbort = () => giveUp(this, signal);
-    signal.addEventListener("abort", this.#onAbort);
+  /** Calls `giveUp` when the caller gives up before the call is settled. */
+  watch(giveUp: (call: Call<O, C>, caller: Abortable) => void): void {
+    const caller = this.#caller;
+    if (caller === undefined || this.#isSettled) return;
+    this.#unwatch = caller.whenAborted(() => giveUp(this, caller));
   }
 
   resolve(outcome: O): void {
@@ -55,7 +55,7 @@ export class Call<O, C> {
   #settle(): boolean {
     if (this.#isSettled) return false;
     this.#isSettled = true;
-    if (this.#onAbort !== undefined) this.#signal?.removeEventListener("abort", this.#onAbort);
+    this.#unwatch?.();
     return true;
   }
 }

@@ -1,3 +1,4 @@
+import type { Abortable } from "../base/abortable.ts";
 import { assert } from "../base/assert.ts";
 import { ProglogError } from "../base/errors.ts";
 import { Call, type Pending } from "./call.ts";
@@ -10,7 +11,7 @@ import {
   type SingleVoterOptions,
   type VoterProposeOptions,
 } from "./voter.ts";
-import { diskFull, givenUp, withOutcome } from "./voter-errors.ts";
+import { diskFull, withOutcome } from "./voter-errors.ts";
 
 /**
  * The one voter of a group: what it has journalled is committed. Journals,
@@ -100,8 +101,8 @@ export class SingleVoter<O, C> {
 
   /** See `Replicator.propose`. */
   propose(command: C, options: VoterProposeOptions): Promise<O> {
-    const { signal } = options;
-    if (signal?.aborted) return Promise.reject(givenUp(signal, "none"));
+    const reason = options.caller?.reason;
+    if (reason !== undefined) return Promise.reject(withOutcome(reason, "none"));
     const refusal = this.#refusal(options.makesRoom === true);
     if (refusal !== undefined) return Promise.reject(refusal);
     return new Promise((resolve, reject) => {
@@ -138,13 +139,14 @@ export class SingleVoter<O, C> {
     this.#settleDrain();
   }
 
-  readonly #giveUp = (call: Call<O, C>, signal: AbortSignal): void => {
+  readonly #giveUp = (call: Call<O, C>, { reason }: Abortable): void => {
     if (call.turn !== undefined) {
       this.#options.lane.withdraw(call.turn);
       this.#waiting.delete(call);
     }
     // One that is gathered is left out when its entry is made.
-    call.reject(givenUp(signal, call.isProposed ? "unknown" : "none"));
+    if (reason !== undefined)
+      call.reject(withOutcome(reason, call.isProposed ? "unknown" : "none"));
     this.#settleDrain();
   };
 

@@ -27,16 +27,6 @@ export function diskFull(why: string): ProglogError {
   return new ProglogError("DISK_FULL", `Cannot append: ${why}`);
 }
 
-/** The error of a call that was given up: the signal's own reason when it is one of ours. */
-export function givenUp(signal: AbortSignal, outcome: "none" | "unknown"): ProglogError {
-  const reason: unknown = signal.reason;
-  if (reason instanceof ProglogError) return withOutcome(reason, outcome);
-  return new ProglogError("CANCELED", "The caller gave up", {
-    metadata: { outcome },
-    cause: reason,
-  });
-}
-
 /** `error` with what is known of the write. */
 export function withOutcome(error: ProglogError, outcome: "none" | "unknown"): ProglogError {
   return new ProglogError(error.reason, error.message, {

@@ -1,3 +1,4 @@
+import type { Abortable } from "../base/abortable.ts";
 import type { Clock } from "../base/clock.ts";
 import type { ProglogError } from "../base/errors.ts";
 import type { AdmissionLane } from "./admission.ts";
@@ -84,6 +85,6 @@ export interface SingleVoterOptions<O, C> {
 /** As `ProposeOptions` of `topics/replicator.ts`, where it is explained. */
 export interface VoterProposeOptions {
   readonly bytes: number;
-  readonly signal?: AbortSignal | undefined;
+  readonly caller?: Abortable | undefined;
   readonly makesRoom?: boolean;
 }

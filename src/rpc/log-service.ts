@@ -65,7 +65,7 @@ export class LogServiceHandlers<Sent, Returned> {
     const topics = await this.#options.topics.get(call);
     const topic = topicOf(topics, request);
     const batch = toBatch(request, this.#codec, this.#options.limits);
-    return toAcknowledgement(await topic.produce(batch, { signal: call.signal }));
+    return toAcknowledgement(await topic.produce(batch, { caller: call }));
   }
 
   async *produceStream(
@@ -93,7 +93,7 @@ export class LogServiceHandlers<Sent, Returned> {
   ): Promise<MessageInitShape<typeof OpenProducerResponseSchema>> {
     const topics = await this.#options.topics.get(call);
     const topic = topics.topic(request.topic);
-    const opened = await topic.openProducer(request.producerId, { signal: call.signal });
+    const opened = await topic.openProducer(request.producerId, { caller: call });
     return { epoch: BigInt(opened.epoch), maxInFlight: opened.maxInFlight };
   }
 

@@ -1,6 +1,6 @@
+import type { Abortable } from "../base/abortable.ts";
 import { ProglogError } from "../base/errors.ts";
 import type { Acknowledgement } from "../topics/topics.ts";
-import type { Abortable } from "./topic-tail.ts";
 import { onAbort, Wakeup } from "./wakeup.ts";
 
 /** A batch on its way. */

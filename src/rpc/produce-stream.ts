@@ -1,10 +1,10 @@
+import type { Abortable } from "../base/abortable.ts";
 import type { Topic, Topics } from "../topics/topics.ts";
 import { topicOf } from "./consume-request.ts";
 import { fieldError } from "./fields.ts";
 import type { RpcLimits } from "./limits.ts";
 import type { PipelineOptions } from "./produce-pipeline.ts";
 import type { ServingState } from "./serving-state.ts";
-import type { Abortable } from "./topic-tail.ts";
 
 /** The topic of a stream of batches: the first one names it, later ones repeat it or say nothing. */
 export class TopicOfStream {

@@ -41,7 +41,7 @@ export class SeedLogHandlers {
 export async function appendValue(topic: Topic, value: Uint8Array, call: Call): Promise<number> {
   const batch = { records: [recordOfValue(value)] };
   // Without a deadline only a client that is gone could stop waiting: nobody would hear of it.
-  const waiting = call.deadlineMs === undefined ? {} : { signal: call.signal };
+  const waiting = call.deadlineMs === undefined ? {} : { caller: call };
   const { firstOffset } = await topic.produce(batch, waiting);
   return firstOffset;
 }

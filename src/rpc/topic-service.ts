@@ -118,7 +118,7 @@ export class TopicServiceHandlers {
     const topics = await this.#topics.get(call);
     const topic = topics.topic(request.topic, toOptionalId(request.topicId, "topic_id"));
     const beforeOffset = toOffset(topic, request.beforeOffset);
-    const { firstOffset } = await topic.trim(beforeOffset, { signal: call.signal });
+    const { firstOffset } = await topic.trim(beforeOffset, { caller: call });
     return { firstOffset: BigInt(firstOffset) };
   }
 

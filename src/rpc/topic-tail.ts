@@ -1,3 +1,4 @@
+import type { Abortable } from "../base/abortable.ts";
 import type { Clock } from "../base/clock.ts";
 import type { ProglogError } from "../base/errors.ts";
 import type { Follower, RecordRun, Topic } from "../topics/topics.ts";
@@ -5,14 +6,6 @@ import type { AnswerShare } from "./answer-budget.ts";
 import { STREAM_RESERVE_BYTES } from "./limits.ts";
 import { type AnswerLimits, emptyPortion, type Portion, portionOf } from "./read-topic.ts";
 import { onAbort, Wakeup } from "./wakeup.ts";
-
-/** What may end a reader; a {@link Call} is one. */
-export interface Abortable {
-  /** Why it was aborted; undefined when it was not. */
-  readonly reason: ProglogError | undefined;
-  /** @returns a function after which `listener` is not called */
-  whenAborted(listener: () => void): () => void;
-}
 
 export interface TailOptions {
   readonly offset: number;

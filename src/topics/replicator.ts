@@ -1,9 +1,11 @@
+import type { Abortable } from "../base/abortable.ts";
+
 /** How a proposal is made. */
 export interface ProposeOptions {
   /** About how many bytes of memory the entry takes until it is applied. */
   readonly bytes: number;
-  /** Gives up: a proposal that still waits its turn is withdrawn, any other one goes on unwatched. */
-  readonly signal?: AbortSignal | undefined;
+  /** When it gives up: a proposal that still waits its turn is withdrawn, any other one goes on unwatched. */
+  readonly caller?: Abortable | undefined;
   /**
    * True for what makes room (trims): it is proposed although the topic's log has no
    * room, and does not wait behind what is in flight.
@@ -28,7 +30,7 @@ export interface Replicator<O, C> {
    * Proposes a command. It is encoded when its entry goes to the journal, so that the
    * leader's clock in it is right, and not at all when that never comes.
    *
-   * Rejects with DISK_FULL, RATE_LIMITED, DRAINING, or what {@link ProposeOptions.signal}
+   * Rejects with DISK_FULL, RATE_LIMITED, DRAINING, or what {@link ProposeOptions.caller}
    * says: nothing happened. An error whose metadata has `outcome: unknown` says
    * that the command may have been, or may yet be, applied.
    */

@@ -84,7 +84,7 @@ export class TopicHandle implements Topic {
       records,
     };
     const { replicator } = this.#options;
-    return replicator.propose(command, { bytes, signal: options.signal }).then((outcome) => {
+    return replicator.propose(command, { bytes, caller: options.caller }).then((outcome) => {
       if (outcome.kind !== "appended") throw this.#refused(outcome);
       const { firstOffset, recordCount, appendTimeUs, duplicate } = outcome;
       const { durability } = this.#options;
@@ -97,7 +97,7 @@ export class TopicHandle implements Topic {
     checkProducerId(producerId);
     const outcome = await this.#options.replicator.propose(
       { kind: "open", producerId },
-      { bytes: PROPOSAL_BYTES, signal: options.signal },
+      { bytes: PROPOSAL_BYTES, caller: options.caller },
     );
     if (outcome.kind !== "opened") throw this.#refused(outcome);
     return { epoch: outcome.epoch, maxInFlight: IN_FLIGHT_MAX };
@@ -106,7 +106,7 @@ export class TopicHandle implements Topic {
   async trim(beforeOffset: number, options: Waiting = {}) {
     const outcome = await this.#options.replicator.propose(
       { kind: "trim", beforeOffset },
-      { bytes: PROPOSAL_BYTES, signal: options.signal, makesRoom: true },
+      { bytes: PROPOSAL_BYTES, caller: options.caller, makesRoom: true },
     );
     if (outcome.kind !== "trimmed") throw this.#refused(outcome);
     return { firstOffset: outcome.firstOffset };

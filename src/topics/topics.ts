@@ -1,3 +1,4 @@
+import type { Abortable } from "../base/abortable.ts";
 import type { ProglogError } from "../base/errors.ts";
 
 /**
@@ -144,12 +145,8 @@ export interface TopicPage {
 }
 
 export interface Waiting {
-  /**
-   * Gives up waiting. The call rejects with the signal's reason when that is a
-   * ProglogError (with `outcome` added to its metadata for a write), else with
-   * CANCELED.
-   */
-  readonly signal?: AbortSignal | undefined;
+  /** When it is given up, the write rejects with its reason, `outcome` added to the metadata. */
+  readonly caller?: Abortable | undefined;
 }
 
 /** All topics of this server. */
@@ -196,7 +193,7 @@ export interface Topic {
    * Batches of one caller that does not wait are appended in the order of the calls.
    *
    * Nothing was appended when it rejects, unless the metadata says `outcome: unknown`.
-   * Beyond the bytes that may be in flight a call waits its turn, until its signal;
+   * Beyond the bytes that may be in flight a call waits its turn, until its caller gives up;
    * when too many wait, it is RATE_LIMITED.
    *
    * @throws BATCH_EMPTY, BATCH_TOO_LARGE, RECORD_TOO_LARGE, OFFSET_MISMATCH, PRODUCER_UNKNOWN,

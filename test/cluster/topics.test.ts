@@ -3,6 +3,7 @@ import { test } from "node:test";
 import { hasReason, ProglogError, type Reason } from "../../src/base/errors.ts";
 import { ENVELOPE_BYTES_MAX } from "../../src/storage/envelope.ts";
 import { DEFAULT_TOPIC_SETTINGS } from "../../src/topics/settings.ts";
+import { FakeCall } from "../support/fake-call.ts";
 import { settle } from "../support/sim-clock.ts";
 import { readRecords, readToEnd, recordsBeyond } from "../support/topic-reads.ts";
 import { type Life, readAll, startNode, textOf, texts } from "./harness.ts";
@@ -147,21 +148,21 @@ test("batches of a caller who does not wait are appended in the order of the cal
   await stop(life);
 });
 
-test("beyond what may be in flight calls wait until their signal, and too many are refused", async () => {
+test("beyond what may be in flight calls wait until they give up, and too many are refused", async () => {
   const settings = { topicInFlightBytesMax: 1_000, waitingCountMax: 2 };
   const life = await startNode({ settings });
   const topic = life.node.topics.topic("default");
   const letGo = life.fs.hold({ op: "write", path: /^journal/ });
   const big = [new Uint8Array(900)];
   const first = topic.produce({ records: big });
-  const deadline = new AbortController();
-  const second = topic.produce({ records: big }, { signal: deadline.signal });
+  const deadline = new FakeCall();
+  const second = topic.produce({ records: big }, { caller: deadline });
   const third = topic.produce({ records: big });
   await refused(topic.produce({ records: big }), "RATE_LIMITED");
   deadline.abort(new ProglogError("DEADLINE_EXCEEDED", "Too late"));
   assert.equal((await refused(second, "DEADLINE_EXCEEDED"))["outcome"], "none");
-  const watched = new AbortController();
-  const fourth = topic.produce({ records: big }, { signal: watched.signal });
+  const watched = new FakeCall();
+  const fourth = topic.produce({ records: big }, { caller: watched });
   await settle();
   letGo();
   assert.equal((await first).firstOffset, 0);
@@ -174,8 +175,8 @@ test("giving up after a batch was journalled says that its outcome is unknown, a
   const life = await startNode();
   const topic = life.node.topics.topic("default");
   const letGo = life.fs.hold({ op: "write", path: /^journal/ });
-  const caller = new AbortController();
-  const call = topic.produce({ records: texts("a") }, { signal: caller.signal });
+  const caller = new FakeCall();
+  const call = topic.produce({ records: texts("a") }, { caller });
   await settle();
   caller.abort();
   assert.equal((await refused(call, "CANCELED"))["outcome"], "unknown");

@@ -1,7 +1,7 @@
 import { MIB } from "../../src/base/units.ts";
 import { Admission } from "../../src/raft/admission.ts";
 import { SingleVoter } from "../../src/raft/single-voter.ts";
-import type { AppliedEntry } from "../../src/raft/voter.ts";
+import type { AppliedEntry, VoterProposeOptions } from "../../src/raft/voter.ts";
 import { SimClock, settle } from "../support/sim-clock.ts";
 import { FakeJournal } from "./fake-journal.ts";
 
@@ -71,7 +71,7 @@ export async function setUp(
     appliedTerm: 1,
     onFailure: (error) => host.failures.push(error),
   });
-  const propose = (text: string, more: { signal?: AbortSignal; makesRoom?: boolean } = {}) => {
+  const propose = (text: string, more: Partial<VoterProposeOptions> = {}) => {
     const call = voter.propose(text, { bytes: text.length, ...more });
     call.catch(() => {}); // Tests look at it later.
     return call;

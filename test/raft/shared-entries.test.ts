@@ -2,6 +2,7 @@ import assert from "node:assert/strict";
 import { test } from "node:test";
 import { ProglogError } from "../../src/base/errors.ts";
 import { MIB } from "../../src/base/units.ts";
+import { FakeCall } from "../support/fake-call.ts";
 import { settled, setUp } from "./host.ts";
 
 // Commands in capitals may share an entry, see host.ts.
@@ -40,9 +41,9 @@ test("a command that shares no entry keeps its place among those that do", async
 
 test("a command that is given up before its entry is made is not in it, and lets others in", async () => {
   const { journal, host, propose } = await setUp({ laneBytesMax: 4 });
-  const [given, kept] = [new AbortController(), new AbortController()];
-  const a = propose("AA", { signal: given.signal });
-  const b = propose("BB", { signal: kept.signal });
+  const [given, kept] = [new FakeCall(), new FakeCall()];
+  const a = propose("AA", { caller: given });
+  const b = propose("BB", { caller: kept });
   const waiting = propose("CC");
   given.abort();
   assert.equal(await settled(a), "CANCELED none");
@@ -57,8 +58,8 @@ test("a command that is given up before its entry is made is not in it, and lets
 
 test("when all of an entry's commands are given up there is no entry", async () => {
   const { journal, host, voter, propose } = await setUp();
-  const given = new AbortController();
-  const a = propose("A", { signal: given.signal });
+  const given = new FakeCall();
+  const a = propose("A", { caller: given });
   given.abort();
   const drained = voter.drain().then(() => "drained");
   assert.equal(await settled(a), "CANCELED none");

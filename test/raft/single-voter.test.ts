@@ -1,6 +1,7 @@
 import assert from "node:assert/strict";
 import { test } from "node:test";
 import { hasReason, ProglogError } from "../../src/base/errors.ts";
+import { FakeCall } from "../support/fake-call.ts";
 import { settle } from "../support/sim-clock.ts";
 import { FakeJournal } from "./fake-journal.ts";
 import { settled, setUp } from "./host.ts";
@@ -135,15 +136,15 @@ test("a host without space refuses appends, not what makes room", async () => {
 
 test("giving up while waiting withdraws, giving up later only stops watching", async () => {
   const { journal, host, propose } = await setUp({ laneBytesMax: 4 });
-  const [early, late] = [new AbortController(), new AbortController()];
-  const a = propose("aaaa", { signal: late.signal });
-  const b = propose("bbbb", { signal: early.signal });
+  const [early, late] = [new FakeCall(), new FakeCall()];
+  const a = propose("aaaa", { caller: late });
+  const b = propose("bbbb", { caller: early });
   const c = propose("cccc");
   early.abort();
   late.abort(new ProglogError("DEADLINE_EXCEEDED", "Too late"));
   assert.equal(await settled(b), "CANCELED none");
   assert.equal(await settled(a), "DEADLINE_EXCEEDED unknown");
-  assert.equal(await settled(propose("d", { signal: early.signal })), "CANCELED none");
+  assert.equal(await settled(propose("d", { caller: early })), "CANCELED none");
   journal.flush();
   await settle();
   journal.flush();

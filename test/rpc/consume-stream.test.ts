@@ -7,10 +7,10 @@ import { follow } from "../../src/rpc/follow.ts";
 import { measureConsumed } from "../../src/rpc/hot/consumed-wire.ts";
 import type { MeasuredRun, Portion } from "../../src/rpc/read-topic.ts";
 import { recordOfValue } from "../../src/rpc/record-wire.ts";
+import { FakeCall } from "../support/fake-call.ts";
 import { type FakeTopic, FakeTopics } from "../support/fake-topics.ts";
 import { SimClock, settle } from "../support/sim-clock.ts";
 import { clientsOf, collect, failsWith, startApi, until, WAYS } from "./api.ts";
-import { FakeCall } from "./fake-call.ts";
 import { connect2 } from "./ports.ts";
 import { envelope } from "./raw-calls.ts";
 

@@ -7,10 +7,10 @@ import { RecordSchema } from "../../src/gen/proglog/v1/record_pb.ts";
 import { measureConsumed } from "../../src/rpc/hot/consumed-wire.ts";
 import { longPoll } from "../../src/rpc/long-poll.ts";
 import { recordOfValue } from "../../src/rpc/record-wire.ts";
+import { FakeCall } from "../support/fake-call.ts";
 import { FakeTopics } from "../support/fake-topics.ts";
 import { SimClock } from "../support/sim-clock.ts";
 import { clientsOf, failsWith, startApi, until } from "./api.ts";
-import { FakeCall } from "./fake-call.ts";
 import { request } from "./ports.ts";
 
 const TOPIC = { topic: "default" };

@@ -7,9 +7,9 @@ import {
   type Submitted,
 } from "../../src/rpc/produce-pipeline.ts";
 import type { Acknowledgement } from "../../src/topics/topics.ts";
+import { FakeCall } from "../support/fake-call.ts";
 import { settle } from "../support/sim-clock.ts";
 import { clientsOf, collect, failsWith, startApi, text, until } from "./api.ts";
-import { FakeCall } from "./fake-call.ts";
 
 const TOPIC = { topic: "default" };
 

@@ -1,3 +1,5 @@
+import assert from "node:assert/strict";
+import type { Abortable } from "../../src/base/abortable.ts";
 import { concat } from "../../src/base/bytes.ts";
 import { ProglogError } from "../../src/base/errors.ts";
 import { checkKnownTopicName, checkProducerId, checkTopicName } from "../../src/topics/names.ts";
@@ -161,11 +163,11 @@ export class FakeTopic implements Topic {
     };
   }
 
-  async produce(batch: ProduceBatch, { signal }: Waiting = {}): Promise<Acknowledgement> {
+  async produce(batch: ProduceBatch, { caller }: Waiting = {}): Promise<Acknowledgement> {
     this.#checkThere();
-    if (signal?.aborted === true) throw abortError(signal, {});
+    if (caller?.reason !== undefined) throw caller.reason;
     this.batches.push(batch);
-    if (this.hold !== undefined) await this.#wait(this.hold, signal);
+    if (this.hold !== undefined) await this.#wait(this.hold, caller);
     this.#checkConditions(batch); // as the true ones: when its turn has come
     const firstOffset = this.nextOffset;
     this.append(...batch.records);
@@ -314,11 +316,11 @@ export class FakeTopic implements Topic {
   }
 
   /** After the journal has a batch, an abort only stops waiting for it. */
-  #wait(held: Promise<void>, signal: AbortSignal | undefined): Promise<void> {
-    if (signal === undefined) return held;
+  #wait(held: Promise<void>, caller: Abortable | undefined): Promise<void> {
+    if (caller === undefined) return held;
     return new Promise((resolve, reject) => {
       held.then(resolve, reject);
-      signal.addEventListener("abort", () => reject(abortError(signal, { outcome: "unknown" })));
+      caller.whenAborted(() => reject(withOutcomeUnknown(caller.reason)));
     });
   }
 
@@ -350,13 +352,10 @@ export class FakeTopic implements Topic {
   }
 }
 
-function abortError(signal: AbortSignal, metadata: Record<string, string>): ProglogError {
-  const { reason } = signal;
-  if (!(reason instanceof ProglogError))
-    return new ProglogError("CANCELED", "Gave up", { metadata });
-  return new ProglogError(reason.reason, reason.message, {
-    metadata: { ...reason.metadata, ...metadata },
-  });
+function withOutcomeUnknown(reason: ProglogError | undefined): ProglogError {
+  assert.ok(reason !== undefined, "given up without a reason");
+  const metadata = { ...reason.metadata, outcome: "unknown" };
+  return new ProglogError(reason.reason, reason.message, { metadata });
 }
 
 function runOf({ records, resumeOffset }: ReadRecords): RecordRun {

@@ -61,7 +61,7 @@ class HotLogService {
     const topic = topicOf(topics, found);
     const batch = toScannedBatch(found, this.#options.limits);
     // Without a deadline only a client that is gone could stop waiting: nobody would hear of it.
-    const waiting = call.deadlineMs === undefined ? {} : { signal: call.signal };
+    const waiting = call.deadlineMs === undefined ? {} : { caller: call };
     return topic.produce(batch, waiting).then(encodeProduceResponse);
   }
 

@@ -1,5 +1,5 @@
-import type { ProglogError } from "../../src/base/errors.ts";
-import type { Abortable } from "../../src/rpc/topic-tail.ts";
+import type { Abortable } from "../../src/base/abortable.ts";
+import { ProglogError } from "../../src/base/errors.ts";
 
 /** What handlers see of a call that may be aborted. */
 export class FakeCall implements Abortable {
@@ -15,7 +15,7 @@ export class FakeCall implements Abortable {
     return () => this.#listeners.delete(listener);
   }
 
-  abort(reason: ProglogError): void {
+  abort(reason = new ProglogError("CANCELED", "Gave up")): void {
     this.reason ??= reason;
     for (const listener of [...this.#listeners]) listener();
   }
