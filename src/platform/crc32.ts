@@ -94,6 +94,21 @@ export function crc32OfU64(value: number, seed = 0): number {
   return ~crc >>> 0;
 }
 
+/** {@link crc32} of the 8 bytes of two numbers of 32 bits, little-endian, with 4 zeros between them. */
+export function crc32OfPair(first: number, second: number, seed = 0): number {
+  const low = ~seed ^ first;
+  const crc =
+    (T11[low & 255] ?? 0) ^
+    (T10[(low >>> 8) & 255] ?? 0) ^
+    (T9[(low >>> 16) & 255] ?? 0) ^
+    (T8[low >>> 24] ?? 0) ^
+    (T3[second & 255] ?? 0) ^
+    (T2[(second >>> 8) & 255] ?? 0) ^
+    (T1[(second >>> 16) & 255] ?? 0) ^
+    (T0[second >>> 24] ?? 0);
+  return ~crc >>> 0;
+}
+
 type FourTables = readonly [Int32Array, Int32Array, Int32Array, Int32Array];
 
 function makeTables(): readonly [...FourTables, ...FourTables, ...FourTables, ...FourTables] {

@@ -1,7 +1,8 @@
 import { assert } from "../base/assert.ts";
 import { readVarint, VARINT_BYTES_MAX, type Varint, writeVarint } from "../base/bytes.ts";
 import type { Offset } from "../base/units.ts";
-import { crc32OfU64, crc32Range } from "../platform/crc32.ts";
+import { crc32OfPair, crc32OfU64, crc32Range } from "../platform/crc32.ts";
+import { crc32Shift } from "../platform/crc32-shift.ts";
 import { type FrameCheck, HEADER_BYTES } from "./scan.ts";
 
 /**
@@ -20,9 +21,10 @@ import { type FrameCheck, HEADER_BYTES } from "./scan.ts";
  * A frame that is valid but of an unknown version, kind or flag was written by a
  * newer program: it is "unsupported", never cut, never guessed at.
  */
-const CRC_BYTES = 4;
+/** Before what it is of. */
+export const CRC_BYTES = 4;
 const VERSION = 1;
-const VERSION_AT = 4;
+const VERSION_AT = CRC_BYTES;
 const KIND_AT = 5;
 const FLAGS_AT = 6;
 const RAFT_INDEX_AT = 7;
@@ -70,6 +72,20 @@ export function readEnvelope(
   const { start, end, offset } = place;
   if (end - start <= VERSION_AT) return "damaged";
   if (readU32(bytes, start) !== dataCrc(bytes, start, end, offset)) return "damaged";
+  return readHead(bytes, start, end, result);
+}
+
+/**
+ * As {@link readEnvelope}, of data whose CRC is checked later, by {@link crcAfterFrame}.
+ * What it finds may be wrong until then, but is within the data.
+ */
+export function readHead(
+  bytes: Uint8Array,
+  start: number,
+  end: number,
+  result: Envelope,
+): FrameCheck {
+  if (end - start <= CRC_BYTES) return "damaged";
   const kind = bytes[start + KIND_AT];
   const flags = bytes[start + FLAGS_AT] ?? 0;
   if (bytes[start + VERSION_AT] !== VERSION) return "unsupported";
@@ -115,6 +131,21 @@ export function sealFrame(bytes: Uint8Array, at: number, end: number, offset: Of
   // Records are below 100 MiB: the other four bytes of the length are 0.
   writeU32(bytes, at, end - start);
   writeU32(bytes, start, dataCrc(bytes, start, end, offset));
+}
+
+/**
+ * The CRC of all bytes up to the end of a frame, header included, as it must be if the frame's
+ * own CRC is right: made of that one and of `crc`, the CRC of what lies before the frame. So one
+ * look at the CRC of a whole stretch, which the processor computes fast, checks all its frames.
+ *
+ * A stretch with a wrong frame passes as seldom as one wrong frame passes its own check.
+ *
+ * @param length of the frame's data, more than a CRC has
+ * @param own the CRC in it
+ */
+export function crcAfterFrame(length: number, own: number, offset: number, crc: number): number {
+  const prefix = crc32OfU64(offset, crc32OfU64(length));
+  return crc32Shift(crc32OfPair(length, own, crc) ^ prefix, length - CRC_BYTES) ^ own;
 }
 
 /** CRC of the data from `start` to `end`: of its length, its offset, and it without the CRC. */

@@ -2,6 +2,7 @@ import { assert } from "../base/assert.ts";
 import { EMPTY_BYTES } from "../base/bytes.ts";
 import { hasReason } from "../base/errors.ts";
 import { type Offset, toOffset } from "../base/units.ts";
+import type { FrameRun } from "./frame-run.ts";
 import type { FrameLimits, FrameRange, LogOptions, LogRecord } from "./log-types.ts";
 import type { PendingQueue } from "./pending.ts";
 import type { RecentSegments } from "./recent-segments.ts";
@@ -52,12 +53,12 @@ export class LogReader {
     return await this.#inSegment(from, (segment) => segment.read(from, bounded));
   }
 
-  async readStretch(from: Offset, limits: FrameLimits): Promise<Uint8Array | undefined> {
+  async readRun(from: Offset, limits: FrameLimits): Promise<FrameRun | undefined> {
     const { firstOffset, nextOffset } = this.#segments;
     if (!(from >= firstOffset && from <= nextOffset)) throw offsetOutOfRange(from, this.#segments);
     if (from >= (this.#pending.firstOffset ?? nextOffset)) return undefined;
     try {
-      return await this.#inSegment(from, (segment) => segment.stretch(from, limits));
+      return await this.#inSegment(from, (segment) => segment.readRun(from, limits));
     } catch (error) {
       if (hasReason(error, "STORE_CORRUPT")) return undefined;
       throw error;

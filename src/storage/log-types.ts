@@ -75,6 +75,8 @@ export interface FrameLimits {
   readonly recordsMax: number;
   /** Nothing at or beyond this offset. */
   readonly end?: Offset | undefined;
+  /** The reader calls the run's `giveBack` when it has done with it. Only for `readRun`. */
+  readonly givesBack?: boolean | undefined;
 }
 
 /** Whole frames, one after the other. */

@@ -3,6 +3,7 @@ import { ProglogError } from "../base/errors.ts";
 import { type Offset, toOffset } from "../base/units.ts";
 import { Failure } from "./failure.ts";
 import type { FrameBatch } from "./frame.ts";
+import type { FrameRun } from "./frame-run.ts";
 import { LogReader } from "./log-reader.ts";
 import { LogSync } from "./log-sync.ts";
 import type {
@@ -213,13 +214,13 @@ export class Log {
   }
 
   /**
-   * Reads bytes of a store that begin with the frame of `from`, about as many as `limits` allow.
-   * Nothing is checked and the last frame may be cut off: for owners whose frames say what they are.
+   * Reads records from `from` on, of one segment, about as many as `limits` allow: one read, every
+   * frame checked. For owners whose frames are envelopes.
    * @returns undefined when {@link readFrames} must be asked. @throws OFFSET_OUT_OF_RANGE; DRAINING
    */
-  async readStretch(from: Offset, limits: FrameLimits): Promise<Uint8Array | undefined> {
+  async readRun(from: Offset, limits: FrameLimits): Promise<FrameRun | undefined> {
     this.#refuseClosed();
-    return await this.#reader.readStretch(from, limits);
+    return await this.#reader.readRun(from, limits);
   }
 
   /**

@@ -1,9 +1,12 @@
 import { type Offset, toOffset, toPosition } from "../base/units.ts";
 import type { FileSystem } from "../platform/file-system.ts";
 import type { FrameBatch } from "./frame.ts";
+import { decodeFrames, type FrameRun } from "./frame-run.ts";
 import { ENTRY_BYTES, encodeEntries, Index, type StoreSize } from "./index.ts";
+import { KnownPlaces } from "./known-places.ts";
 import { indexName, joinPath, storeName } from "./layout.ts";
 import type { FrameLimits, FrameRange, SegmentExtent, SegmentInfo } from "./log-types.ts";
+import { giveBackReadBuffer, takeReadBuffer } from "./read-buffers.ts";
 import { SegmentReader } from "./segment-reader.ts";
 import { Dirty, Serial } from "./serial.ts";
 import { Store } from "./store.ts";
@@ -39,6 +42,7 @@ export class Segment {
   readonly store: Store;
   readonly index: Index;
   readonly #reader: SegmentReader;
+  readonly #places = new KnownPlaces();
   readonly #dirty = new Dirty();
   /** Writes of the files: those of appends, and of an index that is made anew. */
   readonly #writes = new Serial();
@@ -164,20 +168,30 @@ export class Segment {
   }
 
   /**
-   * Bytes of the store from the frame of `from` on, which must be written: about as many as
-   * `limits` allow, nothing of them checked, and the last frame may be cut off.
+   * Records from the one at `from` on, which must be written: about as many as `limits` allow,
+   * in one read of the store. Ends before a damaged frame.
    *
-   * @returns undefined when the index does not say where they begin
+   * @returns undefined when it gives none
    */
-  async stretch(from: Offset, limits: FrameLimits): Promise<Uint8Array | undefined> {
+  async readRun(from: Offset, limits: FrameLimits): Promise<FrameRun | undefined> {
     const { records, bytes } = this.#written;
-    const start = await this.index.position(from - this.base);
+    const record = from - this.base;
+    const start = this.#places.take(record) ?? (await this.index.position(record));
     if (start === undefined || start >= bytes) return undefined;
     const wanted = Math.min(
       limits.bytesMax,
       Math.ceil((bytes / records) * limits.recordsMax * 1.25),
+      bytes - start,
     );
-    return await this.store.readRange(start, Math.min(bytes, start + wanted));
+    const buffer = limits.givesBack === true ? takeReadBuffer(wanted) : undefined;
+    const target = buffer?.bytes.subarray(0, wanted) ?? new Uint8Array(wanted);
+    await this.store.readInto(target, start);
+    const framesMax = limits.recordsMax;
+    const run = decodeFrames({ bytes: target, first: from, framesMax, arrays: buffer?.arrays });
+    if (run.resumeOffset === from) return undefined;
+    // Who reads on begins there.
+    this.#places.put(run.resumeOffset - this.base, start + run.endAt);
+    return buffer === undefined ? run : { ...run, giveBack: () => giveBackReadBuffer(buffer) };
   }
 
   /** Nobody deletes the segment's files until {@link Segment.release}. */

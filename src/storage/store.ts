@@ -20,12 +20,18 @@ export class Store extends SegmentFile {
   /** Reads [start, end). @throws STORE_CORRUPT when the file ends before, or the disk cannot read */
   async readRange(start: number, end: number): Promise<Uint8Array> {
     const bytes = new Uint8Array(end - start);
+    await this.readInto(bytes, start);
+    return bytes;
+  }
+
+  /** Fills `target` from `start` on. @throws as {@link readRange} */
+  async readInto(target: Uint8Array, start: number): Promise<void> {
     const count = await this.#checked(() =>
-      this.read((file) => file.read(bytes, toPosition(start))),
+      this.read((file) => file.read(target, toPosition(start))),
     );
-    if (count === bytes.length) return bytes;
+    if (count === target.length) return;
     throw storeCorrupt(
-      `Cannot read "${this.path}": it ends at byte ${start + count}, wanted ${end}`,
+      `Cannot read "${this.path}": it ends at byte ${start + count}, wanted ${start + target.length}`,
       { file: this.path, position: start + count },
     );
   }

@@ -67,8 +67,8 @@ export class TopicReader {
     if (inMemory !== undefined) return inMemory;
     const from = toOffset(offset);
     const end = toOffset(Math.min(limits.endOffset ?? nextOffset, nextOffset));
-    const { recordsMax, bytesMax } = limits;
-    const bounded = { recordsMax: Math.min(recordsMax, end - from), bytesMax, end };
+    const { recordsMax, bytesMax, givesBack } = limits;
+    const bounded = { recordsMax: Math.min(recordsMax, end - from), bytesMax, end, givesBack };
     try {
       const run = from < end ? await this.#readStretch(from, bounded) : undefined;
       return run ?? (await this.#readFrames(from, { ...bounded, recordsMax }));
@@ -78,12 +78,10 @@ export class TopicReader {
     }
   }
 
-  /** The fast way: one look into the index, one read of the store. Undefined when it gave no record. */
+  /** The fast way: one read of the store. Undefined when it gave no record. */
   async #readStretch(from: Offset, limits: FrameLimits): Promise<RecordRun | undefined> {
-    const bytes = await this.#log.readStretch(from, limits);
-    if (bytes === undefined) return undefined;
-    const run = decodeFrames({ bytes, first: from }, limits.recordsMax);
-    return run.resumeOffset > from ? { ...run, isOwn: true } : undefined;
+    const run = await this.#log.readRun(from, limits);
+    return run && { ...run, isOwn: true };
   }
 
   /** The sure way: store and index are compared, and what does not fit is mended or reported. */

@@ -105,6 +105,8 @@ export interface ReadLimits {
   readonly bytesMax: number;
   /** Return nothing at or beyond this offset. */
   readonly endOffset?: number | undefined;
+  /** The reader calls `giveBack` of a run that has it, when it has done with it; or never. */
+  readonly givesBack?: boolean | undefined;
 }
 
 /**
@@ -128,6 +130,8 @@ export interface RecordRun {
   readonly resumeOffset: number;
   /** Made for this reader alone, who may write over `bytes`: what came from disk. */
   readonly isOwn?: boolean;
+  /** Lets others use the memory of the run, which nobody may look at any more. */
+  readonly giveBack?: (() => void) | undefined;
 }
 
 /** Who waits for records: exactly one of the two is called, once. */

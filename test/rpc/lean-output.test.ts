@@ -10,6 +10,7 @@ import type { Sink } from "../../src/rpc/lean/sink.ts";
 /** A connection that remembers what it was given, and takes as much as it is told to. */
 class FakeSink implements Sink {
   readonly pieces: Uint8Array[] = [];
+  readonly sent: (() => void)[] = [];
   isOpen = true;
   isFull = false;
   pendingBytes = 0;
@@ -23,8 +24,9 @@ class FakeSink implements Sink {
   only(): void {
     this.hasEnded = true;
   }
-  write(bytes: Uint8Array): boolean {
+  write(bytes: Uint8Array, onSent?: () => void): boolean {
     this.pieces.push(bytes);
+    if (onSent !== undefined) this.sent.push(onSent);
     if (this.isFull) this.pendingBytes += bytes.length;
     return !this.isFull;
   }
@@ -92,6 +94,24 @@ test("a large part goes out as it is, between its neighbours", async () => {
     [8 + 5 + 2, 40_000, 1 + 9],
   );
   assert.equal(sink.pieces[1], large);
+});
+
+test("whose message went out as it was hears of it, and nobody else", async () => {
+  const { sink, output } = open();
+  const told: string[] = [];
+  const enveloped = (name: string, bytes: number) => ({
+    ...message(bytes),
+    enveloped: new Uint8Array(bytes + 5),
+    onSent: () => told.push(name),
+  });
+  output.write(enveloped("first", 40_000));
+  output.write(message(3));
+  output.write(enveloped("copied", 50));
+  output.write(enveloped("last", 20_000));
+  await turn();
+  assert.deepEqual(told, []);
+  for (const sent of sink.sent) sent();
+  assert.deepEqual(told, ["first", "last"]);
 });
 
 test("a client that takes nothing is waited for; its end ends the wait", async () => {

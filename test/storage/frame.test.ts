@@ -246,7 +246,7 @@ test("frames that are cut, damaged or of another place end a run, and what is be
     assert.equal(run.resumeOffset, before, `damaged at ${at}`);
   }
   assert.equal(decodeFrames({ bytes, first: toOffset(1) }).count, 0);
-  assert.equal(decodeFrames({ bytes, first: toOffset(0) }, 2).count, 2);
+  assert.equal(decodeFrames({ bytes, first: toOffset(0), framesMax: 2 }).count, 2);
   assert.equal(decodeFrames({ bytes: new Uint8Array(100), first: toOffset(0) }).resumeOffset, 0);
 });
 

@@ -184,6 +184,7 @@ test("a run from memory says the same as its frames read from a store", () => {
   const tail = new Tail(new TailMemory(WIDE), WIDE);
   tail.add(batch, 77);
   const run = tail.read(0, MANY) ?? assert.fail("nothing in memory");
-  const read = decodeFrames({ bytes: batch.bytes, first: 0 as Offset });
+  const { endAt, ...read } = decodeFrames({ bytes: batch.bytes, first: 0 as Offset });
   assert.deepEqual({ ...run }, { ...read });
+  assert.equal(endAt, batch.bytes.length);
 });

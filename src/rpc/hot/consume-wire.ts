@@ -37,7 +37,14 @@ export function encodeAnswer(portion: Portion, extras: AnswerExtras): Encoded {
   at = writeRest(bytes, at, portion, extras);
   writeHeader(bytes, 0, 0, at - HEAD_BYTES);
   const enveloped = bytes.subarray(0, at);
-  return { parts: [enveloped.subarray(HEAD_BYTES)], byteLength: at - HEAD_BYTES, enveloped };
+  const message = {
+    parts: [enveloped.subarray(HEAD_BYTES)],
+    byteLength: at - HEAD_BYTES,
+    enveloped,
+  };
+  if (own !== undefined) return { ...message, onSent: own.run.giveBack };
+  for (const { run } of portion.runs) run.giveBack?.();
+  return message;
 }
 
 /** The run, when the answer can be made of its bytes where they are: as nearly all that were read from disk. */
@@ -68,12 +75,13 @@ export class SharedAnswers {
   readonly #known = new WeakMap<RecordRun, SharedAnswer>();
 
   /** As `AnswerLimits.measure`, of the whole run. */
-  readonly measure = (run: RecordRun): Measure => this.#of(run).measure;
+  readonly measure = (run: RecordRun): Measure =>
+    run.isOwn === true ? measureConsumed(run, Number.POSITIVE_INFINITY) : this.#of(run).measure;
 
   /** The same object for all who get the same. */
   encode(portion: Portion): Encoded {
     const [first] = portion.runs;
-    if (first === undefined) return encodeAnswer(portion, {});
+    if (first === undefined || first.run.isOwn === true) return encodeAnswer(portion, {});
     const shared = this.#of(first.run);
     const { highWatermark } = portion;
     // The end has moved on for nobody of those who are woken together.

@@ -108,6 +108,7 @@ class HotLogService {
     const offset = await resolveStart(topic, request);
     const tail = new TopicTail(topic, {
       ...options,
+      limits: { ...options.limits, givesBack: true },
       offset,
       share: call.answers,
       sharesTail: true,

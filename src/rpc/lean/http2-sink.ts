@@ -54,8 +54,12 @@ export class Http2Sink implements Arrival, Sink {
     this.closing.respond(fields, END_STREAM);
   }
 
-  write(bytes: Uint8Array): boolean {
-    return this.closing.write(bytes);
+  write(bytes: Uint8Array, onSent?: () => void): boolean {
+    if (onSent === undefined) return this.closing.write(bytes);
+    // After an error nobody knows whether they are still read.
+    return this.closing.write(bytes, (error) => {
+      if (!error) onSent();
+    });
   }
 
   end(bytes: Uint8Array | undefined, trailers?: Fields): void {

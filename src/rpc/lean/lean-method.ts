@@ -10,6 +10,8 @@ export interface Encoded {
   readonly byteLength: number;
   /** The same in one piece with an envelope around it, where that costs nothing: large messages. */
   readonly enveloped?: Uint8Array;
+  /** To be called, or not, when the bytes are out and nobody needs them any more. */
+  readonly onSent?: (() => void) | undefined;
 }
 
 /** What came of a client's stream since the last look: whole messages, undecoded. */

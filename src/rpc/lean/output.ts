@@ -84,11 +84,23 @@ export class Output implements LeanOutput {
     this.#bytes = 0;
     if (this.isClosed) return;
     this.#exchange.begin();
+    const sent = sentOf(messages);
     for (const piece of piecesOf(messages, bytes)) {
-      if (!this.#exchange.sink.write(piece)) this.#isFull = true;
+      if (!this.#exchange.sink.write(piece, sent?.get(piece))) this.#isFull = true;
     }
     if (!this.#isFull) return;
     this.#copiedBytes += copiedBytes(messages);
     this.#exchange.call.answers?.pend(this.#copiedBytes);
   }
+}
+
+/** What is to be called when messages are out that go out in one piece, as they are. */
+function sentOf(messages: readonly Encoded[]): Map<Uint8Array, () => void> | undefined {
+  let sent: Map<Uint8Array, () => void> | undefined;
+  for (const { enveloped, onSent } of messages) {
+    if (enveloped === undefined || onSent === undefined) continue;
+    sent ??= new Map();
+    sent.set(enveloped, onSent);
+  }
+  return sent;
 }

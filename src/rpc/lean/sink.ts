@@ -11,8 +11,11 @@ export interface Sink {
   begin(status: number, fields: Fields, hasTrailers: boolean): void;
   /** Sends an answer that is a header only. */
   only(status: number, fields: Fields): void;
-  /** @returns false when the caller should wait for {@link onDrain} */
-  write(bytes: Uint8Array): boolean;
+  /**
+   * @param onSent may be called when `bytes` are needed no more
+   * @returns false when the caller should wait for {@link onDrain}
+   */
+  write(bytes: Uint8Array, onSent?: () => void): boolean;
   /** @param trailers only after a `begin` that announced them */
   end(bytes: Uint8Array | undefined, trailers?: Fields): void;
   /** Calls `listener` whenever all that was written is on its way, after a `write` that said false. */
