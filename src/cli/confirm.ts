@@ -1,6 +1,7 @@
 import { createInterface } from "node:readline/promises";
-import { type CommandInput, UsageError } from "./command.ts";
+import type { CommandInput } from "./command.ts";
 import type { CommandContext } from "./context.ts";
+import { UsageError } from "./errors.ts";
 import { InterruptedError } from "./failures.ts";
 
 /**

@@ -1,8 +1,8 @@
 import { hasReason } from "../base/errors.ts";
 import { toOffset } from "../base/units.ts";
 import type { Log } from "../storage/log.ts";
-import { CommandError } from "./command.ts";
 import type { CommandContext } from "./context.ts";
+import { CommandError } from "./errors.ts";
 
 /** Records that are tried one by one behind a damaged one; then the next segment is. */
 const TRIED_MAX = 10_000;

@@ -11,7 +11,7 @@ import { type Failure, failureOf } from "../client/failure.ts";
 import { ListenError } from "../server/listen-error.ts";
 import { SettingError } from "../server/load-settings.ts";
 import { describePlatformError, isPermissionError, stateOf } from "../server/platform-errors.ts";
-import { CommandError, UsageError } from "./command.ts";
+import { CommandError, UsageError } from "./errors.ts";
 import { EXIT } from "./exit-codes.ts";
 import { OutputClosedError } from "./output.ts";
 

@@ -1,6 +1,7 @@
 import { KIB, MIB } from "../base/units.ts";
 import { duration, integer, type SettingType, size } from "../server/setting-types.ts";
-import { type CommandInput, UsageError } from "./command.ts";
+import type { CommandInput } from "./command.ts";
+import { UsageError } from "./errors.ts";
 
 /** What the flags of commands can hold, as far as several share it. */
 export const DURATION = duration({ min: 0, max: 24 * 3_600_000 });

@@ -1,4 +1,5 @@
-import { type Command, type FlagSpec, UsageError } from "./command.ts";
+import type { Command, FlagSpec } from "./command.ts";
+import { UsageError } from "./errors.ts";
 import { EXIT_MEANINGS } from "./exit-codes.ts";
 import { GLOBAL_FLAGS } from "./shared-flags.ts";
 import { definitions, wrap } from "./table.ts";

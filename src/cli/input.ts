@@ -3,8 +3,8 @@ import { access, stat } from "node:fs/promises";
 import type { Readable } from "node:stream";
 import { platformCode } from "../base/errors.ts";
 import { stateOf } from "../server/platform-errors.ts";
-import { CommandError } from "./command.ts";
 import type { CommandContext } from "./context.ts";
+import { CommandError } from "./errors.ts";
 
 /** Bytes read at once from a file. A pipe gives at most what it holds, 64 KiB. */
 const CHUNK_BYTES = 1024 * 1024;

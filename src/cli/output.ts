@@ -1,7 +1,7 @@
 import { write } from "node:fs";
 import { platformCode } from "../base/errors.ts";
 import { stateOf } from "../server/platform-errors.ts";
-import { CommandError } from "./command.ts";
+import { CommandError } from "./errors.ts";
 
 const BUFFER_BYTES = 256 * 1024;
 

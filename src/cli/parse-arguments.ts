@@ -1,6 +1,7 @@
 import { parseArgs } from "node:util";
 import { didYouMean } from "../server/suggest.ts";
-import { type Command, CommandInput, type FlagSpec, UsageError } from "./command.ts";
+import { type Command, CommandInput, type FlagSpec } from "./command.ts";
+import { UsageError } from "./errors.ts";
 import { GLOBAL_FLAGS } from "./shared-flags.ts";
 
 /** What the user asks for. */

@@ -3,8 +3,9 @@ import { encodeFrame, type RecordFrame, type RecordMeta } from "../client/record
 import { WriteError, Writer, type WriterOptions } from "../client/writer.ts";
 import { SystemClock } from "../platform/system-clock.ts";
 import { ENVELOPE_BYTES_MAX } from "../storage/envelope.ts";
-import { CommandError, type CommandInput } from "./command.ts";
+import type { CommandInput } from "./command.ts";
 import type { CommandContext } from "./context.ts";
+import { CommandError } from "./errors.ts";
 import { exitCodeOf, withFix } from "./failures.ts";
 import type { InputBytes } from "./input.ts";
 import { JsonRecordError, parseJsonRecord } from "./json-records.ts";

@@ -1,5 +1,5 @@
 import type { ConsumedRecord } from "../client/consumed-record.ts";
-import { UsageError } from "./command.ts";
+import { UsageError } from "./errors.ts";
 import type { Output } from "./output.ts";
 import { printTime } from "./time.ts";
 

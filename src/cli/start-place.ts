@@ -1,4 +1,4 @@
-import { UsageError } from "./command.ts";
+import { UsageError } from "./errors.ts";
 import { parseTime } from "./time.ts";
 
 /** Where to begin to read. */

@@ -11,7 +11,8 @@ import {
   size,
 } from "../server/setting-types.ts";
 import { RETENTION_AGE_MS_MAX } from "../server/settings.ts";
-import { type CommandInput, type FlagSpec, UsageError } from "./command.ts";
+import type { CommandInput, FlagSpec } from "./command.ts";
+import { UsageError } from "./errors.ts";
 
 type Fields = MessageInitShape<typeof TopicSettingsSchema>;
 
@@ -32,28 +33,34 @@ const ANY_COUNT = integer({ min: 0, max: 2 ** 32 - 1 });
 /** The server's message would be in milliseconds. */
 const AGE = orZero(duration({ min: 1_000, max: RETENTION_AGE_MS_MAX }));
 
+/** A setting that is a plain number in the API, too. */
+function plain(
+  field: "maxRecordBytes" | "maxSegmentBytes" | "maxSegmentRecords" | "replicationFactor",
+  setting: Pick<TopicSetting, "name" | "help" | "type">,
+): TopicSetting {
+  return {
+    ...setting,
+    put: (fields, value) => Object.assign(fields, { [field]: value }),
+    get: (settings) => settings[field],
+  };
+}
+
 const TOPIC_SETTINGS: readonly TopicSetting[] = [
-  {
+  plain("maxRecordBytes", {
     name: "max-record-bytes",
     help: "Largest record, with the about 30 bytes that the server adds.",
     type: ANY_SIZE_32,
-    put: (fields, value) => Object.assign(fields, { maxRecordBytes: value }),
-    get: (settings) => settings.maxRecordBytes,
-  },
-  {
+  }),
+  plain("maxSegmentBytes", {
     name: "max-segment-bytes",
     help: "Size at which a segment is closed. Segments are removed whole.",
     type: ANY_SIZE_32,
-    put: (fields, value) => Object.assign(fields, { maxSegmentBytes: value }),
-    get: (settings) => settings.maxSegmentBytes,
-  },
-  {
+  }),
+  plain("maxSegmentRecords", {
     name: "max-segment-records",
     help: "Records after which a segment is closed.",
     type: ANY_COUNT,
-    put: (fields, value) => Object.assign(fields, { maxSegmentRecords: value }),
-    get: (settings) => settings.maxSegmentRecords,
-  },
+  }),
   {
     name: "retention-age",
     help: "Age at which records may be removed; 0 means never.",
@@ -69,13 +76,11 @@ const TOPIC_SETTINGS: readonly TopicSetting[] = [
     get: ({ retentionBytes }) =>
       retentionBytes === undefined ? undefined : Number(retentionBytes),
   },
-  {
+  plain("replicationFactor", {
     name: "replication-factor",
     help: "Servers that hold the topic.",
     type: ANY_COUNT,
-    put: (fields, value) => Object.assign(fields, { replicationFactor: value }),
-    get: (settings) => settings.replicationFactor,
-  },
+  }),
 ];
 
 /** A flag for each setting, for `topic create` and `topic update`. */

@@ -3,7 +3,7 @@ import { test } from "node:test";
 import { Code, ConnectError } from "@connectrpc/connect";
 import { InvariantError } from "../../src/base/assert.ts";
 import { ProglogError, REASONS, type Reason } from "../../src/base/errors.ts";
-import { CommandError, UsageError } from "../../src/cli/command.ts";
+import { CommandError, UsageError } from "../../src/cli/errors.ts";
 import { EXIT_MEANINGS } from "../../src/cli/exit-codes.ts";
 import { endingOf, InterruptedError } from "../../src/cli/failures.ts";
 import { OutputClosedError } from "../../src/cli/output.ts";

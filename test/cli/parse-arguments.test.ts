@@ -1,7 +1,8 @@
 import assert from "node:assert/strict";
 import { test } from "node:test";
-import { type Command, UsageError } from "../../src/cli/command.ts";
+import type { Command } from "../../src/cli/command.ts";
 import { COMMANDS } from "../../src/cli/commands.ts";
+import { UsageError } from "../../src/cli/errors.ts";
 import { helpText } from "../../src/cli/help.ts";
 import { parseCommandLine, type Request } from "../../src/cli/parse-arguments.ts";
 import { GLOBAL_FLAGS } from "../../src/cli/shared-flags.ts";

@@ -1,5 +1,6 @@
-import { type Command, UsageError } from "../command.ts";
+import type { Command } from "../command.ts";
 import { completionScript, SHELLS, type Shell } from "../completion-scripts.ts";
+import { UsageError } from "../errors.ts";
 import { EXIT } from "../exit-codes.ts";
 
 /** Built over the other commands, which it describes to a shell. */

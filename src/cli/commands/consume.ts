@@ -1,8 +1,9 @@
 import { ConsumedRecord } from "../../client/consumed-record.ts";
 import { type ReadMessage, read } from "../../client/reader.ts";
 import { SystemClock } from "../../platform/system-clock.ts";
-import { type Command, type CommandInput, UsageError } from "../command.ts";
+import type { Command, CommandInput } from "../command.ts";
 import type { CommandContext } from "../context.ts";
+import { UsageError } from "../errors.ts";
 import { EXIT } from "../exit-codes.ts";
 import { InterruptedError } from "../failures.ts";
 import { ProgressLine } from "../progress.ts";

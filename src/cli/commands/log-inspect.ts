@@ -1,6 +1,7 @@
-import { type Command, CommandError, type CommandInput, UsageError } from "../command.ts";
+import type { Command, CommandInput } from "../command.ts";
 import type { CommandContext } from "../context.ts";
 import { type DataFolder, holderOf, openFolder } from "../data-folder.ts";
+import { CommandError, UsageError } from "../errors.ts";
 import { EXIT } from "../exit-codes.ts";
 import { warnOfHolder } from "../findings.ts";
 import { OUTPUT_FLAG } from "../shared-flags.ts";

@@ -1,8 +1,8 @@
 import { KIB } from "../../base/units.ts";
 import { printSize } from "../../server/setting-types.ts";
 import type { Command, CommandInput } from "../command.ts";
-import { UsageError } from "../command.ts";
 import type { CommandContext } from "../context.ts";
+import { UsageError } from "../errors.ts";
 import { EXIT } from "../exit-codes.ts";
 import { InterruptedError } from "../failures.ts";
 import { BATCH_BYTES, BATCH_RECORDS, DURATION, flagValue } from "../flag-values.ts";

@@ -1,6 +1,7 @@
-import { type Command, type CommandInput, UsageError } from "../command.ts";
+import type { Command, CommandInput } from "../command.ts";
 import { confirm } from "../confirm.ts";
 import type { CommandContext } from "../context.ts";
+import { UsageError } from "../errors.ts";
 import { EXIT } from "../exit-codes.ts";
 import { type ServerConnection, withServer } from "../server-connection.ts";
 import { SERVER_FLAGS, YES_FLAG } from "../shared-flags.ts";

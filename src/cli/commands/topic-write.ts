@@ -1,6 +1,7 @@
 import { TopicSchema } from "../../gen/proglog/v1/topic_service_pb.ts";
-import { type Command, type CommandInput, UsageError } from "../command.ts";
+import type { Command, CommandInput } from "../command.ts";
 import type { CommandContext } from "../context.ts";
+import { UsageError } from "../errors.ts";
 import { EXIT } from "../exit-codes.ts";
 import { protoJson } from "../proto-json.ts";
 import { withServer } from "../server-connection.ts";
