@@ -1,10 +1,10 @@
 import { createServer, type Http2Server } from "node:http2";
 import type { AddressInfo } from "node:net";
 import { create } from "@bufbuild/protobuf";
-import { Code, ConnectError, type ConnectRouter } from "@connectrpc/connect";
+import { ConnectError, type ConnectRouter } from "@connectrpc/connect";
 import { connectNodeAdapter } from "@connectrpc/connect-node";
-import { REASONS, type Reason } from "../../../src/base/errors.ts";
-import { ErrorInfoSchema } from "../../../src/gen/google/rpc/error_details_pb.ts";
+import { ProglogError, type Reason } from "../../../src/base/errors.ts";
+import { SILENT_LOGGER } from "../../../src/base/log.ts";
 import {
   LogService,
   type ProduceRequest,
@@ -13,6 +13,9 @@ import {
 } from "../../../src/gen/proglog/v1/log_service_pb.ts";
 import type { Record as LogRecord } from "../../../src/gen/proglog/v1/record_pb.ts";
 import { TopicService } from "../../../src/gen/proglog/v1/topic_service_pb.ts";
+import { ErrorMap } from "../../../src/rpc/error-map.ts";
+
+const ERRORS = new ErrorMap(SILENT_LOGGER, "stub", () => {});
 
 /** An error as the real server makes it. */
 export function refusal(
@@ -20,21 +23,8 @@ export function refusal(
   message: string,
   metadata: Record<string, string> = {},
 ): ConnectError {
-  const info = { reason, domain: "proglog", metadata };
-  const code = CODES[REASONS[reason].code] ?? Code.Internal;
-  return new ConnectError(message, code, undefined, [{ desc: ErrorInfoSchema, value: info }]);
+  return ERRORS.encode(new ProglogError(reason, message, { metadata }));
 }
-
-const CODES: Readonly<Record<string, Code>> = {
-  invalid_argument: Code.InvalidArgument,
-  not_found: Code.NotFound,
-  already_exists: Code.AlreadyExists,
-  failed_precondition: Code.FailedPrecondition,
-  aborted: Code.Aborted,
-  out_of_range: Code.OutOfRange,
-  resource_exhausted: Code.ResourceExhausted,
-  unavailable: Code.Unavailable,
-};
 
 /**
  * A server in memory that speaks the API over HTTP/2 and fails when told to. For
@@ -173,10 +163,8 @@ export class StubServer {
   }
 
   #withBatchNumber(thrown: unknown, batchNumber: number): unknown {
-    if (!(thrown instanceof ConnectError)) return thrown;
-    const [info] = thrown.findDetails(ErrorInfoSchema);
-    if (info === undefined) return thrown;
-    const metadata = { ...info.metadata, batchNumber: String(batchNumber) };
-    return refusal(info.reason as Reason, thrown.rawMessage, metadata);
+    if (!(thrown instanceof ConnectError && thrown.cause instanceof ProglogError)) return thrown;
+    const { reason, message, metadata } = thrown.cause;
+    return refusal(reason, message, { ...metadata, batchNumber: String(batchNumber) });
   }
 }
