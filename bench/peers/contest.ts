@@ -54,9 +54,8 @@ export class Contest {
 
   /** Those that run, and have not failed too often. */
   get processes(): readonly PeerProcess[] {
-    return [...this.#failures]
-      .filter(([process, failures]) => process.isRunning && failures < FAILURES_MAX)
-      .map(([process]) => process);
+    const left = [...this.#failures].filter(([, failures]) => failures < FAILURES_MAX);
+    return left.map(([process]) => process).filter((process) => this.#isRunning(process));
   }
 
   /** Does something with each in turn. One that fails is left out from now on. */
@@ -95,19 +94,26 @@ export class Contest {
     for (const process of this.#failures.keys()) await process.discard();
   }
 
+  /** Says it once when it is not. */
+  #isRunning(process: PeerProcess): boolean {
+    if (process.isRunning) return true;
+    sayFailed(this.#phase, process.peer, "the process has ended");
+    this.#failures.set(process, FAILURES_MAX);
+    return false;
+  }
+
   async #attempt(
     process: PeerProcess,
     what: string,
     load: (process: PeerProcess) => Promise<Sample>,
   ): Promise<Sample> {
     const failures = this.#failures.get(process) ?? 0;
-    if (failures >= FAILURES_MAX) return {};
+    if (failures >= FAILURES_MAX || !this.#isRunning(process)) return {};
     try {
       return await load(process);
     } catch (error) {
-      const ended = process.isRunning ? "" : " (it has ended)";
-      sayFailed(this.#phase, process.peer, `${what}: ${error}${ended}`);
-      this.#failures.set(process, process.isRunning ? failures + 1 : FAILURES_MAX);
+      sayFailed(this.#phase, process.peer, `${what}: ${error}`);
+      this.#failures.set(process, failures + 1);
       return {};
     }
   }
