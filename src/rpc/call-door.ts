@@ -5,6 +5,7 @@ import { AnswerBudget } from "./answer-budget.ts";
 import { BodyBudgets } from "./body-budget.ts";
 import { Call, type CallEndHook, type CallHook, type Protocol } from "./call.ts";
 import { DEADLINE_HEADERS, readDeadline } from "./deadline.ts";
+import { DeadlineWatch } from "./deadline-watch.ts";
 import type { ErrorMap } from "./error-map.ts";
 import type { RpcLimits } from "./limits.ts";
 import type { ServingState } from "./serving-state.ts";
@@ -44,6 +45,14 @@ export class CallDoor {
   readonly #options: CallDoorOptions;
   readonly #bodies: BodyBudgets;
   readonly #answers: AnswerBudget;
+  readonly #deadlines: DeadlineWatch;
+  readonly #leave = () => {
+    this.#callCount -= 1;
+  };
+  readonly #leaveStream = () => {
+    this.#callCount -= 1;
+    this.#streamCount -= 1;
+  };
   #callCount = 0;
   #streamCount = 0;
 
@@ -51,6 +60,7 @@ export class CallDoor {
     const { clock, limits } = options;
     this.#options = options;
     this.#bodies = new BodyBudgets(limits);
+    this.#deadlines = new DeadlineWatch(clock);
     this.#answers = new AnswerBudget({
       bytesMax: limits.answerBytesMax,
       stuckMs: limits.stuckMs,
@@ -88,7 +98,7 @@ export class CallDoor {
       call.refuse(errors.toProglogError(thrown, route.method));
     }
     if (route.isStreaming) this.#share(call, arrival);
-    call.startDeadline(this.#options.clock);
+    call.startDeadline(this.#options.clock, this.#deadlines);
     if (call.reason !== undefined) call.refuse(call.reason);
     closing.on("close", () => call.over());
     return call;
@@ -149,13 +159,9 @@ export class CallDoor {
     if (route.isStreaming && this.#streamCount >= limits.streamsMax) {
       throw tooMany("stream", limits.streamsMax);
     }
-    const streams = route.isStreaming ? 1 : 0;
     this.#callCount += 1;
-    this.#streamCount += streams;
-    call.whenOver(() => {
-      this.#callCount -= 1;
-      this.#streamCount -= streams;
-    });
+    if (route.isStreaming) this.#streamCount += 1;
+    call.whenOver(route.isStreaming ? this.#leaveStream : this.#leave);
   }
 }
 

@@ -1,10 +1,12 @@
 import { createContextKey, type HandlerContext } from "@connectrpc/connect";
+import type { Abortable } from "../base/abortable.ts";
 import { assert } from "../base/assert.ts";
 import type { Clock } from "../base/clock.ts";
 import { ProglogError } from "../base/errors.ts";
 import type { HttpConnection, HttpHeaders } from "../platform/http-options.ts";
 import type { AnswerShare } from "./answer-budget.ts";
 import type { BodyBudget } from "./body-budget.ts";
+import type { Deadlined, DeadlineWatch } from "./deadline-watch.ts";
 
 export type Protocol = "connect" | "grpc" | "grpc-web";
 
@@ -43,12 +45,14 @@ export interface CallOptions {
  * One call from its header to its end, whatever the protocol: who asked for what,
  * how long it may take, and how it ended. The one thing that both ways in share.
  */
-export class Call {
+export class Call implements Abortable, Deadlined {
   readonly method: string;
   readonly protocol: Protocol;
   readonly headers: HttpHeaders;
   readonly connection: HttpConnection;
   readonly deadlineMs: number | undefined;
+  /** When the deadline is, on the clock's monotonic time. */
+  dueMs = Number.POSITIVE_INFINITY;
   /** Where a stream counts what it holds of its answer; undefined for other calls. */
   answers: AnswerShare | undefined;
   /** What must be over before a handler is called: a hook that asks somebody. Never rejects. */
@@ -63,8 +67,10 @@ export class Call {
   #isOver = false;
   /** Made when somebody asks for the signal: most calls are over before anybody does. */
   #controller: AbortController | undefined;
-  #abortListeners: (() => void)[] = [];
-  #endings: (() => void)[] = [];
+  /** Undefined: none, as of most calls. */
+  #abortListeners: (() => void)[] | undefined;
+  #endings: (() => void)[] | undefined;
+  #deadlines: DeadlineWatch | undefined;
 
   constructor(options: CallOptions) {
     this.method = options.method;
@@ -134,9 +140,9 @@ export class Call {
     if (this.#reason !== undefined) return;
     this.#reason = reason;
     this.#controller?.abort(reason);
-    const listeners = this.#abortListeners;
-    this.#abortListeners = [];
-    for (const listener of listeners) listener();
+    const listeners = this.#abortListeners ?? [];
+    // One that leaves meanwhile is not called any more.
+    for (let next = listeners.shift(); next !== undefined; next = listeners.shift()) next();
   }
 
   /** Calls `listener` when the call is aborted, at once when it was. @returns a function that ends it */
@@ -145,9 +151,12 @@ export class Call {
       listener();
       return () => {};
     }
-    this.#abortListeners.push(listener);
+    const listeners = this.#abortListeners ?? [];
+    this.#abortListeners = listeners;
+    listeners.push(listener);
     return () => {
-      this.#abortListeners = this.#abortListeners.filter((other) => other !== listener);
+      const place = listeners.indexOf(listener);
+      if (place >= 0) listeners.splice(place, 1);
     };
   }
 
@@ -158,8 +167,12 @@ export class Call {
 
   /** Runs `ending` when the connection has closed the call, or at once when it has. */
   whenOver(ending: () => void): void {
-    if (this.#isOver) ending();
-    else this.#endings.push(ending);
+    if (this.#isOver) {
+      ending();
+      return;
+    }
+    this.#endings ??= [];
+    this.#endings.push(ending);
   }
 
   /** Counts a piece of the body. @returns RATE_LIMITED when more is in flight than may be */
@@ -183,12 +196,21 @@ export class Call {
   }
 
   /** Aborts the call at its deadline: call once, when the call begins. */
-  startDeadline(clock: Clock): void {
+  startDeadline(clock: Clock, deadlines: DeadlineWatch): void {
     const { deadlineMs } = this;
     if (deadlineMs === undefined) return;
-    const expire = () => this.abort(deadlineError(deadlineMs));
-    if (deadlineMs <= 0) expire();
-    else this.whenOver(clock.schedule(deadlineMs, expire));
+    if (deadlineMs <= 0) {
+      this.expire();
+      return;
+    }
+    this.dueMs = clock.monotonicMs() + deadlineMs;
+    this.#deadlines = deadlines;
+    deadlines.watch(this);
+  }
+
+  /** The deadline has come. */
+  expire(): void {
+    this.abort(deadlineError(this.deadlineMs ?? 0));
   }
 
   /** The connection has closed the call. */
@@ -201,8 +223,9 @@ export class Call {
       this.failed(gone);
       this.abort(gone);
     }
-    const endings = this.#endings;
-    this.#endings = [];
+    this.#deadlines?.leave(this);
+    const endings = this.#endings ?? [];
+    this.#endings = undefined;
     for (const ending of endings) ending();
   }
 }
