@@ -2,27 +2,18 @@ import assert from "node:assert/strict";
 import { test } from "node:test";
 import { hasReason } from "../../src/base/errors.ts";
 import type { Journal } from "../../src/journal/journal.ts";
-import { makeRandom } from "../support/prng.ts";
 import { settle } from "../support/sim-clock.ts";
-import { SimFileSystem } from "../support/sim-file-system.ts";
 import {
   append,
   entriesOf,
   entry,
-  newReplica,
   type Outcome,
-  openJournal,
+  openWithReplicas,
   outcomeOf,
   payloadOf,
 } from "./journal-harness.ts";
 
-async function opened() {
-  const fs = new SimFileSystem(makeRandom(1));
-  const result = await openJournal(fs);
-  await result.journal.addReplica(newReplica(1));
-  await result.journal.idle();
-  return { fs, ...result };
-}
+const opened = () => openWithReplicas(1);
 
 /** Appends an entry when the journal asks. @returns what came of it, and when it was asked */
 function appendWhenAsked(journal: Journal, index: number) {

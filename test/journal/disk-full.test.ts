@@ -12,22 +12,15 @@ import {
   contentOf,
   entriesOf,
   entry,
+  FILE_BYTES,
   newReplica,
   openJournal,
+  openWithReplicas,
   outcomeOf,
   payloadOf,
 } from "./journal-harness.ts";
 
-const FILE_BYTES = 64 * 1024;
-
-async function opened(seed = 1) {
-  const fs = new SimFileSystem(makeRandom(seed));
-  const result = await openJournal(fs, { fileBytes: FILE_BYTES });
-  await result.journal.addReplica(newReplica(1));
-  await result.journal.addReplica(newReplica(2));
-  await result.journal.idle();
-  return { fs, ...result };
-}
+const opened = (diskSeed = 1) => openWithReplicas(2, { diskSeed });
 
 /** Appends 2 KiB entries until one is refused. @returns its index */
 async function fill(journal: Journal): Promise<number> {

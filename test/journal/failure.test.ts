@@ -6,17 +6,19 @@ import { settle } from "../support/sim-clock.ts";
 import type { SimOperation } from "../support/sim-faults.ts";
 import { SimFileSystem } from "../support/sim-file-system.ts";
 import { CrashWorkload } from "./crash-workload.ts";
-import { append, contentOf, entry, newReplica, openJournal, outcomeOf } from "./journal-harness.ts";
+import {
+  append,
+  contentOf,
+  entry,
+  newReplica,
+  openJournal,
+  openWithReplicas,
+  outcomeOf,
+} from "./journal-harness.ts";
 
 const FILE_BYTES = 32 * 1024;
 
-async function opened(seed = 1) {
-  const fs = new SimFileSystem(makeRandom(seed));
-  const result = await openJournal(fs, { fileBytes: FILE_BYTES });
-  await result.journal.addReplica(newReplica(1));
-  await result.journal.idle();
-  return { fs, ...result };
-}
+const opened = (diskSeed = 1) => openWithReplicas(1, { diskSeed, fileBytes: FILE_BYTES });
 
 test("a failed write is never repeated: its appends may be there or not, later ones are not", async () => {
   const { fs, journal, failures } = await opened();

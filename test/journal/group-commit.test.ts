@@ -11,6 +11,7 @@ import {
   entry,
   newReplica,
   openJournal,
+  openWithReplicas,
   outcomeOf,
   payloadOf,
 } from "./journal-harness.ts";
@@ -36,11 +37,8 @@ async function load(journal: Journal, appenders: number, replicaIds: readonly nu
 }
 
 async function withReplicas(count: number) {
-  const fs = new SimFileSystem(makeRandom(5));
-  const opened = await openJournal(fs, { fileBytes: 2 ** 20 });
-  const replicaIds = Array.from({ length: count }, (_, at) => at + 1);
-  await Promise.all(replicaIds.map((id) => opened.journal.addReplica(newReplica(id))));
-  return { ...opened, fs, replicaIds };
+  const opened = await openWithReplicas(count, { diskSeed: 5, fileBytes: 2 ** 20 });
+  return { ...opened, replicaIds: Array.from({ length: count }, (_, at) => at + 1) };
 }
 
 test("records per flush grow with the number of appenders", async () => {

@@ -8,8 +8,9 @@ import type {
   ReplicaRecord,
 } from "../../src/journal/journal-types.ts";
 import type { FileSystem } from "../../src/platform/file-system.ts";
-import { SeededRandom } from "../support/prng.ts";
+import { makeRandom, SeededRandom } from "../support/prng.ts";
 import { SimClock } from "../support/sim-clock.ts";
+import { SimFileSystem } from "../support/sim-file-system.ts";
 
 /** Small files, so that a test sees many of them. */
 export const FILE_BYTES = 64 * 1024;
@@ -39,6 +40,19 @@ export async function openJournal(
     ...rest,
   });
   return { journal, clock, failures };
+}
+
+/** A journal on a simulated disk with the new replicas 1 to `count`, and nothing left to do. */
+export async function openWithReplicas(
+  count: number,
+  { diskSeed = 1, ...options }: Partial<JournalOptions> & { readonly diskSeed?: number } = {},
+): Promise<Opened & { readonly fs: SimFileSystem }> {
+  const fs = new SimFileSystem(makeRandom(diskSeed));
+  const opened = await openJournal(fs, options);
+  const ids = Array.from({ length: count }, (_, at) => at + 1);
+  await Promise.all(ids.map((id) => opened.journal.addReplica(newReplica(id))));
+  await opened.journal.idle();
+  return { ...opened, fs };
 }
 
 /** A replica that was just made: its log begins after the virtual entry 1 of term 1. */

@@ -13,18 +13,14 @@ import {
   entry,
   newReplica,
   openJournal,
+  openWithReplicas,
   outcomeOf,
   payloadOf,
 } from "./journal-harness.ts";
 
 const SMALL = { fileBytes: 32 * 1024 };
 
-async function opened(replicas = 2) {
-  const fs = new SimFileSystem(makeRandom(1));
-  const result = await openJournal(fs, SMALL);
-  for (let id = 1; id <= replicas; id += 1) await result.journal.addReplica(newReplica(id));
-  return { fs, ...result };
-}
+const opened = (replicas = 2) => openWithReplicas(replicas, SMALL);
 
 /** Appends so many 2 KiB entries to replica 1. */
 async function appendMany(journal: Journal, count: number): Promise<void> {

@@ -1,14 +1,16 @@
 import assert from "node:assert/strict";
 import { test } from "node:test";
-import { makeRandom } from "../support/prng.ts";
-import { SimFileSystem } from "../support/sim-file-system.ts";
-import { append, contentOf, entry, newReplica, openJournal } from "./journal-harness.ts";
+import {
+  append,
+  contentOf,
+  entry,
+  newReplica,
+  openJournal,
+  openWithReplicas,
+} from "./journal-harness.ts";
 
 async function opened() {
-  const fs = new SimFileSystem(makeRandom(1));
-  const result = await openJournal(fs, { sync: "none" });
-  await result.journal.addReplica(newReplica(1));
-  await result.journal.idle();
+  const { fs, ...result } = await openWithReplicas(1, { sync: "none" });
   let syncs = 0;
   fs.onStep((_, op) => {
     if (op === "sync") syncs += 1;
