@@ -39,6 +39,10 @@ export class TopicTail implements Follower {
   #offset: number;
   #dueMs: number;
   #isGiven = false;
+  /** Bytes of the portion that was given, when it came from disk. */
+  #diskBytes: number | undefined;
+  /** What {@link readAhead} began: records from the offset on. */
+  #ahead: Promise<RecordRun> | undefined;
   #failure: unknown;
   #cancelTimer: (() => void) | undefined;
   /** A wait outlives heartbeats: it is begun once for each time that records come. */
@@ -74,11 +78,28 @@ export class TopicTail implements Follower {
       if (this.#isAtEnd()) return undefined;
     }
     this.#throwIfStopped();
+    if (this.#ahead !== undefined) return this.#nextLater();
     return this.#readTail() ?? this.#nextLater();
+  }
+
+  /**
+   * Begins to read what {@link next} will give, while the last portion is on its way: for clients
+   * that take what they get. Only from disk, and when there is room for both.
+   */
+  readAhead(): void {
+    const { limits, share } = this.#options;
+    const { nextOffset } = this.#topic.status();
+    if (this.#diskBytes === undefined || this.#offset >= nextOffset || this.#isAtEnd()) return;
+    const bytes = this.#diskBytes + limits.bytesMax;
+    if (bytes > STREAM_RESERVE_BYTES) return;
+    share?.hold(bytes);
+    this.#ahead = this.#topic.readRun(this.#offset, limits);
+    this.#ahead.catch(() => {}); // whoever asks for it hears of it
   }
 
   /** Leaves nothing behind. */
   close(): void {
+    this.#dropAhead();
     for (const unsubscribe of this.#unsubscribe) unsubscribe();
     if (this.#isFollowing) this.#giveUp();
     this.#cancelTimer?.();
@@ -99,7 +120,8 @@ export class TopicTail implements Follower {
   async #nextLater(): Promise<Portion | undefined> {
     const { clock } = this.#options;
     for (;;) {
-      const found = this.#readTail() ?? (await this.#read());
+      const fromTail = this.#ahead === undefined ? this.#readTail() : undefined;
+      const found = fromTail ?? (await this.#read());
       if (found !== undefined) return found;
       const { nextOffset } = this.#topic.status();
       if (clock.monotonicMs() >= this.#dueMs) {
@@ -116,6 +138,7 @@ export class TopicTail implements Follower {
     const { limits, share, sharesTail } = this.#options;
     const run = this.#topic.readTail(this.#offset, limits);
     if (run === undefined) return undefined;
+    this.#diskBytes = undefined;
     const portion = this.#toPortion(run);
     if (share?.tryHold(portion.byteLength, sharesTail ? run : undefined) === false)
       return undefined;
@@ -126,11 +149,25 @@ export class TopicTail implements Follower {
   async #read(): Promise<Portion | undefined> {
     const { limits, share } = this.#options;
     if (this.#offset >= this.#topic.status().nextOffset || this.#isAtEnd()) return undefined;
-    if (share?.tryTake(STREAM_RESERVE_BYTES) === false) await share.take(STREAM_RESERVE_BYTES);
+    if (share?.tryTake(STREAM_RESERVE_BYTES) === false) {
+      this.#dropAhead(); // which nobody counts while this waits
+      await share.take(STREAM_RESERVE_BYTES);
+    }
     this.#throwIfStopped();
-    const portion = this.#toPortion(await this.#topic.readRun(this.#offset, limits));
+    const reading = this.#ahead ?? this.#topic.readRun(this.#offset, limits);
+    this.#ahead = undefined;
+    const portion = this.#toPortion(await reading);
     share?.hold(portion.byteLength);
+    this.#diskBytes = portion.byteLength;
     return this.#accept(portion);
+  }
+
+  #dropAhead(): void {
+    this.#ahead?.then(
+      (run) => run.giveBack?.(),
+      () => {},
+    );
+    this.#ahead = undefined;
   }
 
   #toPortion(run: RecordRun): Portion {

@@ -1,3 +1,4 @@
+import type { Clock } from "../../base/clock.ts";
 import {
   ConsumeRequestSchema,
   ConsumeStreamRequestSchema,
@@ -20,6 +21,9 @@ import { encodeAnswer, SharedAnswers } from "./consume-wire.ts";
 import { measureConsumed } from "./consumed-wire.ts";
 import { decodeRequest } from "./decode-request.ts";
 import { ProduceScanner, type ScannedBatch } from "./produce-scan.ts";
+
+/** A client that takes a message within this time gets the next one read meanwhile. */
+const READS_AHEAD_MS_MAX = 50;
 
 const WIRE = { measure: measureConsumed, answerBytesMax: CONSUME_BYTES_MAX };
 
@@ -118,17 +122,26 @@ class HotLogService {
     });
     const first = { topicId: topic.info.id, heartbeatMs: options.silenceMs };
     try {
+      let takesAtOnce = false;
       for (let isFirst = true; ; isFirst = false) {
         const next = tail.next();
         const portion = next instanceof Promise ? await next : next;
         if (portion === undefined || output.isClosed) return;
+        if (takesAtOnce) tail.readAhead();
         const message = isFirst ? encodeAnswer(portion, first) : this.#shared.encode(portion);
-        if (!output.write(message)) await output.whenRoom();
+        takesAtOnce = output.write(message) || (await takesSoon(output, clock));
       }
     } finally {
       tail.close();
     }
   }
+}
+
+/** Waits until the client has taken what it got. @returns true when that was at once */
+async function takesSoon(output: LeanOutput, clock: Clock): Promise<boolean> {
+  const startMs = clock.monotonicMs();
+  await output.whenRoom();
+  return clock.monotonicMs() - startMs < READS_AHEAD_MS_MAX;
 }
 
 async function* batchesOf(
