@@ -8,19 +8,10 @@ import { RecordSchema } from "../../src/gen/proglog/v1/record_pb.ts";
 import { ProduceScanner, type ScannedBatch } from "../../src/rpc/hot/produce-scan.ts";
 import { RPC_LIMITS } from "../../src/rpc/limits.ts";
 import { findRecordFault } from "../../src/rpc/record-wire.ts";
-import { WireLogService } from "../../src/rpc/wire-twin.ts";
 import { records } from "../rpc/arbitrary-records.ts";
+import { merged, PRODUCE, PRODUCE_STREAM, produceRequests } from "../rpc/arbitrary-requests.ts";
 import { changes, mutate } from "./support/mutations.ts";
 import { runs } from "./support/runs.ts";
-
-function inputOf(method: string): DescMessage {
-  const found = WireLogService.methods.find(({ localName }) => localName === method)?.input;
-  assert.ok(found);
-  return found;
-}
-
-const REQUEST = inputOf("produce");
-const STREAM_REQUEST = inputOf("produceStream");
 
 interface Decoded {
   readonly topic: string;
@@ -31,25 +22,6 @@ interface Decoded {
   readonly producer?: { readonly id: string; readonly epoch: bigint; readonly sequence: bigint };
   readonly $unknown?: readonly { readonly no: number }[];
 }
-
-const uint64 = fc.bigInt({ min: 0n, max: 2n ** 64n - 1n });
-const optional = <T>(value: fc.Arbitrary<T>) => fc.option(value, { nil: undefined });
-
-const batches = fc
-  .record({
-    topic: fc.string({ unit: "grapheme", maxLength: 20 }),
-    records: fc.array(records, { maxLength: 4 }),
-    expectedNextOffset: optional(uint64),
-    producer: optional(
-      fc.record({ id: fc.string({ maxLength: 5 }), epoch: uint64, sequence: uint64 }),
-    ),
-    fencingToken: optional(uint64),
-    topicId: uint64,
-  })
-  .map((batch) => toBinary(REQUEST, create(REQUEST, batch)));
-
-/** One after the other is one message, in which what is said later counts. */
-const merged = fc.array(batches, { minLength: 1, maxLength: 2 }).map(concat);
 
 const damaged = (source: fc.Arbitrary<Uint8Array>): fc.Arbitrary<Uint8Array> =>
   fc.tuple(source, changes(4)).map(([bytes, all]) => mutate(bytes, all));
@@ -103,8 +75,8 @@ function assertSame(found: ScannedBatch, wanted: Decoded): void {
 test("a damaged ProduceRequest means to the scanner what it means to protobuf-es", () => {
   let validCount = 0;
   fc.assert(
-    fc.property(damaged(merged), fc.nat(255), (message, byte) => {
-      const wanted = decode(REQUEST, message) as Decoded | undefined;
+    fc.property(damaged(merged(1, 2)), fc.nat(255), (message, byte) => {
+      const wanted = decode(PRODUCE, message) as Decoded | undefined;
       const found = tryTo(() => scanner.scanRequest(surrounded(message, byte)));
       assert.equal(found !== undefined, wanted !== undefined, "one takes it, the other does not");
       if (found !== undefined && wanted !== undefined) assertSame(found, wanted);
@@ -117,13 +89,13 @@ test("a damaged ProduceRequest means to the scanner what it means to protobuf-es
 
 test("a damaged ProduceStreamRequest means to the scanner what it means to protobuf-es", () => {
   const streams = fc
-    .array(batches, { maxLength: 3 })
+    .array(produceRequests, { maxLength: 3 })
     .map((all) =>
-      toBinary(STREAM_REQUEST, create(STREAM_REQUEST, { batches: all.map(decodeBatch) })),
+      toBinary(PRODUCE_STREAM, create(PRODUCE_STREAM, { batches: all.map(decodeBatch) })),
     );
   fc.assert(
     fc.property(damaged(streams), fc.nat(255), (message, byte) => {
-      const wanted = decode(STREAM_REQUEST, message) as
+      const wanted = decode(PRODUCE_STREAM, message) as
         | { readonly batches: readonly Decoded[]; readonly $unknown?: readonly unknown[] }
         | undefined;
       const found = tryTo(() => scanAll(surrounded(message, byte)));
@@ -143,7 +115,7 @@ test("a damaged ProduceStreamRequest means to the scanner what it means to proto
   );
 });
 
-const decodeBatch = (bytes: Uint8Array) => fromBinary(REQUEST, bytes) as never;
+const decodeBatch = (bytes: Uint8Array) => fromBinary(PRODUCE, bytes) as never;
 
 function scanAll(message: Uint8Array): ScannedBatch[] | "unknown field" {
   const found: ScannedBatch[] = [];

@@ -1,6 +1,6 @@
 import assert from "node:assert/strict";
 import { test } from "node:test";
-import { create, type DescMessage, fromBinary, toBinary } from "@bufbuild/protobuf";
+import { create, fromBinary, toBinary } from "@bufbuild/protobuf";
 import { BinaryWriter } from "@bufbuild/protobuf/wire";
 import fc from "fast-check";
 import { concat } from "../../src/base/bytes.ts";
@@ -16,8 +16,10 @@ import { unknownFieldError } from "../../src/rpc/library-errors.ts";
 import { RPC_LIMITS, type RpcLimits } from "../../src/rpc/limits.ts";
 import { type ProduceRequestOf, toBatch, toScannedBatch } from "../../src/rpc/produce-batch.ts";
 import { WIRE_CODEC } from "../../src/rpc/record-codec.ts";
-import { WireLogService } from "../../src/rpc/wire-twin.ts";
+import type { ProduceBatch } from "../../src/topics/topics.ts";
+import { listOf } from "../support/spans.ts";
 import { bytes, damage, records } from "./arbitrary-records.ts";
+import { merged, PRODUCE, PRODUCE_STREAM, produceRequests, uint64 } from "./arbitrary-requests.ts";
 
 // Goal: a call is answered the same whether its request is scanned or decoded.
 // Method: compare what comes out, errors word by word, for messages that real clients
@@ -30,15 +32,6 @@ const RUNS = { numRuns: 10_000, seed: SEED };
 const LIMITS: RpcLimits = { ...RPC_LIMITS, batchRecordsMax: 4, batchBytesMax: 400 };
 
 type Decoded = ProduceRequestOf<Uint8Array>;
-
-function inputOf(method: string): DescMessage {
-  const found = WireLogService.methods.find(({ localName }) => localName === method)?.input;
-  assert.ok(found);
-  return found;
-}
-
-const REQUEST = inputOf("produce");
-const STREAM_REQUEST = inputOf("produceStream");
 
 /** What became of a message: batches, and the error that came after them. */
 interface Outcome {
@@ -58,14 +51,11 @@ function outcomeOf(read: (batches: unknown[]) => void): Outcome {
   }
 }
 
-const plain = <Batch extends { readonly records: readonly Uint8Array[] }>(batch: Batch) => ({
-  ...batch,
-  records: batch.records.map((record) => Uint8Array.from(record)),
-});
+const plain = (batch: ProduceBatch) => ({ ...batch, records: listOf(batch.records) });
 
 function decoded(message: Uint8Array): Outcome {
   return outcomeOf((batches) => {
-    const request = decodeRequest(REQUEST, message) as unknown as Decoded;
+    const request = decodeRequest(PRODUCE, message) as unknown as Decoded;
     batches.push(
       plain(toBatch(request, WIRE_CODEC, LIMITS)),
       request.topic,
@@ -84,7 +74,7 @@ function scanned(message: Uint8Array): Outcome {
 
 function decodedStream(message: Uint8Array): Outcome {
   return outcomeOf((batches) => {
-    const request = decodeRequest(STREAM_REQUEST, message) as unknown as {
+    const request = decodeRequest(PRODUCE_STREAM, message) as unknown as {
       batches: Decoded[];
       $unknown?: { no: number }[];
     };
@@ -104,27 +94,6 @@ function scannedStream(message: Uint8Array): Outcome {
     }
   });
 }
-
-const uint64 = fc.oneof(
-  fc.bigInt({ min: 0n, max: 2n ** 64n - 1n }),
-  fc.bigInt({ min: 0n, max: 300n }),
-);
-const small = fc.oneof(fc.bigInt({ min: 0n, max: 3n }), uint64);
-const optional = <T>(value: fc.Arbitrary<T>) => fc.option(value, { nil: undefined });
-
-/** What clients send. */
-const requests = fc
-  .record({
-    topic: fc.string({ unit: "grapheme", maxLength: 40 }),
-    records: fc.array(fc.oneof(records, fc.constant(new Uint8Array(0))), { maxLength: 5 }),
-    expectedNextOffset: optional(uint64),
-    producer: optional(
-      fc.record({ id: fc.constantFrom("", "a", "b"), epoch: small, sequence: small }),
-    ),
-    fencingToken: optional(uint64),
-    topicId: uint64,
-  })
-  .map((request) => toBinary(REQUEST, create(REQUEST, request)));
 
 const numbers = fc.oneof(fc.integer({ min: 0, max: 8 }), fc.integer({ min: 0, max: 2 ** 29 - 1 }));
 const varints = fc.oneof(
@@ -172,13 +141,10 @@ const fields = fc
   .map(concat);
 const mixtures = fc.array(fields, { maxLength: 8 }).map(concat);
 
-/** One after the other is one message, in which what is said later counts. */
-const merged = fc.array(requests, { minLength: 2, maxLength: 3 }).map(concat);
-
 const messages = fc.oneof(
-  requests,
-  damage(requests),
-  merged,
+  produceRequests,
+  damage(produceRequests),
+  merged(2, 3),
   mixtures,
   damage(mixtures),
   bytes(30),
@@ -269,7 +235,7 @@ test("millions of empty records are counted and not kept", () => {
   for (let at = 0; at < message.length; at += 2) message[at] = 18;
   const found = new ProduceScanner(RPC_LIMITS).scanRequest(message);
   assert.equal(found.recordCount, count);
-  assert.equal(found.records.length, RPC_LIMITS.batchRecordsMax);
+  assert.equal(found.records.count, RPC_LIMITS.batchRecordsMax);
   assert.throws(() => toScannedBatch(found, RPC_LIMITS), {
     reason: "BATCH_TOO_LARGE",
     metadata: { recordCount: `${count}`, recordCountMax: "10000" },
@@ -285,7 +251,7 @@ test("records over the bytes of a batch are not kept, those before them are", ()
   const found = new ProduceScanner(LIMITS).scanRequest(message);
   assert.equal(found.recordCount, 4);
   assert.deepEqual(
-    found.records.map(({ length }) => length),
+    listOf(found.records).map(({ length }) => length),
     [102, 102],
   );
 });
