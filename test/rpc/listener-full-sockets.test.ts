@@ -4,7 +4,7 @@ import type { HttpStream, StreamHandler } from "../../src/platform/http-options.
 import { IS_BUN } from "../../src/platform/http-runtime.ts";
 import { makeCertificates } from "./certificates.ts";
 import { FrameClient, initialWindow, request, reset, windowUpdate } from "./http2-frames.ts";
-import { connect2, openPort } from "./ports.ts";
+import { bodiesInTurn, connect2, openPort } from "./ports.ts";
 
 const { ca, server: certificate } = makeCertificates();
 const MIB = 2 ** 20;
@@ -191,18 +191,7 @@ for (const scheme of ["plaintext", "TLS"]) {
       tls,
     );
     const session = await connect2(t, port, isTls ? { ca } : {}, isTls ? "https" : "http");
-    const streams = await Promise.all(
-      [1, 2, 3, 4, 5, 6].map(async () => {
-        const stream = session.request({ ":path": "/" });
-        await new Promise((resolve) => stream.once("response", resolve));
-        return stream;
-      }),
-    );
-    for (const stream of streams) {
-      const chunks: Buffer[] = [];
-      for await (const chunk of stream) chunks.push(chunk as Buffer);
-      assert.ok(Buffer.concat(chunks).equals(content));
-    }
+    for (const body of await bodiesInTurn(session, 6)) assert.ok(body.equals(content));
   });
 
   test(`${scheme}: a text that waits for a full socket is not ended before its last byte`, async (t) => {

@@ -14,7 +14,7 @@ import { clientsOf, startApi } from "./api.ts";
 import { makeCertificates } from "./certificates.ts";
 import { FrameClient, INITIAL_WINDOW_BYTES, request, reset, windowUpdate } from "./http2-frames.ts";
 import { callFrame, dataFrame } from "./lean-wire.ts";
-import { connect2, openPort } from "./ports.ts";
+import { bodiesInTurn, connect2, openPort } from "./ports.ts";
 import { envelope } from "./raw-calls.ts";
 
 const { ca, server: certificate } = makeCertificates();
@@ -208,18 +208,7 @@ for (const scheme of ["plaintext", "TLS"]) {
       tls,
     );
     const session = await connect2(t, port, isTls ? { ca } : {}, isTls ? "https" : "http");
-    const streams = await Promise.all(
-      [1, 2, 3, 4, 5].map(async () => {
-        const stream = session.request({ ":path": "/" });
-        await new Promise((resolve) => stream.once("response", resolve));
-        return stream;
-      }),
-    );
-    for (const stream of streams) {
-      const chunks: Buffer[] = [];
-      for await (const chunk of stream) chunks.push(chunk as Buffer);
-      assert.ok(Buffer.concat(chunks).equals(content));
-    }
+    for (const body of await bodiesInTurn(session, 5)) assert.ok(body.equals(content));
   });
 }
 

@@ -111,6 +111,27 @@ export function request2(
   });
 }
 
+/** Opens so many streams at once, and when all are answered reads one after the other. */
+export async function bodiesInTurn(
+  session: http2.ClientHttp2Session,
+  count: number,
+): Promise<readonly Buffer[]> {
+  const streams = await Promise.all(
+    Array.from({ length: count }, async () => {
+      const stream = session.request({ ":path": "/" });
+      await new Promise((resolve) => stream.once("response", resolve));
+      return stream;
+    }),
+  );
+  const bodies: Buffer[] = [];
+  for (const stream of streams) {
+    const chunks: Buffer[] = [];
+    for await (const chunk of stream) chunks.push(chunk as Buffer);
+    bodies.push(Buffer.concat(chunks));
+  }
+  return bodies;
+}
+
 /** A bare TCP connection: what it received, and whether the server has closed it. */
 export class RawConnection {
   readonly socket: net.Socket;
