@@ -1,36 +1,16 @@
 import assert from "node:assert/strict";
 import { type TestContext, test } from "node:test";
-import {
-  create,
-  type DescMessage,
-  type DescMethod,
-  fromBinary,
-  type MessageInitShape,
-  type MessageShape,
-  toBinary,
-} from "@bufbuild/protobuf";
-import { findTrailerError } from "@connectrpc/connect/protocol-grpc";
+import type { DescMessage, MessageInitShape, MessageShape } from "@bufbuild/protobuf";
 import * as grpc from "@grpc/grpc-js";
 import { Health } from "../../src/gen/health/v1/health_pb.ts";
 import { type ConsumeStreamResponse, LogService } from "../../src/gen/proglog/v1/log_service_pb.ts";
 import { recordOfValue } from "../../src/rpc/record-wire.ts";
+import { type Method, marshal, toConnectError } from "../support/grpc-js.ts";
 import { infoOf, startApi, text, until } from "./api.ts";
 import { makeCertificates } from "./certificates.ts";
 
 // Goal: the most used gRPC client of JavaScript, which shares no code with the
 // server, understands every kind of answer.
-
-type Method<I extends DescMessage, O extends DescMessage> = DescMethod & { input: I; output: O };
-
-/** Marshals for grpc-js with our descriptors. */
-function marshal<I extends DescMessage, O extends DescMessage>(method: Method<I, O>) {
-  return {
-    path: `/${method.parent.typeName}/${method.name}`,
-    write: (message: MessageInitShape<I>) =>
-      Buffer.from(toBinary(method.input, create(method.input, message))),
-    read: (bytes: Buffer): MessageShape<O> => fromBinary(method.output, bytes),
-  };
-}
 
 function connect(t: TestContext, port: number, credentials = grpc.credentials.createInsecure()) {
   const client = new grpc.Client(`localhost:${port}`, credentials);
@@ -62,14 +42,7 @@ function call<I extends DescMessage, O extends DescMessage>(
 }
 
 /** The ErrorInfo of an error of grpc-js. */
-function infoOfStatus(error: grpc.ServiceError) {
-  const [details] = error.metadata.get("grpc-status-details-bin");
-  const trailer = new Headers({
-    "grpc-status": `${error.code}`,
-    "grpc-status-details-bin": Buffer.from(details as Buffer).toString("base64"),
-  });
-  return infoOf(findTrailerError(trailer));
-}
+const infoOfStatus = (error: grpc.ServiceError) => infoOf(toConnectError(error));
 
 const TOPIC = { topic: "default" };
 

@@ -2,13 +2,12 @@
  * Has a page in Chromium call a server, in one of the ways of ways.ts:
  * `program.ts <way> <allowed page> <other page> <host:port>`.
  */
-import { once } from "node:events";
-import { createInterface } from "node:readline";
 import { createClient } from "@connectrpc/connect";
 import { createConnectTransport } from "@connectrpc/connect-node";
 import type { BrowserContext, Page } from "playwright-core";
 import { LogService } from "../../../src/gen/proglog/v1/log_service_pb.ts";
 import { type Check, expect, expectEqual, runChecks } from "../typescript/check.ts";
+import { restart, tell } from "../typescript/runner.ts";
 import { withChromium } from "./chromium.ts";
 import { watchNetwork } from "./network-watch.ts";
 import type { PageGlobal, Target } from "./page-api.ts";
@@ -19,17 +18,6 @@ const way = WAYS[name];
 if (way === undefined) throw new Error(`No way "${name}"; there are ${Object.keys(WAYS)}`);
 const { transport, isHttp2, without = [] } = way;
 const baseUrl = `${isHttp2 ? "https" : "http"}://${address}`;
-
-const input = createInterface({ input: process.stdin });
-const tell = (line: string): void => {
-  process.stdout.write(`${line}\n`);
-};
-
-async function restart(): Promise<void> {
-  const answered = once(input, "line");
-  tell("restart?");
-  await answered;
-}
 
 async function open(browser: BrowserContext, url: string): Promise<Page> {
   const page = await browser.newPage();

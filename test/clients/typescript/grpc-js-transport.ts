@@ -1,18 +1,8 @@
 import { once } from "node:events";
-import {
-  create,
-  type DescMessage,
-  type DescMethod,
-  fromBinary,
-  type MessageInitShape,
-  type MessageShape,
-  toBinary,
-} from "@bufbuild/protobuf";
+import type { MessageShape } from "@bufbuild/protobuf";
 import { ConnectError, type Transport } from "@connectrpc/connect";
-import { findTrailerError } from "@connectrpc/connect/protocol-grpc";
 import * as grpc from "@grpc/grpc-js";
-
-type Method<I extends DescMessage, O extends DescMessage> = DescMethod & { input: I; output: O };
+import { marshal, toConnectError } from "../../support/grpc-js.ts";
 
 const RECEIVE_BYTES_MAX = 64 * 2 ** 20;
 
@@ -38,7 +28,7 @@ export function createGrpcJsTransport(baseUrl: string): Transport {
           new grpc.Metadata(),
           optionsOf(timeoutMs),
           (error, answer) => {
-            if (answer === undefined) reject(toConnectError(error));
+            if (answer === undefined) reject(asConnectError(error));
             else resolve(answer);
           },
         );
@@ -67,15 +57,6 @@ export function createGrpcJsTransport(baseUrl: string): Transport {
 
 const EMPTY = { header: new Headers(), trailer: new Headers() };
 
-function marshal<I extends DescMessage, O extends DescMessage>(method: Method<I, O>) {
-  return {
-    path: `/${method.parent.typeName}/${method.name}`,
-    write: (message: MessageInitShape<I>) =>
-      Buffer.from(toBinary(method.input, create(method.input, message))),
-    read: (bytes: Buffer): MessageShape<O> => fromBinary(method.output, bytes),
-  };
-}
-
 function optionsOf(timeoutMs: number | undefined): grpc.CallOptions {
   return timeoutMs === undefined ? {} : { deadline: Date.now() + timeoutMs };
 }
@@ -103,19 +84,11 @@ async function* withConnectErrors<T>(call: AsyncIterable<T>): AsyncGenerator<T> 
   try {
     yield* call;
   } catch (thrown) {
-    throw toConnectError(thrown);
+    throw asConnectError(thrown);
   }
 }
 
-/** Status codes of gRPC and Connect are the same numbers; details are in a trailer. */
-function toConnectError(thrown: unknown): ConnectError {
-  if (!(thrown instanceof Error) || !("metadata" in thrown)) return ConnectError.from(thrown);
-  const { code, details, metadata } = thrown as grpc.ServiceError;
-  const [status] = metadata.get("grpc-status-details-bin");
-  if (!(status instanceof Buffer)) return new ConnectError(details, code as number);
-  const trailer = new Headers({
-    "grpc-status": `${code}`,
-    "grpc-status-details-bin": status.toString("base64"),
-  });
-  return findTrailerError(trailer) ?? new ConnectError(details, code as number);
+function asConnectError(thrown: unknown): ConnectError {
+  const isStatus = thrown instanceof Error && "metadata" in thrown;
+  return isStatus ? toConnectError(thrown as grpc.ServiceError) : ConnectError.from(thrown);
 }

@@ -1,27 +1,14 @@
 /** Calls a server in one of the ways of transports.ts: `program.ts <way> <host:port>`. */
-import { once } from "node:events";
-import { createInterface } from "node:readline";
 import { runChecks, subjectOf } from "./check.ts";
 import { READ_CHECKS } from "./read-checks.ts";
 import { RECONNECT_CHECKS } from "./reconnect-check.ts";
+import { restart, tell } from "./runner.ts";
 import { WAYS } from "./transports.ts";
 import { STREAM_CHECKS, WRITE_CHECKS } from "./write-checks.ts";
 
 const [name = "", address = ""] = process.argv.slice(2);
 const way = WAYS[name];
 if (way === undefined) throw new Error(`No way "${name}"; there are ${Object.keys(WAYS)}`);
-
-const input = createInterface({ input: process.stdin });
-const tell = (line: string): void => {
-  process.stdout.write(`${line}\n`);
-};
-
-async function restart(): Promise<void> {
-  const answered = once(input, "line");
-  tell("restart?");
-  const [line] = await answered;
-  if (line !== "restarted") throw new Error(`Asked for a restart, was told "${line}"`);
-}
 
 const checks = {
   ...WRITE_CHECKS,
