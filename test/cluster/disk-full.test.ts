@@ -33,6 +33,19 @@ async function startNearlyFull(roomBytes: number): Promise<Life> {
   return life;
 }
 
+/** A node that was killed when the disk was full, started again: its journal has more than its files. */
+async function startOnFull() {
+  const first = await startNearlyFull(60_000);
+  const acknowledged = await fill(first, "default");
+  first.fs.crash(0);
+  const fs = first.fs.reopen();
+  fs.setCapacity(fs.usedBytes);
+  const settings = { topicInFlightBytesMax: 3_000 };
+  const { life, error } = await tryToStart(fs, { seed: 2, settings });
+  if (life === undefined) throw error;
+  return { life, fs, acknowledged };
+}
+
 /** Tries until it works, for a minute of simulated time. */
 async function eventually<T>(life: Life, work: () => Promise<T>): Promise<T> {
   let result: { value: T } | undefined;
@@ -120,17 +133,10 @@ test("deleting a topic gets a node out of a full disk", async () => {
 });
 
 test("a node starts on a full disk, reads what is in its files, and goes on when there is room", async () => {
-  const life = await startNearlyFull(60_000);
-  const acknowledged = await fill(life, "default");
-  life.fs.crash(0);
-  const fs = life.fs.reopen();
-  fs.setCapacity(fs.usedBytes);
-  const settings = { topicInFlightBytesMax: 3_000 };
-  const { life: next, error } = await tryToStart(fs, { seed: 2, settings });
-  if (next === undefined) throw error;
-  assert.ok(next.node.isRecovering && next.node.isDiskFull);
-  const topic = next.node.topics.topic("default");
-  const here = await readAll(next.node, "default");
+  const { life, fs, acknowledged } = await startOnFull();
+  assert.ok(life.node.isRecovering && life.node.isDiskFull);
+  const topic = life.node.topics.topic("default");
+  const here = await readAll(life.node, "default");
   assert.ok(here.length < acknowledged.length, "all had room");
   assert.deepEqual(here, acknowledged.slice(0, here.length));
   // An offset that was acknowledged before is not out of range: a reader must not be sent back.
@@ -140,24 +146,17 @@ test("a node starts on a full disk, reads what is in its files, and goes on when
   await assert.rejects(topic.resolve({ at: "offset", offset: last }), isFull);
   await assert.rejects(topic.produce({ records: texts("no") }), isFull);
   fs.setCapacity(Number.POSITIVE_INFINITY);
-  await eventually(next, () => topic.produce({ records: texts("z") }));
-  assert.ok(!next.node.isRecovering);
-  assert.deepEqual(await readAll(next.node, "default"), [...acknowledged, "z"]);
-  await liveThrough(next, () => next.node.close());
-  assert.deepEqual(next.failures, []);
+  await eventually(life, () => topic.produce({ records: texts("z") }));
+  assert.ok(!life.node.isRecovering);
+  assert.deepEqual(await readAll(life.node, "default"), [...acknowledged, "z"]);
+  await liveThrough(life, () => life.node.close());
+  assert.deepEqual(life.failures, []);
 });
 
 test("a node that is still applying its journal on a full disk can be stopped", async () => {
-  const life = await startNearlyFull(60_000);
-  const acknowledged = await fill(life, "default");
-  life.fs.crash(0);
-  const fs = life.fs.reopen();
-  fs.setCapacity(fs.usedBytes);
-  const settings = { topicInFlightBytesMax: 3_000 };
-  const { life: next, error } = await tryToStart(fs, { seed: 2, settings });
-  if (next === undefined) throw error;
-  await liveThrough(next, () => next.node.close());
-  assert.deepEqual(next.failures, []);
+  const { life, fs, acknowledged } = await startOnFull();
+  await liveThrough(life, () => life.node.close());
+  assert.deepEqual(life.failures, []);
   const again = fs.reopen();
   again.setCapacity(Number.POSITIVE_INFINITY);
   const { life: last, error: lastError } = await tryToStart(again, { seed: 3 });
