@@ -1,58 +1,15 @@
 import assert from "node:assert/strict";
-import { mkdtempSync, rmSync } from "node:fs";
-import { tmpdir } from "node:os";
-import { join } from "node:path";
-import { type TestContext, test } from "node:test";
+import { test } from "node:test";
 import { createClient } from "@connectrpc/connect";
-import { SILENT_LOGGER } from "../../src/base/log.ts";
-import { Node } from "../../src/cluster/node.ts";
 import { Log } from "../../src/gen/log/v1/log_pb.ts";
-import { NodeFileSystem } from "../../src/platform/node-file-system.ts";
-import { isAlive, processIdentity } from "../../src/platform/process-identity.ts";
-import { SystemClock } from "../../src/platform/system-clock.ts";
-import { SystemRandom } from "../../src/platform/system-random.ts";
-import { clientsOf, collect, failsWith, GRPC, startApi, text, WAYS } from "./api.ts";
+import { clientsOf, collect, failsWith, GRPC, text, WAYS } from "./api.ts";
+import { startNode } from "./real-node.ts";
 
 // Goal: the API over the real topics behaves as over those in memory, on which the
 // other tests of this folder rely. Method: the calls whose answers depend on the
 // contract between the two, on a real folder, and again after a restart.
 
 const TOPIC = { topic: "default" };
-
-async function openNode(root: string): Promise<Node> {
-  return Node.open({
-    fs: new NodeFileSystem(root),
-    clock: new SystemClock(),
-    random: new SystemRandom(),
-    logger: SILENT_LOGGER,
-    identity: processIdentity(),
-    isAlive,
-    settings: { journalFileBytes: 4 * 2 ** 20 },
-    onFailure: (error) => {
-      throw error;
-    },
-  });
-}
-
-async function startNode(t: TestContext) {
-  const root = mkdtempSync(join(tmpdir(), "proglog-rpc-"));
-  let node = await openNode(root);
-  let { port } = await startApi(t, { topics: node.topics });
-  t.after(async () => {
-    await node.close();
-    rmSync(root, { recursive: true });
-  });
-  return {
-    get port() {
-      return port;
-    },
-    async restart() {
-      await node.close();
-      node = await openNode(root);
-      ({ port } = await startApi(t, { topics: node.topics }));
-    },
-  };
-}
 
 for (const way of WAYS) {
   test(`produce, consume, conditions and errors over a real node (${way.name})`, async (t) => {
