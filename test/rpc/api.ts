@@ -13,6 +13,7 @@ import { LogService } from "../../src/gen/proglog/v1/log_service_pb.ts";
 import { TopicService } from "../../src/gen/proglog/v1/topic_service_pb.ts";
 import type { Listener, ListenOptions } from "../../src/platform/http-options.ts";
 import { SystemClock } from "../../src/platform/system-clock.ts";
+import { recordOfValue } from "../../src/rpc/record-wire.ts";
 import { createHandler, type HandlerOptions } from "../../src/rpc/routes.ts";
 import { ServingState } from "../../src/rpc/serving-state.ts";
 import { FakeTopics } from "../support/fake-topics.ts";
@@ -164,4 +165,9 @@ export class MemoryLogger implements Logger {
   error(message: string, _fields?: unknown, cause?: unknown): void {
     this.lines.push({ level: "error", message, cause });
   }
+}
+
+/** So many encoded records with values of so many bytes. */
+export function bodies(count: number, bytes = 1): Uint8Array[] {
+  return Array.from({ length: count }, () => recordOfValue(new Uint8Array(bytes)));
 }

@@ -10,12 +10,10 @@ import { recordOfValue } from "../../src/rpc/record-wire.ts";
 import { FakeCall } from "../support/fake-call.ts";
 import { FakeTopics } from "../support/fake-topics.ts";
 import { SimClock } from "../support/sim-clock.ts";
-import { clientsOf, failsWith, startApi, until } from "./api.ts";
+import { bodies, clientsOf, failsWith, startApi, until } from "./api.ts";
 import { request } from "./ports.ts";
 
 const TOPIC = { topic: "default" };
-const bodies = (count: number, bytes = 1) =>
-  Array.from({ length: count }, () => recordOfValue(new Uint8Array(bytes)));
 
 test("where a read begins: first, offset, last records, time", async (t) => {
   const { port, topics } = await startApi(t);

@@ -1,18 +1,35 @@
 import assert from "node:assert/strict";
 import http from "node:http";
 import type { TestContext } from "node:test";
-import type { ConnectError } from "@connectrpc/connect";
+import type { Code, ConnectError } from "@connectrpc/connect";
 import { findTrailerError } from "@connectrpc/connect/protocol-grpc";
 import { trailerParse } from "@connectrpc/connect/protocol-grpc-web";
 import { concat } from "../../src/base/bytes.ts";
+import { infoOf } from "./api.ts";
 import { connect2 } from "./ports.ts";
+import { envelope, produceRequest } from "./raw-calls.ts";
 
 /** gRPC-Web as text, by hand. */
 export const TEXT_TYPE = "application/grpc-web-text";
 
+export const ANSWER_TYPE = "application/grpc-web-text+proto";
+
+export const PRODUCE = "/proglog.v1.LogService/Produce";
+export const CONSUME = "/proglog.v1.LogService/Consume";
+export const CONSUME_STREAM = "/proglog.v1.LogService/ConsumeStream";
+export const PRODUCE_STREAM = "/proglog.v1.LogService/ProduceStream";
+
+/** Of the value of {@link produceText} by itself. */
+export const RECORD_BYTES = 40;
+
 export type HttpVersion = "HTTP/1.1" | "HTTP/2";
 
 export const base64 = (bytes: Uint8Array): string => Buffer.from(bytes).toString("base64");
+
+/** A Produce of one record, as text. */
+export function produceText(valueBytes = RECORD_BYTES): string {
+  return base64(envelope(produceRequest(valueBytes)));
+}
 
 /** The bytes of a text whose groups of four may each end with padding. */
 export function decodeGroups(encoded: string): Uint8Array {
@@ -135,4 +152,14 @@ function sendPieces(to: NodeJS.WritableStream, pieces: readonly string[]): void 
     return;
   }
   to.write(first, "latin1", () => setTimeout(() => sendPieces(to, others), 1));
+}
+
+/** Checks why a call failed. @returns the metadata */
+export function assertReason({ type, error }: TextAnswer, reason: string, code: Code) {
+  assert.equal(type, ANSWER_TYPE);
+  assert.ok(error, "the call succeeded");
+  const info = infoOf(error);
+  assert.equal(info.reason, reason, error.message);
+  assert.equal(error.code, code);
+  return info.metadata;
 }
