@@ -1,31 +1,14 @@
 import assert from "node:assert/strict";
 import { test } from "node:test";
-import { hasReason, ProglogError, type Reason } from "../../src/base/errors.ts";
+import { hasReason, ProglogError } from "../../src/base/errors.ts";
 import { ENVELOPE_BYTES_MAX } from "../../src/storage/envelope.ts";
 import { DEFAULT_TOPIC_SETTINGS } from "../../src/topics/settings.ts";
 import { FakeCall } from "../support/fake-call.ts";
 import { settle } from "../support/sim-clock.ts";
-import { readRecords, readToEnd, recordsBeyond } from "../support/topic-reads.ts";
-import { type Life, readAll, startNode, textOf, texts } from "./harness.ts";
+import { recordsBeyond } from "../support/topic-reads.ts";
+import { readAll, startNode, texts } from "./harness.ts";
 import { liveThrough } from "./lives.ts";
-
-const LIMITS = { recordsMax: 1_000, bytesMax: 100_000 };
-
-async function refused(work: Promise<unknown> | (() => unknown), reason: Reason) {
-  let found: unknown;
-  try {
-    await (typeof work === "function" ? work() : work);
-  } catch (error) {
-    found = error;
-  }
-  assert.ok(hasReason(found, reason), `wanted ${reason}, got ${found}`);
-  return found.metadata;
-}
-
-async function stop({ node, failures }: Life): Promise<void> {
-  await node.close();
-  assert.deepEqual(failures, []);
-}
+import { refused, stop } from "./refusals.ts";
 
 test("names, ids and settings decide which topic is meant, and errors say what is wrong", async () => {
   const life = await startNode({ settings: { topicCountMax: 4 } });
@@ -73,7 +56,7 @@ test("a deleted topic is gone for all who hold it, and its name is free for anot
   await refused(waiting, "TOPIC_NOT_FOUND");
   await deleted;
   await refused(old.produce({ records: texts("x") }), "TOPIC_NOT_FOUND");
-  await refused(old.readRun(0, LIMITS), "TOPIC_NOT_FOUND");
+  await refused(old.readRun(0, { recordsMax: 1, bytesMax: 1 }), "TOPIC_NOT_FOUND");
   await refused(() => old.status(), "TOPIC_NOT_FOUND");
   await refused(recordsBeyond(old, 0), "TOPIC_NOT_FOUND");
   await refused(() => topics.topic("a"), "TOPIC_NOT_FOUND");
@@ -186,99 +169,6 @@ test("giving up after a batch was journalled says that its outcome is unknown, a
   await stop(life);
 });
 
-test("reads begin where they are told, end where they must, and say where to go on", async () => {
-  const life = await startNode();
-  const topic = life.node.topics.topic("default");
-  for (let at = 0; at < 10; at += 1) {
-    await life.clock.advance(10);
-    await topic.produce({ records: texts(`${at}-${"x".repeat(50)}`, `${at}+`) });
-  }
-  await topic.trim(3);
-  const all = await readToEnd(topic, 3, LIMITS);
-  assert.deepEqual(
-    all.map(({ offset }) => offset),
-    Array.from({ length: 17 }, (_, at) => at + 3),
-  );
-  assert.equal(textOf(all[0]?.body ?? new Uint8Array()), "1+");
-  assert.deepEqual(await readRecords(topic, 20, LIMITS), { records: [], resumeOffset: 20 });
-  const some = await topic.readRun(4, { recordsMax: 3, bytesMax: 100_000, endOffset: 6 });
-  assert.deepEqual([some.count, some.resumeOffset], [2, 6]);
-  assert.equal((await topic.readRun(4, { recordsMax: 3, bytesMax: 100_000 })).count, 3);
-  assert.equal((await topic.readRun(4, { recordsMax: 9, bytesMax: 1 })).count, 1);
-  assert.equal((await topic.readRun(4, { recordsMax: 9, bytesMax: 200 })).count, 3);
-  for (const offset of [2, 21]) {
-    const metadata = await refused(topic.readRun(offset, LIMITS), "OFFSET_OUT_OF_RANGE");
-    assert.deepEqual([metadata["firstOffset"], metadata["nextOffset"]], ["3", "20"]);
-    await refused(topic.resolve({ at: "offset", offset }), "OFFSET_OUT_OF_RANGE");
-  }
-  assert.equal(await topic.resolve({ at: "offset", offset: 20 }), 20);
-  assert.equal(await topic.resolve({ at: "first" }), 3);
-  assert.equal(await topic.resolve({ at: "last", count: 0 }), 20);
-  assert.equal(await topic.resolve({ at: "last", count: 4 }), 16);
-  assert.equal(await topic.resolve({ at: "last", count: 400 }), 3);
-  const timeUs = all[5]?.appendTimeUs ?? 0;
-  assert.equal(await topic.resolve({ at: "time", timeUs }), 8);
-  assert.equal(await topic.resolve({ at: "time", timeUs: timeUs + 1 }), 10);
-  assert.equal(await topic.resolve({ at: "time", timeUs: 0 }), 3);
-  assert.equal(await topic.resolve({ at: "time", timeUs: 2 ** 52 }), 20);
-  assert.equal(await topic.resolve({ at: "first" }), topic.status().firstOffset);
-  await refused(topic.trim(21), "OFFSET_OUT_OF_RANGE");
-  assert.deepEqual(await topic.trim(1), { firstOffset: 3 });
-  assert.deepEqual(await topic.trim(20), { firstOffset: 20 });
-  assert.equal(await topic.resolve({ at: "first" }), 20);
-  await stop(life);
-});
-
-test("reads of any size give all records once, from files and from memory alike", async () => {
-  const life = await startNode();
-  const topic = life.node.topics.topic("default");
-  const wanted: string[] = [];
-  const check = async () => {
-    for (const recordsMax of [1, 2, 5, 1_000]) {
-      for (const bytesMax of [1, 90, 1_000, 100_000]) {
-        const found: string[] = [];
-        let at = 0;
-        while (at < topic.status().nextOffset) {
-          const result = await readRecords(topic, at, { recordsMax, bytesMax });
-          assert.ok(result.records.length <= recordsMax && result.records.length > 0);
-          const bytes = result.records.reduce((sum, { body }) => sum + body.length, 0);
-          assert.ok(bytes <= bytesMax || result.records.length === 1);
-          found.push(...result.records.map(({ body }) => textOf(body)));
-          at = result.resumeOffset;
-        }
-        assert.deepEqual(found, wanted);
-      }
-    }
-  };
-  for (let at = 0; at < 12; at += 1) {
-    const batch = Array.from({ length: 5 }, (_, record) => `${at}.${record} ${"y".repeat(at * 9)}`);
-    await topic.produce({ records: texts(...batch) });
-    wanted.push(...batch);
-  }
-  await check();
-  const letGo = life.fs.hold({ op: "write", path: /^topics/ });
-  await topic.produce({ records: texts("m1", "m2") });
-  await topic.produce({ records: texts("m3") });
-  wanted.push("m1", "m2", "m3");
-  await check();
-  letGo();
-  await settle();
-  await check();
-  await stop(life);
-});
-
-test("who waits is woken by an append, and who gave up waiting is not told anything", async () => {
-  const life = await startNode();
-  const topic = life.node.topics.topic("default");
-  const waits = Array.from({ length: 50 }, () => recordsBeyond(topic, 0));
-  const told = () => assert.fail("told after it gave up");
-  const giveUp = topic.follow(0, { wake: told, fail: told });
-  giveUp();
-  await topic.produce({ records: texts("a") });
-  await Promise.all(waits);
-  await stop(life);
-});
-
 test("append time never goes back, though the clock does", async () => {
   const life = await startNode();
   const topic = life.node.topics.topic("default");
@@ -321,26 +211,6 @@ test("retention trims by size and by append time, in whole segments, and files g
   const next = await startNode({ fs: life.fs.reopen(), seed: 2 });
   assert.deepEqual(await readAll(next.node, "aged"), ["z"]);
   await stop(next);
-});
-
-test("a slow reader keeps its files until it has read them, and the trim does not wait", async () => {
-  // Without a tail in memory, so that it reads the files.
-  const life = await startNode({ settings: { tailBytesMax: 0 } });
-  const topic = life.node.topics.topic("default");
-  for (let at = 0; at < 30; at += 1)
-    await topic.produce({ records: texts(`${at} ${"x".repeat(99)}`) });
-  await settle();
-  const letGo = life.fs.hold({ op: "read", path: /^topics\/1\/0+\.log$/ });
-  const reading = topic.readRun(0, LIMITS);
-  await settle();
-  assert.deepEqual(await topic.trim(25), { firstOffset: 25 });
-  await settle();
-  assert.ok(life.fs.dump().has("topics/1/00000000000000000000.log"));
-  letGo();
-  assert.equal((await reading).offsets[0], 0);
-  await settle();
-  assert.ok(!life.fs.dump().has("topics/1/00000000000000000000.log"));
-  await stop(life);
 });
 
 test("new segment sizes take effect with the next batch", async () => {

@@ -1,8 +1,6 @@
 import assert from "node:assert/strict";
 import { test } from "node:test";
-import { hasReason } from "../../src/base/errors.ts";
 import { decodeFileHead } from "../../src/journal/flush.ts";
-import type { Journal } from "../../src/journal/journal.ts";
 import { makeRandom } from "../support/prng.ts";
 import { settle } from "../support/sim-clock.ts";
 import { SimCrash, SimFileSystem } from "../support/sim-file-system.ts";
@@ -13,26 +11,10 @@ import {
   entry,
   newReplica,
   openJournal,
-  openWithReplicas,
   outcomeOf,
   payloadOf,
 } from "./journal-harness.ts";
-
-const SMALL = { fileBytes: 32 * 1024 };
-
-const opened = (replicas = 2) => openWithReplicas(replicas, SMALL);
-
-/** Appends so many 2 KiB entries to replica 1. */
-async function appendMany(journal: Journal, count: number): Promise<void> {
-  for (let done = 0; done < count; done += 1) {
-    const index = journal.lastIndex(1) + 1;
-    await append(journal, [entry(1, index, payloadOf(1, index, 2000))]);
-  }
-}
-
-function names(fs: SimFileSystem, suffix: string): string[] {
-  return [...fs.dump().keys()].filter((name) => name.endsWith(suffix));
-}
+import { appendMany, names, opened, SMALL } from "./small-journal.ts";
 
 test("files are used again once all their entries are in checkpoints", async () => {
   const { fs, journal } = await opened();
@@ -99,26 +81,6 @@ test("a checkpoint that is made while an older one is on its way is journalled n
   assert.equal(journal.replica(1)?.snapshotIndex, 3);
   await append(journal, [entry(2, 3, "b")]);
   assert.equal(journal.replica(1)?.snapshotIndex, 5);
-});
-
-test("a file that is read gets no other use before that has ended", async () => {
-  const { fs, journal } = await opened();
-  await appendMany(journal, 20);
-  await journal.idle();
-  const [oldest = ""] = names(fs, ".wal");
-  const release = fs.hold({ op: "read" });
-  const reading = outcomeOf(entriesOf(journal, 1));
-  await settle();
-  journal.setCheckpoint(1, journal.lastIndex(1), 1);
-  await append(journal, [entry(2, 2, "mark")]);
-  await settle();
-  assert.ok(names(fs, ".wal").includes(oldest));
-  release();
-  await settle();
-  assert.equal(reading.state, "done");
-  await append(journal, [entry(2, 3, "next")]);
-  await journal.idle();
-  assert.ok(!names(fs, ".wal").includes(oldest));
 });
 
 test("a checkpoint above the last entry takes the place of what the journal lost", async () => {
@@ -204,49 +166,6 @@ test("a removed replica is gone for good, with its entries, and frees its files"
     again.journal.replicas().map(({ replicaId }) => replicaId),
     [1],
   );
-});
-
-test("a reader ends early when the entries that it comes to are dropped", async () => {
-  const { journal } = await opened();
-  await appendMany(journal, 5);
-  const read: number[] = [];
-  for await (const { index } of journal.entries(1, 2)) {
-    read.push(index);
-    if (index !== 3) continue;
-    journal.setCheckpoint(1, 5, 1);
-    await append(journal, [entry(2, 2, "flush")]);
-  }
-  assert.deepEqual(read, [2, 3]);
-});
-
-test("a reader gives what took an entry's place while that was read", async () => {
-  const { fs, journal } = await opened();
-  await append(journal, [entry(1, 2, "a"), entry(1, 3, "b"), entry(1, 4, "c")]);
-  const release = fs.hold({ op: "read" });
-  const reading = entriesOf(journal, 1);
-  await settle();
-  await append(journal, [entry(1, 3, "other", 2), entry(1, 4, "too", 2)]);
-  release();
-  assert.deepEqual(await reading, ["2/1 a", "3/2 other", "4/2 too"]);
-});
-
-test("damage of an entry is reported when it is read, with its place", async () => {
-  const { fs, journal } = await opened();
-  await appendMany(journal, 3);
-  await journal.idle();
-  const path = names(fs, ".wal")[0] ?? "";
-  const bytes = fs.dump().get(path) ?? new Uint8Array(0);
-  const at = Buffer.from(bytes).indexOf("1:3;");
-  const file = await fs.open(path, { mode: "write" });
-  await file.write([new Uint8Array([0])], (at + 100) as never);
-  const read: number[] = [];
-  await assert.rejects(
-    async () => {
-      for await (const { index } of journal.entries(1, 2)) read.push(index);
-    },
-    (error) => hasReason(error, "JOURNAL_CORRUPT") && error.metadata["position"] === `${at - 34}`,
-  );
-  assert.deepEqual(read, [2]);
 });
 
 test("a file gets another salt with each use", async () => {
