@@ -3,7 +3,7 @@
  * the program itself runs on. `--check` writes nothing and fails when one is not fresh.
  */
 import { readFileSync, writeFileSync } from "node:fs";
-import { type ErrorCode, REASONS, type ReasonInfo, type Retry } from "../src/base/errors.ts";
+import { type ErrorCode, REASONS, type ReasonInfo, type Retry } from "../src/base/reasons.ts";
 import type { Command, FlagSpec } from "../src/cli/command.ts";
 import { COMMANDS } from "../src/cli/commands.ts";
 import { EXIT_MEANINGS } from "../src/cli/exit-codes.ts";

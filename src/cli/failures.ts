@@ -1,12 +1,7 @@
 import { Code, ConnectError } from "@connectrpc/connect";
 import { InvariantError } from "../base/assert.ts";
-import {
-  type ErrorCode,
-  ProglogError,
-  platformCode,
-  REASONS,
-  type Reason,
-} from "../base/errors.ts";
+import { ProglogError, platformCode } from "../base/errors.ts";
+import { type ErrorCode, REASONS, type Reason } from "../base/reasons.ts";
 import { type Failure, failureOf } from "../client/failure.ts";
 import { ListenError } from "../server/listen-error.ts";
 import { SettingError } from "../server/load-settings.ts";

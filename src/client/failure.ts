@@ -1,5 +1,5 @@
 import { Code, ConnectError } from "@connectrpc/connect";
-import { REASONS, type Reason } from "../base/errors.ts";
+import { REASONS, type Reason } from "../base/reasons.ts";
 import { ErrorInfoSchema } from "../gen/google/rpc/error_details_pb.ts";
 
 /** A failed call, in the terms of the server's own table of reasons. */

@@ -1,8 +1,9 @@
 import type { DescMessage, MessageInitShape } from "@bufbuild/protobuf";
 import { Code, ConnectError } from "@connectrpc/connect";
 import { InvariantError, never } from "../base/assert.ts";
-import { type ErrorCode, type ErrorMetadata, ProglogError, REASONS } from "../base/errors.ts";
+import { type ErrorMetadata, ProglogError } from "../base/errors.ts";
 import type { Logger } from "../base/log.ts";
+import { type ErrorCode, REASONS } from "../base/reasons.ts";
 import {
   BadRequestSchema,
   ErrorInfoSchema,

@@ -1,6 +1,7 @@
 import type { DescMethod } from "@bufbuild/protobuf";
 import { Code, ConnectError, type HandlerContext } from "@connectrpc/connect";
-import { ProglogError, type Reason } from "../base/errors.ts";
+import { ProglogError } from "../base/errors.ts";
+import type { Reason } from "../base/reasons.ts";
 import { type Call, callOf } from "./call.ts";
 import type { Implementation } from "./method-routes.ts";
 

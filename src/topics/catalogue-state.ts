@@ -1,5 +1,6 @@
 import { ByteReader, ByteWriter, MalformedBytesError } from "../base/bytes.ts";
-import type { ErrorMetadata, Reason } from "../base/errors.ts";
+import type { ErrorMetadata } from "../base/errors.ts";
+import type { Reason } from "../base/reasons.ts";
 import type { CatalogueCommand, CreateCommand, DeleteCommand } from "./catalogue-commands.ts";
 import { DEFAULT_TOPIC_NAME, isServerTopic } from "./names.ts";
 import { readSettings, writeSettings } from "./settings.ts";

@@ -1,5 +1,6 @@
 import { ByteReader, ByteWriter, MalformedBytesError } from "../base/bytes.ts";
-import type { ErrorMetadata, Reason } from "../base/errors.ts";
+import type { ErrorMetadata } from "../base/errors.ts";
+import type { Reason } from "../base/reasons.ts";
 import type { AppendCommand } from "./append-codec.ts";
 import type { TopicCommand } from "./commands.ts";
 import { ProducerTable, type ProducerVerdict } from "./producers.ts";

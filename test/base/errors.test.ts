@@ -1,13 +1,8 @@
 import assert from "node:assert/strict";
 import { describe, test } from "node:test";
 import { InvariantError, assert as invariant, never } from "../../src/base/assert.ts";
-import {
-  hasReason,
-  ProglogError,
-  platformCode,
-  REASONS,
-  type ReasonInfo,
-} from "../../src/base/errors.ts";
+import { hasReason, ProglogError, platformCode } from "../../src/base/errors.ts";
+import { REASONS, type ReasonInfo } from "../../src/base/reasons.ts";
 
 const TABLE: readonly (readonly [string, ReasonInfo])[] = Object.entries(REASONS);
 

@@ -1,5 +1,6 @@
 import assert from "node:assert/strict";
-import { hasReason, type Reason } from "../../src/base/errors.ts";
+import { hasReason } from "../../src/base/errors.ts";
+import type { Reason } from "../../src/base/reasons.ts";
 import type { Life } from "./harness.ts";
 
 /** Awaits a refusal for `reason`. @returns its metadata */

@@ -6,8 +6,8 @@ import {
   createGrpcTransport,
   createGrpcWebTransport,
 } from "@connectrpc/connect-node";
-import type { Reason } from "../../src/base/errors.ts";
 import { type Logger, SILENT_LOGGER } from "../../src/base/log.ts";
+import type { Reason } from "../../src/base/reasons.ts";
 import { ErrorInfoSchema } from "../../src/gen/google/rpc/error_details_pb.ts";
 import { LogService } from "../../src/gen/proglog/v1/log_service_pb.ts";
 import { TopicService } from "../../src/gen/proglog/v1/topic_service_pb.ts";

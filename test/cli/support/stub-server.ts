@@ -3,8 +3,9 @@ import type { AddressInfo } from "node:net";
 import { create } from "@bufbuild/protobuf";
 import { ConnectError, type ConnectRouter } from "@connectrpc/connect";
 import { connectNodeAdapter } from "@connectrpc/connect-node";
-import { ProglogError, type Reason } from "../../../src/base/errors.ts";
+import { ProglogError } from "../../../src/base/errors.ts";
 import { SILENT_LOGGER } from "../../../src/base/log.ts";
+import type { Reason } from "../../../src/base/reasons.ts";
 import {
   LogService,
   type ProduceRequest,
