@@ -2,17 +2,23 @@ import type { Clock } from "../base/clock.ts";
 import { MIB } from "../base/units.ts";
 
 /** Between two looks at the process's memory. */
-const INTERVAL_MS = 250;
+const INTERVAL_MS = 100;
 
 /** A collection is asked for when the process has grown by so much since the last one. */
-const GROWTH_BYTES_MAX = 48 * MIB;
+const GROWTH_BYTES_MAX = 32 * MIB;
+
+/** One is waited for when those that were asked for did not keep it from growing by so much. */
+const WAITED_GROWTH_BYTES_MAX = 96 * MIB;
 
 /** What of the runtime is used; another one in tests. */
 export interface MemorySource {
   /** Memory of the process that is in use, in bytes. */
   rssBytes(): number;
-  /** Frees what is garbage. Undefined where the runtime does that in time by itself. */
-  readonly collect: (() => void) | undefined;
+  /**
+   * Frees what is garbage: when it returns, or soon after. Undefined where the runtime does that
+   * in time by itself.
+   */
+  readonly collect: ((waits: boolean) => void) | undefined;
 }
 
 /**
@@ -20,14 +26,17 @@ export interface MemorySource {
  *
  * Batches live in array buffers, of which Bun's collector sees little: with 8 calls
  * of 1 MiB in flight the process grew to 4 times what it needed before it collected
- * (Bun 1.4.5; bench/data-size.ts). A collection of a server's heap takes some
- * milliseconds, and is asked for only after much was allocated. What stays after it
- * is needed: the next one comes when so much more was added.
+ * (Bun 1.4.5; bench/data-size.ts). A collection is asked for only after much was
+ * allocated. It runs beside the program: one that is waited for stops everybody for 30 ms
+ * and more, and is for the case that garbage comes faster than it goes. What stays after
+ * it is needed: the next one comes when so much more was added.
  */
 export class MemoryRelief {
   readonly #clock: Clock;
   readonly #source: MemorySource;
-  #baseBytes = 0;
+  /** Memory when the last collection was asked for, and after the last one that was waited for; the least since. */
+  #askedBytes = 0;
+  #waitedBytes = 0;
   #cancel: (() => void) | undefined;
 
   constructor(clock: Clock, source: MemorySource = runtimeMemory()) {
@@ -37,7 +46,8 @@ export class MemoryRelief {
 
   start(): void {
     if (this.#source.collect === undefined || this.#cancel !== undefined) return;
-    this.#baseBytes = this.#source.rssBytes();
+    this.#askedBytes = this.#source.rssBytes();
+    this.#waitedBytes = this.#askedBytes;
     this.#wait();
   }
 
@@ -55,12 +65,13 @@ export class MemoryRelief {
 
   #look(): void {
     const bytes = this.#source.rssBytes();
-    if (bytes - this.#baseBytes < GROWTH_BYTES_MAX) {
-      this.#baseBytes = Math.min(this.#baseBytes, bytes);
-      return;
-    }
-    this.#source.collect?.();
-    this.#baseBytes = this.#source.rssBytes();
+    this.#askedBytes = Math.min(this.#askedBytes, bytes);
+    this.#waitedBytes = Math.min(this.#waitedBytes, bytes);
+    const waits = bytes - this.#waitedBytes >= WAITED_GROWTH_BYTES_MAX;
+    if (!waits && bytes - this.#askedBytes < GROWTH_BYTES_MAX) return;
+    this.#source.collect?.(waits);
+    this.#askedBytes = this.#source.rssBytes();
+    if (waits) this.#waitedBytes = this.#askedBytes;
   }
 }
 
@@ -73,6 +84,6 @@ function runtimeMemory(): MemorySource {
   const { Bun: bun } = globalThis as { readonly Bun?: BunRuntime };
   return {
     rssBytes: () => process.memoryUsage.rss(),
-    collect: bun === undefined ? undefined : () => bun.gc(true),
+    collect: bun === undefined ? undefined : (waits) => bun.gc(waits),
   };
 }

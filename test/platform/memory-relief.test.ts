@@ -6,11 +6,12 @@ import { SimClock } from "../support/sim-clock.ts";
 
 /** A process whose memory the test sets; a collection leaves `needed`. */
 function fakeProcess() {
-  const memory = { rss: 60 * MIB, needed: 60 * MIB, collections: 0 };
+  const memory = { rss: 60 * MIB, needed: 60 * MIB, collections: 0, waited: 0 };
   const source = {
     rssBytes: () => memory.rss,
-    collect: () => {
+    collect: (waits: boolean) => {
       memory.collections += 1;
+      if (waits) memory.waited += 1;
       memory.rss = memory.needed;
     },
   };
@@ -24,12 +25,13 @@ test("a process that grows is collected, and one that does not is left alone", a
   relief.start();
   await clock.advance(10_000);
   assert.equal(memory.collections, 0);
-  memory.rss += 40 * MIB;
+  memory.rss += 30 * MIB;
   await clock.advance(10_000);
   assert.equal(memory.collections, 0, "little garbage is not worth a collection");
-  memory.rss += 40 * MIB;
+  memory.rss += 30 * MIB;
   await clock.advance(1_000);
   assert.equal(memory.collections, 1);
+  assert.equal(memory.waited, 0, "everybody else goes on");
   assert.equal(memory.rss, memory.needed);
   relief.stop();
 });
@@ -63,4 +65,26 @@ test("nothing is left behind when it stops, or where the runtime collects by its
   assert.equal(clock.timerCount, 0);
   new MemoryRelief(clock, { rssBytes: source.rssBytes, collect: undefined }).start();
   assert.equal(clock.timerCount, 0);
+});
+
+test("when garbage comes faster than it goes, a collection is waited for", async () => {
+  const clock = new SimClock();
+  const { memory, source } = fakeProcess();
+  const relief = new MemoryRelief(clock, {
+    ...source,
+    collect: (waits) => {
+      const { rss } = memory;
+      source.collect(waits);
+      if (!waits) memory.rss = rss; // it has not come to it yet
+    },
+  });
+  relief.start();
+  for (let mib = 0; mib < 250; mib += 5) {
+    memory.rss += 5 * MIB;
+    await clock.advance(100);
+  }
+  assert.equal(memory.waited, 2);
+  assert.ok(memory.rss < 200 * MIB, `${memory.rss}`);
+  assert.equal(memory.collections, 2 + 5);
+  relief.stop();
 });
