@@ -33,7 +33,7 @@ export function toBatch<Sent>(
   const byteCount = records.reduce((sum, record) => sum + record.length, 0);
   checkBytes(byteCount, limits);
   for (const [number, record] of records.entries()) validateRecord(record, number);
-  return { records, byteCount, ...toConditions(request) };
+  return batchOf(records, byteCount, request);
 }
 
 /** The same for a request that was not decoded. */
@@ -43,7 +43,7 @@ export function toScannedBatch(found: ScannedBatch, limits: RpcLimits): SizedBat
   checkCount(recordCount, limits);
   checkBytes(byteCount, limits);
   if (fault !== undefined) throw recordInvalid(fault.recordNumber, fault.text);
-  return { records, byteCount, ...toConditions(found) };
+  return batchOf(records, byteCount, found);
 }
 
 /** What a ProduceResponse says; the leader hint is the cluster's. */
@@ -72,9 +72,14 @@ interface Conditions {
 }
 
 /** @throws FIELD_INVALID */
-function toConditions(request: Conditions): Omit<ProduceBatch, "records"> {
-  const { expectedNextOffset, producer, fencingToken } = request;
+function batchOf(
+  records: ProduceBatch["records"],
+  byteCount: number,
+  { expectedNextOffset, producer, fencingToken }: Conditions,
+): SizedBatch {
   return {
+    records,
+    byteCount,
     expectedNextOffset: optional(expectedNextOffset, "expected_next_offset"),
     producer: producer && toProducer(producer),
     fencingToken: optional(fencingToken, "fencing_token"),

@@ -1,8 +1,8 @@
 import { viewOf } from "../base/bytes.ts";
+import type { RecordSpans } from "../base/record-spans.ts";
 import type { Offset } from "../base/units.ts";
 import { crc32 } from "../platform/crc32.ts";
 import { CRC_BYTES, crcAfterFrame, newEnvelope, readEnvelope, readHead } from "./envelope.ts";
-import type { RecordSpans } from "./frame.ts";
 import { HEADER_BYTES, RECORD_BYTES_MAX } from "./scan.ts";
 
 /** What frames that lie together hold, with nothing made for each of them. */

@@ -1,5 +1,6 @@
 import { assert } from "../base/assert.ts";
 import { EMPTY_BYTES } from "../base/bytes.ts";
+import { moveToEnd, type RecordSpans } from "../base/record-spans.ts";
 import type { Offset } from "../base/units.ts";
 import {
   type EnvelopeInput,
@@ -12,15 +13,6 @@ import {
 } from "./envelope.ts";
 import { type FrameCheck, HEADER_BYTES, RECORD_BYTES_MAX } from "./scan.ts";
 import { recordTooLarge, storeCorrupt } from "./storage-errors.ts";
-
-/** Records side by side: number `i` is `bytes.subarray(starts[i], ends[i])`. */
-export interface RecordSpans {
-  readonly bytes: Uint8Array;
-  readonly starts: Uint32Array;
-  readonly ends: Uint32Array;
-  /** The arrays may be longer. */
-  readonly count: number;
-}
 
 /** All records of one entry: they are appended together. */
 export interface BatchInput extends EnvelopeInput {
@@ -97,18 +89,6 @@ export function encodeBatch(input: BatchInput): EncodedBatch {
     at = end;
   }
   return { bytes, ends, count, firstOffset, headBytes };
-}
-
-/**
- * Copies all records, with what lies between them, to the end of `target`.
- * @returns how much higher they are there than in their source; if they do not fit, they are not there
- */
-function moveToEnd({ bytes, starts, ends, count }: RecordSpans, target: Uint8Array): number {
-  const first = starts[0] ?? 0;
-  const last = ends[count - 1] ?? 0;
-  if (last - first > target.length) return Number.NEGATIVE_INFINITY;
-  target.set(bytes.subarray(first, last), target.length - (last - first));
-  return target.length - last;
 }
 
 /**

@@ -1,4 +1,4 @@
-import type { RecordSpans } from "../storage/frame.ts";
+import type { RecordSpans } from "../base/record-spans.ts";
 import type { AppendCommand } from "./append-codec.ts";
 import type { TopicOutcome } from "./topic-state.ts";
 

@@ -1,5 +1,11 @@
-import { ByteReader, ByteWriter, MalformedBytesError } from "../base/bytes.ts";
-import type { RecordSpans } from "../storage/frame.ts";
+import {
+  ByteReader,
+  ByteWriter,
+  MalformedBytesError,
+  readVarint,
+  type Varint,
+} from "../base/bytes.ts";
+import type { RecordSpans } from "../base/record-spans.ts";
 import {
   type AppendBatch,
   type AppendCommand,
@@ -112,15 +118,40 @@ export function isAppend(command: ProposedCommand): command is ProposedAppend {
 }
 
 function encodeAppends(batches: readonly ProposedAppend[], clockUs: number): Uint8Array {
-  if (batches.length === 1) return encodeBatches(head(KIND_APPEND, clockUs).finish(), batches);
+  if (batches.length === 1) return encodeBatches([COMMAND_VERSION, KIND_APPEND, clockUs], batches);
   let recordCount = 0;
-  for (const { records } of batches) recordCount += records.length;
-  const start = head(KIND_APPENDS, clockUs).varint(batches.length).varint(recordCount);
-  return encodeBatches(start.finish(), batches);
+  for (const { records } of batches) recordCount += records.count;
+  return encodeBatches(
+    [COMMAND_VERSION, KIND_APPENDS, clockUs, batches.length, recordCount],
+    batches,
+  );
 }
 
 /** Decodes an entry's payload. @throws MalformedBytesError when it is not exactly what is known */
 export function decodeEntry(payload: Uint8Array): DecodedEntry {
+  return decodeIfAppends(payload) ?? decodeOther(payload);
+}
+
+/** Used again and again: nothing here waits. */
+const varint: Varint = { value: 0, next: -1 };
+
+/** Of nearly every entry, so without a reader. Undefined when it is another command, or damaged. */
+function decodeIfAppends(payload: Uint8Array): DecodedEntry | undefined {
+  const kind = payload[1];
+  if (payload[0] !== COMMAND_VERSION || (kind !== KIND_APPEND && kind !== KIND_APPENDS)) {
+    return undefined;
+  }
+  readVarint(payload, 2, varint);
+  if (varint.next < 0) return undefined;
+  const { value: clockUs, next } = varint;
+  if (kind === KIND_APPENDS) return decodeAppends(clockUs, payload, next);
+  const batches = new BatchReader(payload, next);
+  const commands = [batches.read(clockUs)];
+  refuseRest(payload.length - batches.at);
+  return { commands, records: batches.records };
+}
+
+function decodeOther(payload: Uint8Array): DecodedEntry {
   const reader = new ByteReader(payload);
   const version = reader.u8();
   if (version !== COMMAND_VERSION) {
@@ -128,27 +159,18 @@ export function decodeEntry(payload: Uint8Array): DecodedEntry {
   }
   const kind = reader.u8();
   const clockUs = reader.varint();
-  if (kind === KIND_APPEND) return decodeAppend(clockUs, reader, payload);
-  if (kind === KIND_APPENDS) return decodeAppends(clockUs, reader, payload);
   const command = decodeRest(kind, clockUs, reader);
   refuseRest(reader.remaining);
   return { commands: [command], records: new BatchReader(payload, reader.at).records };
 }
 
-function decodeAppend(clockUs: number, reader: ByteReader, payload: Uint8Array): DecodedEntry {
-  const batches = new BatchReader(payload, reader.at);
-  const commands = [batches.read(clockUs)];
-  refuseRest(payload.length - batches.at);
-  return { commands, records: batches.records };
-}
-
-function decodeAppends(clockUs: number, reader: ByteReader, payload: Uint8Array): DecodedEntry {
-  const count = reader.varint();
-  const recordCount = reader.varint();
+function decodeAppends(clockUs: number, payload: Uint8Array, at: number): DecodedEntry {
+  const batches = new BatchReader(payload, at);
+  const count = batches.number();
+  const recordCount = batches.number();
   if (count < 2 || count > recordCount) {
     throw new MalformedBytesError(`An entry has ${count} appends of ${recordCount} records`);
   }
-  const batches = new BatchReader(payload, reader.at);
   batches.expect(recordCount);
   const commands: AppendCommand[] = [];
   for (let left = count; left > 0; left -= 1) commands.push(batches.read(clockUs));

@@ -1,4 +1,5 @@
 import { ProglogError } from "../base/errors.ts";
+import { type RecordSpans, spansOf } from "../base/record-spans.ts";
 import { MIB } from "../base/units.ts";
 import { ENVELOPE_BYTES_MAX } from "../storage/envelope.ts";
 import type { CatalogueEntry } from "./catalogue-state.ts";
@@ -68,14 +69,15 @@ export class TopicHandle implements Topic {
   }
 
   produce(batch: ProduceBatch, options: Waiting = {}): Promise<Acknowledgement> {
+    const { expectedNextOffset, producer, fencingToken } = batch;
+    const records = "count" in batch.records ? batch.records : spansOf(batch.records);
     let recordBytes: number;
     try {
-      recordBytes = this.#check(batch);
+      recordBytes = this.#check(records);
     } catch (error) {
       return Promise.reject(error);
     }
-    const { records, expectedNextOffset, producer, fencingToken } = batch;
-    const bytes = recordBytes + records.length * RECORD_OVERHEAD_BYTES + PROPOSAL_BYTES;
+    const bytes = recordBytes + records.count * RECORD_OVERHEAD_BYTES + PROPOSAL_BYTES;
     const command: ProposedCommand = {
       kind: "append",
       expectedNextOffset,
@@ -148,23 +150,23 @@ export class TopicHandle implements Topic {
   }
 
   /** @returns bytes of the records */
-  #check({ records }: ProduceBatch): number {
+  #check(records: RecordSpans): number {
     if (this.#gone !== undefined) throw this.#gone;
-    if (records.length === 0) {
+    const { starts, ends, count } = records;
+    if (count === 0) {
       throw new ProglogError("BATCH_EMPTY", "Cannot append: the batch has no records");
     }
     const { maxRecordBytes } = this.#options.replica.effectiveSettings;
     const bodyBytesMax = maxRecordBytes - ENVELOPE_BYTES_MAX;
     let bytes = 0;
     let largest = 0;
-    for (const record of records) {
-      bytes += record.length;
-      if (record.length > largest) largest = record.length;
+    for (let record = 0; record < count; record += 1) {
+      const length = (ends[record] ?? 0) - (starts[record] ?? 0);
+      bytes += length;
+      if (length > largest) largest = length;
     }
     if (largest > bodyBytesMax) throw recordTooLarge(records, maxRecordBytes);
-    if (records.length > BATCH_RECORDS_MAX || bytes > BATCH_BYTES_MAX) {
-      throw batchTooLarge(records.length, bytes);
-    }
+    if (count > BATCH_RECORDS_MAX || bytes > BATCH_BYTES_MAX) throw batchTooLarge(count, bytes);
     return bytes;
   }
 
@@ -199,10 +201,11 @@ export class TopicHandle implements Topic {
   }
 }
 
-function recordTooLarge(records: readonly Uint8Array[], maxRecordBytes: number): ProglogError {
+function recordTooLarge({ starts, ends }: RecordSpans, maxRecordBytes: number): ProglogError {
   const bodyBytesMax = maxRecordBytes - ENVELOPE_BYTES_MAX;
-  const number = records.findIndex((record) => record.length > bodyBytesMax);
-  const bytes = (records[number]?.length ?? 0) + ENVELOPE_BYTES_MAX;
+  const lengths = ends.map((end, record) => end - (starts[record] ?? 0));
+  const number = lengths.findIndex((length) => length > bodyBytesMax);
+  const bytes = (lengths[number] ?? 0) + ENVELOPE_BYTES_MAX;
   return new ProglogError(
     "RECORD_TOO_LARGE",
     `Cannot append record ${number}: it takes ${bytes} bytes with the server's ${ENVELOPE_BYTES_MAX}, at most ${maxRecordBytes} are allowed`,

@@ -4,6 +4,7 @@ import { tmpdir } from "node:os";
 import { join } from "node:path";
 import { afterEach, beforeEach, test } from "node:test";
 import { SILENT_LOGGER } from "../../src/base/log.ts";
+import { spansOf } from "../../src/base/record-spans.ts";
 import { toOffset } from "../../src/base/units.ts";
 import { openFolder } from "../../src/cli/data-folder.ts";
 import { repairFolder } from "../../src/cli/repair-folder.ts";
@@ -13,7 +14,6 @@ import { SystemClock } from "../../src/platform/system-clock.ts";
 import { writeCheckpoint } from "../../src/storage/checkpoint.ts";
 import { checkFrame, decodeRecord, encodeBatch } from "../../src/storage/frame.ts";
 import { Log } from "../../src/storage/log.ts";
-import { spansOf } from "../support/spans.ts";
 import { runCli } from "./support/run-cli.ts";
 import { StubServer } from "./support/stub-server.ts";
 

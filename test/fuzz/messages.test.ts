@@ -10,6 +10,7 @@ import { RPC_LIMITS } from "../../src/rpc/limits.ts";
 import { findRecordFault } from "../../src/rpc/record-wire.ts";
 import { records } from "../rpc/arbitrary-records.ts";
 import { merged, PRODUCE, PRODUCE_STREAM, produceRequests } from "../rpc/arbitrary-requests.ts";
+import { listOf } from "../support/spans.ts";
 import { changes, mutate } from "./support/mutations.ts";
 import { runs } from "./support/runs.ts";
 
@@ -65,7 +66,7 @@ function assertSame(found: ScannedBatch, wanted: Decoded): void {
   assert.equal(optionalOf(found.producer?.sequence), wanted.producer?.sequence);
   assert.equal(found.unknownField, wanted.$unknown?.[0]?.no);
   assert.equal(found.recordCount, wanted.records.length);
-  for (const [index, record] of found.records.entries()) {
+  for (const [index, record] of listOf(found.records).entries()) {
     assert.ok(bytesEqual(record, wanted.records[index] ?? new Uint8Array(1)), `record ${index}`);
   }
 }

@@ -3,6 +3,7 @@ import { tmpdir } from "node:os";
 import { join } from "node:path";
 import { test } from "node:test";
 import { SILENT_LOGGER } from "../../src/base/log.ts";
+import { spansOf } from "../../src/base/record-spans.ts";
 import { type Offset, toPosition } from "../../src/base/units.ts";
 import type { FileSystem } from "../../src/platform/file-system.ts";
 import { openFileSystem } from "../../src/platform/open-file-system.ts";
@@ -12,7 +13,6 @@ import type { LogOptions } from "../../src/storage/log-types.ts";
 import { makeRandom } from "../support/prng.ts";
 import { SimClock } from "../support/sim-clock.ts";
 import { SimFileSystem } from "../support/sim-file-system.ts";
-import { spansOf } from "../support/spans.ts";
 
 /** Where the logs of the tests lie. */
 export const DIR = "log";

@@ -2,11 +2,11 @@ import assert from "node:assert/strict";
 import { test } from "node:test";
 import fc from "fast-check";
 import { concat } from "../../src/base/bytes.ts";
+import { spansOf } from "../../src/base/record-spans.ts";
 import { toOffset } from "../../src/base/units.ts";
 import { checkFrame, decodeRecord, encodeBatch, encodeRemoved } from "../../src/storage/frame.ts";
 import { decodeFrames, newRunArrays } from "../../src/storage/frame-run.ts";
 import { HEADER_BYTES } from "../../src/storage/scan.ts";
-import { spansOf } from "../support/spans.ts";
 
 const FIRST = 2 ** 32 - 5; // offsets cross 32 bits
 const TIME_US = 1_764_000_000_000_000;

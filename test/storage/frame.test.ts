@@ -3,6 +3,7 @@ import { test } from "node:test";
 import fc from "fast-check";
 import { concat, viewOf, writeU64 } from "../../src/base/bytes.ts";
 import { ProglogError } from "../../src/base/errors.ts";
+import { spansOf } from "../../src/base/record-spans.ts";
 import { toOffset } from "../../src/base/units.ts";
 import { crc32 } from "../../src/platform/crc32.ts";
 import { ENVELOPE_BYTES_MAX } from "../../src/storage/envelope.ts";
@@ -10,7 +11,6 @@ import { checkFrame, decodeRecord, encodeBatch, encodeRemoved } from "../../src/
 import { decodeFrames } from "../../src/storage/frame-run.ts";
 import { HEADER_BYTES, RECORD_BYTES_MAX, scanFrames } from "../../src/storage/scan.ts";
 import { runGolden } from "../support/golden.ts";
-import { spansOf } from "../support/spans.ts";
 import { fromHex, hex, utf8 } from "./fixture.ts";
 
 test("frames match testdata/frame.txt", async () => {

@@ -7,6 +7,7 @@ import assert from "node:assert/strict";
 import { test } from "node:test";
 import { bytesEqual } from "../../src/base/bytes.ts";
 import { ProglogError } from "../../src/base/errors.ts";
+import { spansOf } from "../../src/base/record-spans.ts";
 import { type Offset, toOffset } from "../../src/base/units.ts";
 import { extentEnd, extentFrom } from "../../src/storage/extent.ts";
 import { checkFrame, encodeBatch } from "../../src/storage/frame.ts";
@@ -16,7 +17,6 @@ import { frameRecords } from "../../src/storage/store.ts";
 import { integerFrom, makeRandom, seedsFromEnv } from "../support/prng.ts";
 import { settle } from "../support/sim-clock.ts";
 import { SimCrash, SimFileSystem } from "../support/sim-file-system.ts";
-import { spansOf } from "../support/spans.ts";
 import { logOptions } from "./fixture.ts";
 
 const LIVES_MAX = 4;

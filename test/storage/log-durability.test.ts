@@ -3,12 +3,12 @@
 import assert from "node:assert/strict";
 import { test } from "node:test";
 import { concat } from "../../src/base/bytes.ts";
+import { spansOf } from "../../src/base/record-spans.ts";
 import { toOffset } from "../../src/base/units.ts";
 import { encodeBatch } from "../../src/storage/frame.ts";
 import { Log } from "../../src/storage/log.ts";
 import { makeRandom } from "../support/prng.ts";
 import { SimFileSystem } from "../support/sim-file-system.ts";
-import { spansOf } from "../support/spans.ts";
 import { checkedOptions, logOptions, STORE_0, utf8 } from "./fixture.ts";
 
 // Without this a record that was cut could come back behind new ones of the same size.

@@ -1,6 +1,7 @@
 // What opening makes of a folder that a crash or a bad disk left: the newest segment.
 import assert from "node:assert/strict";
 import { concat } from "../../src/base/bytes.ts";
+import { spansOf } from "../../src/base/record-spans.ts";
 import { toOffset } from "../../src/base/units.ts";
 import { crc32 } from "../../src/platform/crc32.ts";
 import type { FileSystem } from "../../src/platform/file-system.ts";
@@ -8,7 +9,6 @@ import { decodeRecord, encodeBatch } from "../../src/storage/frame.ts";
 import { Log } from "../../src/storage/log.ts";
 import type { FrameCheck } from "../../src/storage/scan.ts";
 import { RECORD_BYTES_MAX } from "../../src/storage/scan.ts";
-import { spansOf } from "../support/spans.ts";
 import {
   allTexts,
   appendBodies,

@@ -25,6 +25,7 @@ import type {
   Topics,
   Waiting,
 } from "../../src/topics/topics.ts";
+import { listOf } from "./spans.ts";
 import type { ReadRecords, StoredRecord } from "./topic-reads.ts";
 
 /** Append times of records: a second apart. */
@@ -170,7 +171,7 @@ export class FakeTopic implements Topic {
     if (this.hold !== undefined) await this.#wait(this.hold, caller);
     this.#checkConditions(batch); // as the true ones: when its turn has come
     const firstOffset = this.nextOffset;
-    this.append(...batch.records);
+    this.append(...listOf(batch.records));
     return {
       firstOffset,
       lastOffset: this.nextOffset - 1,

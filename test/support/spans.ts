@@ -1,14 +1,8 @@
-import { concat } from "../../src/base/bytes.ts";
-import type { RecordSpans } from "../../src/storage/frame.ts";
+import type { RecordSpans } from "../../src/base/record-spans.ts";
 
-/** `bodies` side by side, as records come out of an entry. */
-export function spansOf(bodies: readonly Uint8Array[]): RecordSpans {
-  const ends = new Uint32Array(bodies.length);
-  let end = 0;
-  for (const [at, body] of bodies.entries()) {
-    end += body.length;
-    ends[at] = end;
-  }
-  const starts = ends.map((to, at) => to - (bodies[at]?.length ?? 0));
-  return { bytes: concat(bodies), starts, ends, count: bodies.length };
+/** Copies of records as callers hand them over or as they come out of an entry. */
+export function listOf(records: readonly Uint8Array[] | RecordSpans): Uint8Array[] {
+  if (!("count" in records)) return records.map((record) => Uint8Array.from(record));
+  const { bytes, starts, ends, count } = records;
+  return Array.from({ length: count }, (_, at) => bytes.slice(starts[at], ends[at]));
 }

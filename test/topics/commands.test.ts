@@ -2,6 +2,7 @@ import assert from "node:assert/strict";
 import { test } from "node:test";
 import fc from "fast-check";
 import { MalformedBytesError } from "../../src/base/bytes.ts";
+import { type RecordSpans, spansOf } from "../../src/base/record-spans.ts";
 import {
   type CatalogueCommand,
   decodeCatalogueCommand,
@@ -11,6 +12,7 @@ import { decodeEntry, encodeEntry, type ProposedCommand } from "../../src/topics
 import { TOPIC_SETTINGS } from "../../src/topics/settings.ts";
 import type { TopicSettingName, TopicSettings } from "../../src/topics/topics.ts";
 import { runGolden } from "../support/golden.ts";
+import { listOf } from "../support/spans.ts";
 
 const number = fc.maxSafeNat();
 const clockUs = number;
@@ -18,15 +20,18 @@ const settingName = fc.constantFrom(...(Object.keys(TOPIC_SETTINGS) as TopicSett
 const settings: fc.Arbitrary<TopicSettings> = fc.dictionary(settingName, number);
 const producerId = fc.stringMatching(/^[a-zA-Z0-9._-]{1,64}$/);
 
-const append = fc.record({
-  kind: fc.constant("append" as const),
-  expectedNextOffset: fc.option(number, { nil: undefined }),
-  producer: fc.option(fc.record({ id: producerId, epoch: number, sequence: number }), {
-    nil: undefined,
-  }),
-  fencingToken: fc.option(number, { nil: undefined }),
-  records: fc.array(fc.uint8Array({ maxLength: 300 }), { minLength: 1, maxLength: 10 }),
-});
+const append = fc
+  .record({
+    kind: fc.constant("append" as const),
+    expectedNextOffset: fc.option(number, { nil: undefined }),
+    producer: fc.option(fc.record({ id: producerId, epoch: number, sequence: number }), {
+      nil: undefined,
+    }),
+    fencingToken: fc.option(number, { nil: undefined }),
+    records: fc.array(fc.uint8Array({ maxLength: 300 }), { minLength: 1, maxLength: 10 }),
+    gapBytes: fc.constantFrom(0, 1, 3, 20, 1_000),
+  })
+  .map(({ gapBytes, records, ...rest }) => ({ ...rest, records: withGaps(records, gapBytes) }));
 
 /** One command, or several appends. */
 const entry: fc.Arbitrary<ProposedCommand[]> = fc.oneof(
@@ -148,13 +153,21 @@ test("the bytes of every command are those of the golden file", async () => {
   });
 });
 
+/** Records as they stand in a request: with something before each of them. */
+function withGaps(records: readonly Uint8Array[], gapBytes: number): RecordSpans {
+  const gap = new Uint8Array(gapBytes).fill(255);
+  const { bytes, starts, ends, count } = spansOf(records.flatMap((record) => [gap, record]));
+  const isRecord = (_: number, at: number) => at % 2 === 1;
+  return { bytes, starts: starts.filter(isRecord), ends: ends.filter(isRecord), count: count / 2 };
+}
+
 function appendOf(...records: Uint8Array[]): ProposedCommand {
   return {
     kind: "append",
     expectedNextOffset: undefined,
     producer: undefined,
     fencingToken: undefined,
-    records,
+    records: spansOf(records),
   };
 }
 
@@ -168,11 +181,9 @@ function decoded(payload: Uint8Array): unknown {
     clock = own;
     if (command.kind !== "append") return command;
     const { recordCount, ...rest } = command;
-    const bodies: Uint8Array[] = [];
-    for (const end = at + recordCount; at < end; at += 1) {
-      bodies.push(records.bytes.subarray(records.starts[at], records.ends[at]));
-    }
-    return { ...rest, records: bodies };
+    const bodies = listOf(records).slice(at, at + recordCount);
+    at += recordCount;
+    return { ...rest, records: spansOf(bodies) };
   });
   assert.equal(records.count, at);
   return { commands: proposed, clock };
@@ -183,7 +194,9 @@ type Written = ProposedCommand & { readonly clockUs: number };
 /** Records are written as texts in the golden file; several commands as a list. */
 function parse(input: string): readonly [Written, ...Written[]] {
   const value: unknown = JSON.parse(input, (key, item: unknown) =>
-    key === "records" ? (item as string[]).map((text) => new TextEncoder().encode(text)) : item,
+    key === "records"
+      ? spansOf((item as string[]).map((text) => new TextEncoder().encode(text)))
+      : item,
   );
   return (Array.isArray(value) ? value : [value]) as unknown as [Written];
 }
@@ -194,9 +207,11 @@ function hex(bytes: Uint8Array): string {
     .replaceAll(/(.{47}) /g, "$1\n");
 }
 
-/** Without prototypes: fast-check makes objects without one. */
+/** Without prototypes: fast-check makes objects without one. Records one by one. */
 function plain(value: unknown): unknown {
   return JSON.parse(
-    JSON.stringify(value, (_, item: unknown) => (item instanceof Uint8Array ? [...item] : item)),
+    JSON.stringify(value, (key, item: unknown) =>
+      key === "records" ? listOf(item as RecordSpans).map((body) => [...body]) : item,
+    ),
   );
 }

@@ -1,12 +1,12 @@
 import assert from "node:assert/strict";
 import { test } from "node:test";
 import fc from "fast-check";
+import { spansOf } from "../../src/base/record-spans.ts";
 import { type Offset, toOffset } from "../../src/base/units.ts";
 import { encodeBatch } from "../../src/storage/frame.ts";
 import { decodeFrames } from "../../src/storage/frame-run.ts";
 import { Tail, TailMemory } from "../../src/topics/tail.ts";
 import type { ReadLimits, RecordRun } from "../../src/topics/topics.ts";
-import { spansOf } from "../support/spans.ts";
 
 const MANY: ReadLimits = { recordsMax: 1_000_000, bytesMax: 1_000_000_000 };
 const WIDE = 10_000_000;

@@ -1,4 +1,5 @@
 import { EMPTY_BYTES } from "../../base/bytes.ts";
+import { type RecordSpans, spansOf } from "../../base/record-spans.ts";
 import { unknownFieldError } from "../library-errors.ts";
 import type { RpcLimits } from "../limits.ts";
 import { findRecordFault } from "../record-wire.ts";
@@ -13,6 +14,11 @@ const RECORDS_TAG = (2 << 3) | 2;
 
 /** Longest topic name that is remembered: longer ones are refused anyway. */
 const REMEMBERED_BYTES_MAX = 128;
+
+/** Room for places at first: it grows up to the most records that a batch may have. */
+const PLACES_MIN = 256;
+
+const NO_RECORDS = spansOf([]);
 
 const decoder = new TextDecoder("utf-8", { fatal: true, ignoreBOM: true });
 
@@ -31,8 +37,8 @@ export interface ScannedBatch {
   /** All of them, also those that were not kept. */
   recordCount: number;
   byteCount: number;
-  /** Views of the records, as far as a batch may have so many and so large ones. */
-  readonly records: Uint8Array[];
+  /** The records in the request, as far as a batch may have so many and so large ones. */
+  records: RecordSpans;
   /** What is wrong with the first record that is not valid, of those that were kept. */
   fault: { readonly recordNumber: number; readonly text: string } | undefined;
 }
@@ -55,6 +61,10 @@ export interface ScannedProducer {
 export class ProduceScanner {
   readonly #limits: RpcLimits;
   readonly #reader = new WireReader();
+  /** Places of the records of the present batch that are kept; the batch gets copies. */
+  #starts = new Uint32Array(PLACES_MIN);
+  #ends = new Uint32Array(PLACES_MIN);
+  #keptCount = 0;
   #lastText = "";
   #lastTextBytes: Uint8Array = EMPTY_BYTES;
 
@@ -65,9 +75,7 @@ export class ProduceScanner {
   /** Scans a whole ProduceRequest. @throws MESSAGE_INVALID */
   scanRequest(message: Uint8Array): ScannedBatch {
     this.#reader.open(message);
-    const batch = emptyBatch();
-    this.#scanBatch(message.length, 1, batch);
-    return batch;
+    return this.#scanWhole(message.length, 1);
   }
 
   /**
@@ -95,15 +103,27 @@ export class ProduceScanner {
     const reader = this.#reader;
     if (reader.at >= reader.bytes.length) return undefined;
     reader.readTag();
-    const batch = emptyBatch();
-    this.#scanBatch(this.#enterMessage(), 2, batch);
-    return batch;
+    return this.#scanWhole(this.#enterMessage(), 2);
   }
 
   /** Like protobuf-es, which finds out at the end of all bytes when a message is too long. */
   #enterMessage(): number {
     const length = this.#reader.readUint32();
     return this.#reader.at + length;
+  }
+
+  #scanWhole(end: number, depth: number): ScannedBatch {
+    const batch = emptyBatch();
+    this.#keptCount = 0;
+    this.#scanBatch(end, depth, batch);
+    const count = this.#keptCount;
+    batch.records = {
+      bytes: this.#reader.bytes,
+      starts: this.#starts.slice(0, count),
+      ends: this.#ends.slice(0, count),
+      count,
+    };
+    return batch;
   }
 
   /** @param into undefined: the bytes are checked only */
@@ -192,8 +212,19 @@ export class ProduceScanner {
       const text = findRecordFault(bytes, start, end);
       if (text !== undefined) into.fault = { recordNumber: into.recordCount - 1, text };
     }
-    // Not `subarray`: that looks up constructors, and of a Buffer makes a Buffer.
-    into.records.push(new Uint8Array(bytes.buffer, bytes.byteOffset + start, end - start));
+    const place = this.#keptCount;
+    if (place === this.#starts.length) this.#growPlaces();
+    this.#starts[place] = start;
+    this.#ends[place] = end;
+    this.#keptCount = place + 1;
+  }
+
+  #growPlaces(): void {
+    const [starts, ends] = [this.#starts, this.#ends];
+    this.#starts = new Uint32Array(2 * starts.length);
+    this.#starts.set(starts);
+    this.#ends = new Uint32Array(2 * ends.length);
+    this.#ends.set(ends);
   }
 
   /** Most of the time it is the text of the last time: then nothing is made. */
@@ -234,7 +265,7 @@ function emptyBatch(): ScannedBatch {
     unknownField: undefined,
     recordCount: 0,
     byteCount: 0,
-    records: [],
+    records: NO_RECORDS,
     fault: undefined,
   };
 }
