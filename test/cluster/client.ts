@@ -2,7 +2,7 @@ import assert from "node:assert/strict";
 import { ProglogError } from "../../src/base/errors.ts";
 import type { Topic, TopicSettings } from "../../src/topics/topics.ts";
 import { integerFrom } from "../support/prng.ts";
-import { SimCrash } from "../support/sim-file-system.ts";
+import { attempt, type Failed } from "./attempt.ts";
 import type { Life } from "./harness.ts";
 import { type SentBatch, TopicModel, type World } from "./world.ts";
 
@@ -288,24 +288,5 @@ export class Client {
     if (model.isDeleteAsked && /^TOPIC_(NOT_FOUND|REPLACED)$/.test(error.reason)) return;
     if (life.isFaulty && EXPECTED.has(error.reason)) return;
     assert.fail(`unexpected ${error.reason}: ${error.message}`);
-  }
-}
-
-interface Failed {
-  readonly reason: string;
-  readonly message: string;
-  readonly isUnknown: boolean;
-}
-
-async function attempt<T>(work: Promise<T>): Promise<{ value?: T; error?: Failed }> {
-  try {
-    return { value: await work };
-  } catch (error) {
-    if (error instanceof SimCrash) {
-      return { error: { reason: "DISK_FAILED", message: "stopped", isUnknown: true } };
-    }
-    assert.ok(error instanceof ProglogError, `not one of our errors: ${error}`);
-    const isUnknown = error.metadata["outcome"] === "unknown";
-    return { error: { reason: error.reason, message: error.message, isUnknown } };
   }
 }
