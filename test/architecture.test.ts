@@ -95,6 +95,20 @@ test("imports follow the layers in ARCHITECTURE.md", async () => {
   assert.deepEqual(faults, []);
 });
 
+test("imports go in no circle, so that a file can be understood after those that it names", async () => {
+  const files = await sources();
+  const done = new Set<string>();
+  const visit = (path: string, way: readonly string[]): void => {
+    assert.ok(!way.includes(path), `a circle: ${[...way, path].join(" -> ")}`);
+    if (done.has(path)) return;
+    for (const [, specifier = ""] of (files.get(path) ?? "").matchAll(/ from "(\.[^"]+)"/g)) {
+      visit(posix.join(posix.dirname(path), specifier), [...way, path]);
+    }
+    done.add(path);
+  };
+  for (const path of files.keys()) visit(path, []);
+});
+
 test("runtimes, time, randomness and the environment are named only where they belong", async () => {
   const faults: string[] = [];
   for (const [path, text] of await sources()) {

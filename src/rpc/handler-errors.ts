@@ -3,7 +3,9 @@ import { Code, ConnectError, type HandlerContext } from "@connectrpc/connect";
 import { ProglogError } from "../base/errors.ts";
 import type { Reason } from "../base/reasons.ts";
 import { type Call, callOf } from "./call.ts";
-import type { Implementation } from "./method-routes.ts";
+
+/** Answers one method: see {@link Guard}. */
+export type Implementation = (request: never, context: HandlerContext) => unknown;
 
 /**
  * Tells {@link Call}s of the errors that their handlers made for the wire themselves.

@@ -5,16 +5,13 @@ import type {
   JsonWriteOptions,
   Registry,
 } from "@bufbuild/protobuf";
-import { type ConnectRouter, createConnectRouter, type HandlerContext } from "@connectrpc/connect";
+import { type ConnectRouter, createConnectRouter } from "@connectrpc/connect";
 import type { UniversalHandler } from "@connectrpc/connect/protocol";
 import { compressionBrotli, compressionGzip } from "@connectrpc/connect-node";
 import { callOf } from "./call.ts";
 import type { ErrorMap } from "./error-map.ts";
-import { watchErrors } from "./handler-errors.ts";
+import { type Implementation, watchErrors } from "./handler-errors.ts";
 import type { LeanMethod } from "./lean/lean-method.ts";
-
-/** Answers one method: see {@link Guard}. */
-export type Implementation = (request: never, context: HandlerContext) => unknown;
 
 /** A service with its implementations, by the methods' local names. */
 export interface ServedService {

@@ -2,7 +2,7 @@ import type { HandlerContext } from "@connectrpc/connect";
 import { ProglogError } from "../../src/base/errors.ts";
 import { callOf } from "../../src/rpc/call.ts";
 import type { ErrorMap } from "../../src/rpc/error-map.ts";
-import type { Implementation } from "../../src/rpc/method-routes.ts";
+import type { Implementation } from "../../src/rpc/handler-errors.ts";
 import type { BidiStreamRequest, ServerStreamRequest, UnaryRequest } from "./messages.ts";
 import type { ConformanceCall, ConformanceHandlers, ResponseInit } from "./service.ts";
 

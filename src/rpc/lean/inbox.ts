@@ -5,9 +5,9 @@ import { unreadableError } from "../library-errors.ts";
 import { MESSAGE_COST_BYTES } from "../limits.ts";
 import { EnvelopeReader } from "./envelope-reader.ts";
 import type { Exchange } from "./exchange.ts";
+import type { LeanHouse } from "./lean-house.ts";
 import type { Messages } from "./lean-method.ts";
 import type { Silence, SilenceWatch } from "./silence-watch.ts";
-import type { LeanHouse } from "./visit.ts";
 import { isCut } from "./whole-body.ts";
 
 /** Messages that may wait for the handler, by their cost; then the connection waits. */

@@ -12,12 +12,13 @@ import { type Dialect, dialectOf } from "./dialect.ts";
 import { Exchange } from "./exchange.ts";
 import { Http1Sink } from "./http1-sink.ts";
 import { Http2Sink } from "./http2-sink.ts";
+import type { LeanHouse } from "./lean-house.ts";
 import type { LeanMethod } from "./lean-method.ts";
 import { SilenceWatch } from "./silence-watch.ts";
 import type { Fields, Sink } from "./sink.ts";
 import { BidiVisit, ServerStreamVisit } from "./stream-visits.ts";
 import { UnaryVisit } from "./unary-visit.ts";
-import type { LeanHouse, Visit } from "./visit.ts";
+import type { Visit } from "./visit.ts";
 
 export interface LeanServerOptions extends Omit<LeanHouse, "silence"> {
   readonly door: CallDoor;

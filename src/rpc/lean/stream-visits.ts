@@ -2,9 +2,10 @@ import type { ConnectError } from "@connectrpc/connect";
 import type { HttpBody } from "../../platform/http-options.ts";
 import type { Exchange } from "./exchange.ts";
 import { Inbox } from "./inbox.ts";
+import type { LeanHouse } from "./lean-house.ts";
 import type { LeanBidiStreaming, LeanServerStreaming } from "./lean-method.ts";
 import { Output } from "./output.ts";
-import { type LeanHouse, Visit } from "./visit.ts";
+import { Visit } from "./visit.ts";
 
 /** A call that gets a stream of messages. */
 abstract class StreamVisit extends Visit {

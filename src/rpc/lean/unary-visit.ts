@@ -1,8 +1,9 @@
 import type { ConnectError } from "@connectrpc/connect";
 import type { HttpBody } from "../../platform/http-options.ts";
 import type { Exchange } from "./exchange.ts";
+import type { LeanHouse } from "./lean-house.ts";
 import type { Encoded, LeanUnary } from "./lean-method.ts";
-import { type LeanHouse, Visit } from "./visit.ts";
+import { Visit } from "./visit.ts";
 
 /** A call that sends one message and gets one. */
 export class UnaryVisit extends Visit {

@@ -1,26 +1,13 @@
 import type { ConnectError } from "@connectrpc/connect";
-import type { Clock } from "../../base/clock.ts";
 import type { ProglogError } from "../../base/errors.ts";
-import type { Logger } from "../../base/log.ts";
 import type { HttpBody } from "../../platform/http-options.ts";
-import type { ErrorMap } from "../error-map.ts";
-import type { RpcLimits } from "../limits.ts";
 import type { Exchange } from "./exchange.ts";
 import { toWireError } from "./failure.ts";
-import type { SilenceWatch } from "./silence-watch.ts";
+import type { LeanHouse } from "./lean-house.ts";
 import { type BodyListener, WholeBody } from "./whole-body.ts";
 
 /** From a deadline to the end of the call: time for the handler to say itself what came of it. */
 const DEADLINE_GRACE_MS = 5;
-
-/** What all calls on the lean path share. */
-export interface LeanHouse {
-  readonly clock: Clock;
-  readonly logger: Logger;
-  readonly limits: RpcLimits;
-  readonly errors: ErrorMap;
-  readonly silence: SilenceWatch;
-}
 
 /** One call on the lean path, from the door to its end. The kinds of methods differ in what they serve. */
 export abstract class Visit implements BodyListener {

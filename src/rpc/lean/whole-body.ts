@@ -2,9 +2,9 @@ import { ProglogError } from "../../base/errors.ts";
 import type { HttpBody } from "../../platform/http-options.ts";
 import type { Call } from "../call.ts";
 import type { Exchange } from "./exchange.ts";
+import type { LeanHouse } from "./lean-house.ts";
 import { BareMessage, EnvelopedMessage, type OneMessage } from "./one-message.ts";
 import type { Silence } from "./silence-watch.ts";
-import type { LeanHouse } from "./visit.ts";
 
 export interface BodyOptions {
   readonly exchange: Exchange;
