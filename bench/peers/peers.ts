@@ -146,7 +146,7 @@ export const PEERS: readonly Peer[] = [
     title: "s2-lite",
     fillBatch: 500,
     fillInFlight: 8,
-    fillPart: 0.25,
+    fillPart: 1,
     protocol: "s2",
     synced: "s2 lite --local-root",
     relaxed: "s2 lite --local-root",

@@ -32,10 +32,11 @@ import { cpuSecondsOf } from "../rpc/servers.ts";
 import { printBanner } from "../support/banner.ts";
 import { Contest, type Contestants, flushDisk } from "./contest.ts";
 import { Generator } from "./generator.ts";
+import type { PeerProcess } from "./peer-process.ts";
 import { PEERS } from "./peers.ts";
 import { measureRestarts } from "./restart.ts";
 import { countSyncs } from "./syncs.ts";
-import { CATCH_UP, SYNCED, scaled, TAILS, WARM_UP } from "./workloads.ts";
+import { CATCH_UP, SYNCED, scaled, TAIL_WARM_UP, TAILS, WARM_UP } from "./workloads.ts";
 
 /** What a phase may write before it frees it. */
 const FREE_BYTES_MIN = 20e9;
@@ -71,11 +72,11 @@ const PHASES: Readonly<Record<string, Phase>> = {
   tails: {
     run: runTails,
     plan: ({ peers, rounds, seconds }) =>
-      peers.length * (7 + Object.keys(TAILS).length * rounds * (seconds + 1.4)),
+      peers.length * (11 + Object.keys(TAILS).length * rounds * (seconds + 1.4)),
   },
   "catch-up": {
     run: runCatchUp,
-    plan: ({ peers, rounds, scale }) => peers.length * (7 + scale * (7 + 2 * rounds)),
+    plan: ({ peers, rounds, scale }) => peers.length * (7 + scale * (9 + 2 * rounds)),
   },
   restart: {
     run: measureRestarts,
@@ -111,7 +112,10 @@ async function sayIdle(contest: Contest): Promise<void> {
 async function runTails(contestants: Contestants): Promise<void> {
   const { generator, seconds } = contestants;
   const contest = await Contest.begin(contestants, { phase: "tails", setting: "synced" });
-  await contest.prepare("warm-up", (process) => generator.run(process, WARM_UP));
+  await contest.prepare("warm-up", async (process) => {
+    await generator.run(process, WARM_UP);
+    await generator.run(process, TAIL_WARM_UP);
+  });
   for (const [what, flags] of Object.entries(TAILS)) {
     await contest.row(what, {
       rate: "p50Ms",
@@ -133,10 +137,9 @@ async function runCatchUp(contestants: Contestants): Promise<void> {
       say({ what: "filled", title, records: n, size, recordsPerSecond });
     });
     flushDisk(contestants);
-    await contest.row(what, {
-      rate: "recordsPerSecond",
-      load: (process) => generator.run(process, { mode: "scan", n, size }),
-    });
+    const scan = (process: PeerProcess) => generator.run(process, { mode: "scan", n, size });
+    await contest.prepare("warm-up", scan);
+    await contest.row(what, { rate: "recordsPerSecond", load: scan });
     await contest.end();
   }
 }

@@ -29,6 +29,7 @@ export const RESTART = { size: 1024, records: 2_000_000 };
 
 /** Before anything is counted, for compilers and file systems. */
 export const WARM_UP: Flags = { size: 100, inflight: 16, dur: "3s" };
+export const TAIL_WARM_UP: Flags = { mode: "e2e", size: 100, subs: 10, rate: 50, dur: "3s" };
 
 /** Calls in flight while syncs are counted. */
 export const COUNTED_IN_FLIGHT = [1, 64];
