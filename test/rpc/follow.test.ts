@@ -5,7 +5,8 @@ import { follow } from "../../src/rpc/follow.ts";
 import { measureConsumed } from "../../src/rpc/hot/consumed-wire.ts";
 import type { MeasuredRun, Portion } from "../../src/rpc/read-topic.ts";
 import { FakeCall } from "../support/fake-call.ts";
-import { type FakeTopic, FakeTopics } from "../support/fake-topics.ts";
+import type { FakeTopic } from "../support/fake-topic.ts";
+import { FakeTopics } from "../support/fake-topics.ts";
 import { SimClock, settle } from "../support/sim-clock.ts";
 import { bodies } from "./api.ts";
 

@@ -8,7 +8,8 @@ import { recordOfValue } from "../../src/rpc/record-wire.ts";
 import { TopicTail } from "../../src/rpc/topic-tail.ts";
 import type { ReadLimits, RecordRun } from "../../src/topics/topics.ts";
 import { FakeCall } from "../support/fake-call.ts";
-import { type FakeTopic, FakeTopics } from "../support/fake-topics.ts";
+import type { FakeTopic } from "../support/fake-topic.ts";
+import { FakeTopics } from "../support/fake-topics.ts";
 import { SimClock } from "../support/sim-clock.ts";
 
 const BYTES_MAX = 10_000;
