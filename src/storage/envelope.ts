@@ -104,15 +104,22 @@ export function readHead(
   return "valid";
 }
 
-/** Frame header and envelope of records; length and CRC are still 0, see {@link sealFrame}. */
-export function encodeHead({ raftIndex, appendTimeUs }: EnvelopeInput): Uint8Array {
+/** Bytes of a frame before its body, at most. */
+export const HEAD_BYTES_MAX = HEADER_BYTES + ENVELOPE_BYTES_MAX;
+
+/**
+ * Writes frame header and envelope of records at the beginning of `head`, but for length and
+ * CRC, see {@link sealFrame}, and marks.
+ *
+ * @returns its length
+ */
+export function writeHead(head: Uint8Array, { raftIndex, appendTimeUs }: EnvelopeInput): number {
   assert(Number.isSafeInteger(raftIndex) && raftIndex >= 0, `Cannot frame raft index ${raftIndex}`);
   assert(Number.isSafeInteger(appendTimeUs) && appendTimeUs >= 0, `Cannot frame ${appendTimeUs}`);
-  const head = new Uint8Array(HEADER_BYTES + ENVELOPE_BYTES_MAX);
   head[HEADER_BYTES + VERSION_AT] = VERSION;
   head[HEADER_BYTES + KIND_AT] = KIND_RECORD;
   const timeAt = writeVarint(head, HEADER_BYTES + RAFT_INDEX_AT, raftIndex);
-  return head.subarray(0, writeVarint(head, timeAt, appendTimeUs));
+  return writeVarint(head, timeAt, appendTimeUs);
 }
 
 /** Says of the frame at `at` that it is the last one of its entry. */
