@@ -40,7 +40,7 @@ export function printBanner({ disk, sync, runtimes }: BannerOptions): void {
   process.stdout.write(`${JSON.stringify(fields)}\n`);
 }
 
-export function runtimeName(): string {
+function runtimeName(): string {
   const bun = process.versions["bun"];
   return bun === undefined ? `node ${process.versions.node}` : `bun ${bun}`;
 }

@@ -5,7 +5,7 @@ import { GLOBAL_FLAGS } from "./shared-flags.ts";
 import { definitions, wrap } from "./table.ts";
 
 /** Where the whole documentation is. */
-export const DOCUMENTATION =
+const DOCUMENTATION =
   "Documentation: docs/ of the source repository (cli.md, configuration.md, errors.md)";
 
 /** Nouns and verbs as users first see them. */

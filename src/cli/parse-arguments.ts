@@ -61,10 +61,7 @@ function tokensOf(args: readonly string[], flags: readonly FlagSpec[]): readonly
 }
 
 /** The command whose words, or alias, `words` begin with. */
-export function findCommand(
-  words: readonly string[],
-  commands: readonly Command[],
-): Command | undefined {
+function findCommand(words: readonly string[], commands: readonly Command[]): Command | undefined {
   return commands.find((command) =>
     command.words.every((word, place) => {
       const isLast = place === command.words.length - 1;

@@ -34,10 +34,7 @@ export interface ServerConnection {
 }
 
 /** Reads the server's flags. Nothing is dialled before the first call. */
-export async function openServer(
-  input: CommandInput,
-  context: CommandContext,
-): Promise<ServerConnection> {
+async function openServer(input: CommandInput, context: CommandContext): Promise<ServerConnection> {
   const name = flagOrEnv("server", input, context) ?? DEFAULT_SERVER;
   const ca = await readPem("tls-ca", input, context);
   const cert = await readPem("client-cert", input, context);
@@ -89,7 +86,7 @@ export async function withServer<T>(
 }
 
 /** The error as it is when proglog said it; else one that names the server. */
-export function namingServer(
+function namingServer(
   error: ConnectError,
   { name, lostHint }: Pick<ServerConnection, "name" | "lostHint">,
 ): Error {

@@ -7,6 +7,7 @@ import { Log } from "../storage/log.ts";
 import type { LogRecovery, SegmentInfo } from "../storage/log-types.ts";
 import { type NodeIdentity, readNodeFile } from "../storage/node-file.ts";
 import { CATALOGUE_TOPIC_ID, CatalogueState } from "../topics/catalogue-state.ts";
+import { CLUSTER_TOPIC_NAME } from "../topics/names.ts";
 import { type DataFolder, topicIds } from "./data-folder.ts";
 import { type JournalSummary, readJournal } from "./verify-folder.ts";
 
@@ -51,7 +52,7 @@ export async function* surveyTopics(
     if (only !== undefined && id !== only) continue;
     const dir = topicDir(id);
     const checkpoint = await readCheckpoint(folder.fs, dir);
-    const name = id === CATALOGUE_TOPIC_ID ? "_cluster" : names.get(id);
+    const name = id === CATALOGUE_TOPIC_ID ? CLUSTER_TOPIC_NAME : names.get(id);
     const survey = await surveyLog(folder.fs, dir, checkFrame);
     const start = typeof checkpoint === "object" ? checkpoint.startOffset : 0;
     yield { ...survey, firstOffset: Math.max(survey.firstOffset, start), id, name, checkpoint };

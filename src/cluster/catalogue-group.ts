@@ -9,6 +9,7 @@ import {
   type CatalogueOutcome,
   CatalogueState,
 } from "../topics/catalogue-state.ts";
+import { CLUSTER_TOPIC_NAME } from "../topics/names.ts";
 import { Group, type GroupContext } from "./group.ts";
 import { addReplica, FIRST_INDEX, FIRST_TERM, loadCheckpoint } from "./replica-files.ts";
 
@@ -75,6 +76,6 @@ function lost(dir: string, firstIndex: number): ProglogError {
     "STORE_CORRUPT",
     `Cannot open the catalogue: "${dir}/checkpoint" is lost or damaged, and the journal begins at entry ${firstIndex}. ` +
       "The topics' folders are whole; restore this file from a backup, or import them",
-    { metadata: { topic: "_cluster", offset: "0", file: `${dir}/checkpoint` } },
+    { metadata: { topic: CLUSTER_TOPIC_NAME, offset: "0", file: `${dir}/checkpoint` } },
   );
 }

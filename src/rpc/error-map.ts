@@ -15,7 +15,7 @@ import {
 } from "../gen/google/rpc/error_details_pb.ts";
 
 /** `google.rpc.ErrorInfo.domain` of all our errors. */
-export const ERROR_DOMAIN = "proglog";
+const ERROR_DOMAIN = "proglog";
 
 /** What a client is told to wait before it tries again, in milliseconds. */
 const RETRY_DELAY_MS = 500;

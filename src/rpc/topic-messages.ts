@@ -57,9 +57,7 @@ function setting<T>(
   }
 }
 
-export function toSettingsMessage(
-  settings: TopicSettings,
-): MessageInitShape<typeof TopicSettingsSchema> {
+function toSettingsMessage(settings: TopicSettings): MessageInitShape<typeof TopicSettingsSchema> {
   const { retentionAgeMs, retentionBytes, ...rest } = settings;
   return {
     ...rest,

@@ -38,7 +38,7 @@ const VERSION = 1;
 const CRC_BYTES = 4;
 
 /** A larger file is no checkpoint: states are bounded far below. */
-export const CHECKPOINT_BYTES_MAX = 256 * 1024 * 1024;
+const CHECKPOINT_BYTES_MAX = 256 * 1024 * 1024;
 
 /**
  * Writes a topic's checkpoint; afterwards it is durable. One at a time a folder.

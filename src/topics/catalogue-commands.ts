@@ -15,7 +15,7 @@ import type { TopicSettings } from "./topics.ts";
  *
  * Decoding is as strict as that of topic commands, for the same reason.
  */
-export const CATALOGUE_COMMAND_VERSION = 1;
+const CATALOGUE_COMMAND_VERSION = 1;
 
 const KIND_CREATE = 1;
 const KIND_DELETE = 2;

@@ -55,10 +55,6 @@ export class CatalogueState {
   #nextReplicaId = FIRST_REPLICA_ID;
   #lastTimeUs = 0;
 
-  get topicCount(): number {
-    return this.#topics.size;
-  }
-
   get(name: string): CatalogueEntry | undefined {
     return this.#topics.get(name);
   }

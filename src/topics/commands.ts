@@ -41,7 +41,7 @@ import type { TopicSettingName, TopicSettings } from "./topics.ts";
  * strict: an unknown version, kind or condition, and bytes left over, are errors
  * that stop the group. A new kind is first used when all nodes know it.
  */
-export const COMMAND_VERSION = 1;
+const COMMAND_VERSION = 1;
 
 const KIND_APPEND = 1;
 const KIND_OPEN = 2;

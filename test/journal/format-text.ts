@@ -28,7 +28,7 @@ function numberOf(fields: Fields, key: string): number {
 }
 
 /** Adds the frame that a line of a golden file describes. */
-export function addFrame(frames: FrameBuffer, line: string): void {
+function addFrame(frames: FrameBuffer, line: string): void {
   const [word = ""] = line.split(" ");
   const fields = fieldsOf(line);
   const n = (key: string) => numberOf(fields, key);

@@ -6,7 +6,7 @@ import { SimClock, settle } from "../support/sim-clock.ts";
 import { FakeJournal } from "./fake-journal.ts";
 
 /** Commands are texts; those in capitals may share an entry. */
-export class Host {
+class Host {
   readonly applied: string[] = [];
   readonly failures: unknown[] = [];
   isDiskFull = false;

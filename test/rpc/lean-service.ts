@@ -94,7 +94,7 @@ export interface Counts {
  * A service with both ways to each of its methods, which do the same: the topic of a
  * request says what.
  */
-export function bothWays(counts: Counts, guard: Guard): ServedService {
+function bothWays(counts: Counts, guard: Guard): ServedService {
   const context = (handler: HandlerContext): Context => {
     counts.library += 1;
     const { requestHeader, responseHeader, responseTrailer } = handler;

@@ -5,7 +5,7 @@
  */
 
 /** Smallest unit that a disk writes whole or not at all. */
-export const SECTOR_BYTES = 512;
+const SECTOR_BYTES = 512;
 
 /** Chance, 0 to 1, that a power cut leaves a change that was not synced. At 0 nothing is torn either. */
 export interface Survival {
