@@ -102,7 +102,7 @@ function writeRecords(target: Uint8Array, start: number, records: RecordSpans): 
   for (let record = 0; record < count; record += 1) {
     const from = starts[record] ?? 0;
     const end = ends[record] ?? 0;
-    if (moved >= 0) target.copyWithin(at, from + moved, end + moved);
+    if (from + moved >= 0) target.copyWithin(at, from + moved, end + moved);
     else target.set(bytes.subarray(from, end), at);
     at += end - from;
   }
