@@ -62,14 +62,16 @@ export function piecesOf(
 ): Uint8Array[] {
   const pieces: Uint8Array[] = [];
   const size = byteLength + messages.length * ENVELOPE_HEADER_BYTES;
-  const copied = size < LARGE_PART_BYTES ? size : copiedBytes(messages);
+  const isAlone = messages.length === 1 && tail === undefined;
+  const copied = isAlone || size >= LARGE_PART_BYTES ? copiedBytes(messages, isAlone) : size;
   const piece = socketBytes(copied + (tail?.length ?? 0));
   let start = 0;
   let at = 0;
   for (const message of messages) {
-    if (message.enveloped !== undefined && message.enveloped.length >= LARGE_PART_BYTES) {
+    const whole = wholeOf(message, isAlone);
+    if (whole !== undefined) {
       if (at > start) pieces.push(piece.subarray(start, at));
-      pieces.push(message.enveloped);
+      pieces.push(whole);
       start = at;
       continue;
     }
@@ -93,13 +95,28 @@ export function piecesOf(
   return pieces;
 }
 
-/** Bytes of `messages` that {@link piecesOf} copies: the others go out as they are. */
-export function copiedBytes(messages: readonly Encoded[]): number {
+/** Bytes of the last one of `messages` when {@link piecesOf} gives it as it is; 0: it is copied. */
+export function wholeBytesOfLast(messages: readonly Encoded[]): number {
+  const last = messages.at(-1);
+  return (last && wholeOf(last, messages.length === 1)?.length) ?? 0;
+}
+
+/**
+ * The message with its envelope, when it goes out as it is. A small one does so alone, and
+ * unless it would keep much more memory than its own while it waits.
+ */
+function wholeOf({ enveloped }: Encoded, isAlone: boolean): Uint8Array | undefined {
+  if (enveloped === undefined || enveloped.length >= LARGE_PART_BYTES) return enveloped;
+  return isAlone && enveloped.buffer.byteLength < LARGE_PART_BYTES ? enveloped : undefined;
+}
+
+/** Bytes of `messages` that are copied: the others go out as they are. */
+function copiedBytes(messages: readonly Encoded[], isAlone: boolean): number {
   let copied = 0;
-  for (const { parts, byteLength, enveloped } of messages) {
-    if (enveloped !== undefined && enveloped.length >= LARGE_PART_BYTES) continue;
-    copied += ENVELOPE_HEADER_BYTES + byteLength;
-    for (const part of parts) if (part.length >= LARGE_PART_BYTES) copied -= part.length;
+  for (const message of messages) {
+    if (wholeOf(message, isAlone) !== undefined) continue;
+    copied += ENVELOPE_HEADER_BYTES + message.byteLength;
+    for (const part of message.parts) if (part.length >= LARGE_PART_BYTES) copied -= part.length;
   }
   return copied;
 }

@@ -1,4 +1,5 @@
 import type { Clock } from "../../base/clock.ts";
+import { KIB } from "../../base/units.ts";
 import { drainHttp2 } from "../../platform/http-early-answer.ts";
 import type { HttpConnection, HttpHeaders, HttpStream } from "../../platform/http-options.ts";
 import { resetStream } from "../../platform/http-reset.ts";
@@ -6,6 +7,11 @@ import type { Protocol } from "../call.ts";
 import type { Arrival } from "../call-door.ts";
 import type { Fields, Sink } from "./sink.ts";
 
+/**
+ * What may wait for a client before its handler waits too; less than the stream's own 64 KiB, which
+ * each of thousands of slow clients would have.
+ */
+const WAITING_BYTES_MAX = 16 * KIB;
 const WITH_TRAILERS = { waitForTrailers: true } as const;
 const END_STREAM = { endStream: true } as const;
 
@@ -17,6 +23,7 @@ export class Http2Sink implements Arrival, Sink {
   readonly closing: HttpStream;
   readonly #clock: Clock;
   #trailers: Fields = {};
+  #drained = () => {};
 
   constructor(
     stream: HttpStream,
@@ -55,11 +62,18 @@ export class Http2Sink implements Arrival, Sink {
   }
 
   write(bytes: Uint8Array, onSent?: () => void): boolean {
-    if (onSent === undefined) return this.closing.write(bytes);
-    // After an error nobody knows whether they are still read.
-    return this.closing.write(bytes, (error) => {
-      if (!error) onSent();
+    const { closing } = this;
+    const isQuick = closing.writableLength + bytes.length < WAITING_BYTES_MAX;
+    if (isQuick && onSent === undefined) {
+      closing.write(bytes);
+      return true;
+    }
+    closing.write(bytes, (error) => {
+      // After an error nobody knows whether they are still read.
+      if (!error) onSent?.();
+      if (closing.writableLength === 0) this.#drained();
     });
+    return isQuick;
   }
 
   end(bytes: Uint8Array | undefined, trailers?: Fields): void {
@@ -70,7 +84,7 @@ export class Http2Sink implements Arrival, Sink {
   }
 
   onDrain(listener: () => void): void {
-    this.closing.on("drain", listener);
+    this.#drained = listener;
   }
 
   reset(): void {

@@ -1,16 +1,20 @@
 import type { ConnectError } from "@connectrpc/connect";
+import { KIB } from "../../base/units.ts";
 import { atEndOfTurn } from "../../platform/end-of-turn.ts";
-import { copiedBytes, piecesOf } from "./envelope.ts";
+import { piecesOf, wholeBytesOfLast } from "./envelope.ts";
 import type { Exchange } from "./exchange.ts";
 import type { Encoded, LeanOutput } from "./lean-method.ts";
 
-/** Messages that gather are written when they are so large together, or at the end of the turn. */
-const GATHER_BYTES_MAX = 64 * 1024;
+/** Messages that gather are written at the end of the turn, or when so much waits with them. */
+const GATHER_BYTES_MAX = 16 * KIB;
 
-/** What may wait for a client before the handler is told to wait too; one message may be above it. */
-const WAITING_BYTES_MAX = 256 * 1024;
-
-/** The messages of a stream's answer, on their way out. */
+/**
+ * The messages of a stream's answer, on their way out.
+ *
+ * When 16 KiB wait for the client, or a larger message, the handler waits until it has taken all.
+ * What waits meanwhile counts in the budget of answers: the last message as its handler
+ * holds it, once for all who send the same, everything else by its bytes.
+ */
 export class Output implements LeanOutput {
   readonly #exchange: Exchange;
   #messages: Encoded[] = [];
@@ -18,15 +22,12 @@ export class Output implements LeanOutput {
   #isScheduled = false;
   /** The connection said so, and has not said otherwise since. */
   #isFull = false;
-  /** Bytes that were copied for this client since it last had all. */
-  #copiedBytes = 0;
   #wake: () => void = () => {};
 
   constructor(exchange: Exchange) {
     this.#exchange = exchange;
     exchange.sink.onDrain(() => {
       this.#isFull = false;
-      this.#copiedBytes = 0;
       exchange.call.answers?.pend(0);
       this.#wake();
     });
@@ -41,17 +42,18 @@ export class Output implements LeanOutput {
     if (this.isClosed) return false;
     this.#messages.push(message);
     this.#bytes += message.byteLength;
-    if (this.#bytes >= GATHER_BYTES_MAX) this.#flush();
+    // With what waits already: the handler then hears at once that its client is slow.
+    if (this.#bytes + this.#exchange.sink.pendingBytes >= GATHER_BYTES_MAX) this.#flush();
     else if (!this.#isScheduled) {
       this.#isScheduled = true;
       atEndOfTurn(this.#onTurn);
     }
-    return this.#hasRoom();
+    return !this.#isFull;
   }
 
   async whenRoom(): Promise<void> {
     this.#flush();
-    if (this.isClosed || this.#hasRoom()) return;
+    if (this.isClosed || !this.#isFull) return;
     const { answers } = this.#exchange.call;
     answers?.wait();
     await new Promise<void>((resolve) => {
@@ -72,10 +74,6 @@ export class Output implements LeanOutput {
     this.#flush();
   };
 
-  #hasRoom(): boolean {
-    return !this.#isFull || this.#exchange.sink.pendingBytes < WAITING_BYTES_MAX;
-  }
-
   #flush(): void {
     if (this.#messages.length === 0) return;
     const messages = this.#messages;
@@ -89,8 +87,8 @@ export class Output implements LeanOutput {
       if (!this.#exchange.sink.write(piece, sent?.get(piece))) this.#isFull = true;
     }
     if (!this.#isFull) return;
-    this.#copiedBytes += copiedBytes(messages);
-    this.#exchange.call.answers?.pend(this.#copiedBytes);
+    const { call, sink } = this.#exchange;
+    call.answers?.pend(Math.max(0, sink.pendingBytes - wholeBytesOfLast(messages)));
   }
 }
 
