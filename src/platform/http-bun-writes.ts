@@ -38,9 +38,9 @@ interface MendedStream extends Writable {
  *   JavaScript it tells so at once, and also of a stream that has just been reset but
  *   does not know: whoever then writes until there is no room never ends.
  * - As long as a stream has DATA that its window does not take, Bun 1.4 keeps the DATA
- *   of all other streams back too, until something comes from the client. So when
- *   something is written meanwhile, Bun is told that the connection has room, for which
- *   it sends what the windows take.
+ *   of all other streams back too, until something comes from the client; also after that
+ *   stream was cancelled, so that a stream alone may be held. So when something is written,
+ *   Bun is told that the connection has room, for which it sends what the windows take.
  * - Bun copies what it cannot send, for each stream. What many streams share and nobody
  *   reads would be in memory once for each of them. So Bun gets nothing while the socket
  *   is full, and of a long write a piece at a time.
@@ -96,7 +96,7 @@ export class BunWrites {
 
   /** Once a turn of the event loop, and never from within Bun's calls. */
   afterWrite(): void {
-    if (this.#unsent < 2 || this.#isDue) return; // one alone is held by nobody else
+    if (this.#unsent === 0 || this.#isDue) return;
     this.#isDue = true;
     setImmediate(this.#send);
   }
