@@ -8,15 +8,15 @@ const LOOK_MS_MAX = 500;
 
 /** Something that must end at some time. */
 export interface Deadlined {
-  /** When, on the clock's monotonic time. */
+  /** When, on the clock's monotonic time. May be put off, not brought forward. */
   readonly dueMs: number;
   /** It is time. */
   expire(): void;
 }
 
 /**
- * The deadlines of all calls. Nearly all calls end long before, so they share one
- * timer: one for each would cost more than a short call's message. Never early, and
+ * Deadlines that nearly all who have one end long before, as those of calls: they share one
+ * timer, since one for each would cost more than a short call's message. Never early, and
  * late by at most {@link RESOLUTION_MS} and what the clock's timers are late.
  */
 export class DeadlineWatch {

@@ -1,5 +1,6 @@
 import type { ProglogError } from "../../base/errors.ts";
 import type { HttpBody } from "../../platform/http-options.ts";
+import { silentError } from "../body-source.ts";
 import type { Call } from "../call.ts";
 import { unreadableError } from "../library-errors.ts";
 import { MESSAGE_COST_BYTES } from "../limits.ts";
@@ -19,11 +20,12 @@ const WAITING_BYTES_MAX = 256 * 1024;
  * client may be silent for ever, inside of one it may not.
  */
 export class Inbox implements AsyncIterableIterator<Messages>, Silence {
-  lastMs = 0;
+  dueMs = 0;
   readonly #body: HttpBody;
   readonly #call: Call;
   readonly #reader: EnvelopeReader;
   readonly #silence: SilenceWatch;
+  readonly #timeoutMs: number;
   #waiting: Uint8Array[] = [];
   /** What was counted and not given out; what the reader holds of the next message is in it. */
   #waitingBytes = 0;
@@ -42,6 +44,7 @@ export class Inbox implements AsyncIterableIterator<Messages>, Silence {
     const { errors, limits, silence } = house;
     const { requestBytesMax } = limits;
     this.#silence = silence;
+    this.#timeoutMs = limits.bodyTimeoutMs;
     this.#reader = new EnvelopeReader({ call, endFlag, requestBytesMax, errors });
   }
 
@@ -133,6 +136,11 @@ export class Inbox implements AsyncIterableIterator<Messages>, Silence {
       this.#tell();
     }
   };
+
+  /** Nothing more came of a message for too long. */
+  expire(): void {
+    this.fail(silentError(this.#timeoutMs));
+  }
 
   /** Ends the messages with `error`, behind those that came whole. */
   fail(error: ProglogError): void {

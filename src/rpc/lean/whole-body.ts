@@ -1,5 +1,6 @@
 import { ProglogError } from "../../base/errors.ts";
 import type { HttpBody } from "../../platform/http-options.ts";
+import { silentError } from "../body-source.ts";
 import type { Call } from "../call.ts";
 import type { Exchange } from "./exchange.ts";
 import type { LeanHouse } from "./lean-house.ts";
@@ -24,7 +25,7 @@ export interface BodyListener {
  * gathered, so that no more is held than the message may have.
  */
 export class WholeBody implements Silence {
-  lastMs = 0;
+  dueMs = 0;
   readonly #body: HttpBody;
   readonly #options: BodyOptions;
   readonly #call: Call;
@@ -63,6 +64,11 @@ export class WholeBody implements Silence {
     this.#body.on("end", this.#onEnd);
     house.silence.watch(this);
     call.whenOver(this.#leave);
+  }
+
+  /** Nothing came for too long. */
+  expire(): void {
+    this.fail(silentError(this.#house.limits.bodyTimeoutMs));
   }
 
   /** Gives up, and fails with `error`. */
