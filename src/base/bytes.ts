@@ -43,6 +43,23 @@ export function writeU64(view: DataView, at: number, value: number): void {
   view.setUint32(at + 4, Math.floor(value / 2 ** 32), true);
 }
 
+/**
+ * Reads an unsigned 32-bit little-endian integer. Without a DataView: making one costs more than
+ * an integer, and its calls are not always compiled away on Bun.
+ */
+export function readU32(bytes: Uint8Array, at: number): number {
+  const low = (bytes[at] ?? 0) | ((bytes[at + 1] ?? 0) << 8) | ((bytes[at + 2] ?? 0) << 16);
+  return (low | ((bytes[at + 3] ?? 0) << 24)) >>> 0;
+}
+
+/** Writes one; of a larger integer the low 32 bits. */
+export function writeU32(bytes: Uint8Array, at: number, value: number): void {
+  bytes[at] = value;
+  bytes[at + 1] = value >>> 8;
+  bytes[at + 2] = value >>> 16;
+  bytes[at + 3] = value >>> 24;
+}
+
 /** Most bytes of a varint that holds a safe integer: 53 bits, 7 a byte. */
 export const VARINT_BYTES_MAX = 8;
 

@@ -1,4 +1,4 @@
-const POLYNOMIAL = 0xedb88320;
+import { POLYNOMIAL } from "./crc32.ts";
 
 /** The polynomials 1 and x^8, with the highest power in the lowest bit, as CRC-32 has them. */
 const ONE = 0x80000000;

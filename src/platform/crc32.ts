@@ -1,6 +1,7 @@
 import { crc32 as zlibCrc32 } from "node:zlib";
 
-const POLYNOMIAL = 0xedb88320;
+/** Of CRC-32, with the highest power in the lowest bit. */
+export const POLYNOMIAL = 0xedb88320;
 
 /**
  * From this length on the built-in function is faster than the tables: it costs 35 ns a call

@@ -1,5 +1,12 @@
 import { assert } from "../base/assert.ts";
-import { readVarint, VARINT_BYTES_MAX, type Varint, writeVarint } from "../base/bytes.ts";
+import {
+  readU32,
+  readVarint,
+  VARINT_BYTES_MAX,
+  type Varint,
+  writeU32,
+  writeVarint,
+} from "../base/bytes.ts";
 import type { Offset } from "../base/units.ts";
 import { crc32OfPair, crc32OfU64, crc32Range } from "../platform/crc32.ts";
 import { crc32Shift } from "../platform/crc32-shift.ts";
@@ -159,17 +166,4 @@ export function crcAfterFrame(length: number, own: number, offset: number, crc: 
 function dataCrc(bytes: Uint8Array, start: number, end: number, offset: number): number {
   const prefix = crc32OfU64(offset, crc32OfU64(end - start));
   return crc32Range(bytes, start + CRC_BYTES, end, prefix);
-}
-
-/** Without a DataView: its calls are not always compiled away on Bun. */
-export function readU32(bytes: Uint8Array, at: number): number {
-  const low = (bytes[at] ?? 0) | ((bytes[at + 1] ?? 0) << 8) | ((bytes[at + 2] ?? 0) << 16);
-  return (low | ((bytes[at + 3] ?? 0) << 24)) >>> 0;
-}
-
-function writeU32(bytes: Uint8Array, at: number, value: number): void {
-  bytes[at] = value;
-  bytes[at + 1] = value >>> 8;
-  bytes[at + 2] = value >>> 16;
-  bytes[at + 3] = value >>> 24;
 }

@@ -1,4 +1,4 @@
-import { bytesEqual, EMPTY_BYTES, readU64, viewOf } from "../base/bytes.ts";
+import { bytesEqual, EMPTY_BYTES, readU64, viewOf, writeU32 } from "../base/bytes.ts";
 import { platformCode } from "../base/errors.ts";
 import { type Offset, toPosition } from "../base/units.ts";
 import type { FileSystem } from "../platform/file-system.ts";
@@ -163,21 +163,11 @@ export function encodeEntries(
 }
 
 function writeEntry(target: Uint8Array, at: number, offset: number, position: number): void {
-  writeU64(target, at * ENTRY_BYTES, offset);
-  writeU64(target, at * ENTRY_BYTES + 8, position);
-}
-
-/** Without a DataView: making one costs more than an entry. */
-function writeU64(target: Uint8Array, at: number, value: number): void {
-  const high = Math.floor(value / 2 ** 32);
-  target[at] = value;
-  target[at + 1] = value >>> 8;
-  target[at + 2] = value >>> 16;
-  target[at + 3] = value >>> 24;
-  target[at + 4] = high;
-  target[at + 5] = high >>> 8;
-  target[at + 6] = high >>> 16;
-  target[at + 7] = high >>> 24;
+  const start = at * ENTRY_BYTES;
+  writeU32(target, start, offset);
+  writeU32(target, start + 4, Math.floor(offset / 2 ** 32));
+  writeU32(target, start + 8, position);
+  writeU32(target, start + 12, Math.floor(position / 2 ** 32));
 }
 
 /** The position in entry number `at` of `view`, or not a number when it is not of `offset`. */
