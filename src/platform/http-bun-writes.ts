@@ -78,7 +78,10 @@ export class BunWrites {
 
   /** Bytes that Bun may be given at once; 0: none until there is room. */
   get room(): number {
-    if (this.#parked.size > 0 || this.#socket.writableNeedDrain) return 0;
+    return this.#parked.size > 0 || this.#socket.writableNeedDrain ? 0 : this.#pieceBytes;
+  }
+
+  get #pieceBytes(): number {
     return this.#unsentBytes < UNSENT_BYTES_MAX ? PIECE_BYTES : SMALL_PIECE_BYTES;
   }
 
@@ -140,7 +143,7 @@ export class BunWrites {
     for (const write of this.#parked) {
       if (this.#socket.writableNeedDrain) return;
       this.#parked.delete(write);
-      write.resume(this.#unsentBytes < UNSENT_BYTES_MAX ? PIECE_BYTES : SMALL_PIECE_BYTES);
+      write.resume(this.#pieceBytes);
     }
   }
 }

@@ -78,7 +78,6 @@ export class TopicTail implements Follower {
       if (this.#isAtEnd()) return undefined;
     }
     this.#throwIfStopped();
-    if (this.#ahead !== undefined) return this.#nextLater();
     return this.#readTail() ?? this.#nextLater();
   }
 
@@ -120,8 +119,7 @@ export class TopicTail implements Follower {
   async #nextLater(): Promise<Portion | undefined> {
     const { clock } = this.#options;
     for (;;) {
-      const fromTail = this.#ahead === undefined ? this.#readTail() : undefined;
-      const found = fromTail ?? (await this.#read());
+      const found = this.#readTail() ?? (await this.#read());
       if (found !== undefined) return found;
       const { nextOffset } = this.#topic.status();
       if (clock.monotonicMs() >= this.#dueMs) {
@@ -136,6 +134,7 @@ export class TopicTail implements Follower {
   /** What is in memory, if there is room for it among what others hold. */
   #readTail(): Portion | undefined {
     const { limits, share, sharesTail } = this.#options;
+    if (this.#ahead !== undefined) return undefined; // which comes first
     const run = this.#topic.readTail(this.#offset, limits);
     if (run === undefined) return undefined;
     this.#diskBytes = undefined;

@@ -173,6 +173,20 @@ test("a batch that is wrong in itself ends the stream in the same way", async ()
   await assert.rejects(output.next(), { reason: "BATCH_EMPTY", metadata: { batchNumber: "1" } });
 });
 
+/** The batches 0 and 1 of `input` are answered, then it ends with `broken`. */
+async function answersThenRejects(
+  bench: Bench,
+  input: Parameters<Bench["pipeline"]["run"]>[0],
+  broken: Error,
+): Promise<void> {
+  const output = bench.pipeline.run(input);
+  const first = output.next();
+  await settle();
+  await bench.answer(0, 1);
+  assert.deepEqual(offsets(await first), [0, 1]);
+  await assert.rejects(output.next(), broken);
+}
+
 test("an error of the client's side comes after the answers", async () => {
   const bench = new Bench();
   const broken = new Error("cut off");
@@ -180,12 +194,7 @@ test("an error of the client's side comes after the answers", async () => {
     yield sourceOf([0, 1]);
     throw broken;
   }
-  const output = bench.pipeline.run(input());
-  const first = output.next();
-  await settle();
-  await bench.answer(0, 1);
-  assert.deepEqual(offsets(await first), [0, 1]);
-  await assert.rejects(output.next(), broken);
+  await answersThenRejects(bench, input(), broken);
 });
 
 test("a drain answers what is under way, then ends the stream", async () => {
@@ -227,12 +236,7 @@ test("an error in the middle of what came together ends the input after what was
       },
     };
   }
-  const output = bench.pipeline.run(input());
-  const first = output.next();
-  await settle();
-  await bench.answer(0, 1);
-  assert.deepEqual(offsets(await first), [0, 1]);
-  await assert.rejects(output.next(), broken);
+  await answersThenRejects(bench, input(), broken);
 });
 
 test("a refusal that is no operating error passes as it is", async () => {

@@ -1,17 +1,11 @@
 import type { Clock } from "../../base/clock.ts";
-import { KIB } from "../../base/units.ts";
 import { drainHttp2 } from "../../platform/http-early-answer.ts";
 import type { HttpConnection, HttpHeaders, HttpStream } from "../../platform/http-options.ts";
 import { resetStream } from "../../platform/http-reset.ts";
 import type { Protocol } from "../call.ts";
 import type { Arrival } from "../call-door.ts";
-import type { Fields, Sink } from "./sink.ts";
+import { type Fields, type Sink, WAITING_BYTES_MAX } from "./sink.ts";
 
-/**
- * What may wait for a client before its handler waits too; less than the stream's own 64 KiB, which
- * each of thousands of slow clients would have.
- */
-const WAITING_BYTES_MAX = 16 * KIB;
 const WITH_TRAILERS = { waitForTrailers: true } as const;
 const END_STREAM = { endStream: true } as const;
 

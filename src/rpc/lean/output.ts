@@ -1,12 +1,9 @@
 import type { ConnectError } from "@connectrpc/connect";
-import { KIB } from "../../base/units.ts";
 import { atEndOfTurn } from "../../platform/end-of-turn.ts";
 import { piecesOf, wholeBytesOfLast } from "./envelope.ts";
 import type { Exchange } from "./exchange.ts";
 import type { Encoded, LeanOutput } from "./lean-method.ts";
-
-/** Messages that gather are written at the end of the turn, or when so much waits with them. */
-const GATHER_BYTES_MAX = 16 * KIB;
+import { WAITING_BYTES_MAX } from "./sink.ts";
 
 /**
  * The messages of a stream's answer, on their way out.
@@ -43,7 +40,7 @@ export class Output implements LeanOutput {
     this.#messages.push(message);
     this.#bytes += message.byteLength;
     // With what waits already: the handler then hears at once that its client is slow.
-    if (this.#bytes + this.#exchange.sink.pendingBytes >= GATHER_BYTES_MAX) this.#flush();
+    if (this.#bytes + this.#exchange.sink.pendingBytes >= WAITING_BYTES_MAX) this.#flush();
     else if (!this.#isScheduled) {
       this.#isScheduled = true;
       atEndOfTurn(this.#onTurn);

@@ -1,5 +1,13 @@
+import { KIB } from "../../base/units.ts";
+
 /** Fields of an answer's header or trailer. */
 export type Fields = Record<string, string | number | string[]>;
+
+/**
+ * What may wait for a client before its handler waits too; on HTTP/2 less than the stream's own
+ * 64 KiB, which each of thousands of slow clients would have.
+ */
+export const WAITING_BYTES_MAX = 16 * KIB;
 
 /** Where an answer goes: a stream of HTTP/2, or a response of HTTP/1.1. */
 export interface Sink {
