@@ -1,0 +1,128 @@
+import type { Abortable } from "../base/abortable.ts";
+import type { RaftReceiver } from "../raft/transport.ts";
+
+/** What a node that wants to be a member says of itself. */
+export interface JoinRequest {
+  readonly nodeId: string;
+  /** Where others reach it, `host:port`. */
+  readonly address: string;
+  /** Rack or zone; empty for none. */
+  readonly zone: string;
+  /** Version of its program. */
+  readonly version: string;
+  /** Highest feature level that it knows. */
+  readonly featureLevel: number;
+  /** Cluster whose data it has; empty for none. */
+  readonly clusterId: string;
+  /** Made with the data folder, in hex: tells the same node from another one with its id. */
+  readonly folderNonce: string;
+}
+
+/** A member, as far as a new one must know it to begin. */
+export interface PeerAddress {
+  readonly nodeId: string;
+  /** `host:port`. */
+  readonly address: string;
+  /** Raft id of its replica of `_cluster`. */
+  readonly clusterReplicaId: number;
+}
+
+export interface JoinAnswer {
+  readonly clusterId: string;
+  /** Raft id of the new member's replica of `_cluster`. */
+  readonly clusterReplicaId: number;
+  /** All members, the new one too. */
+  readonly members: readonly PeerAddress[];
+}
+
+export interface GenesisRequest {
+  /** Node that wants to found the cluster; empty to ask only what is so. */
+  readonly founderId: string;
+  /** Cluster id that it will use. */
+  readonly clusterId: string;
+  /** The seeds, as named in its settings, sorted: all must name the same. */
+  readonly seeds: readonly string[];
+}
+
+export interface GenesisAnswer {
+  /** Node that answers. */
+  readonly nodeId: string;
+  /** Whom it has promised the right to found; empty: nobody. */
+  readonly promisedNodeId: string;
+  /** Cluster that it belongs to; empty: none. */
+  readonly clusterId: string;
+}
+
+/** Asks for the records of a topic's offsets in [firstOffset, endOffset). */
+export interface CopyRequest {
+  readonly topicId: number;
+  /** Replica that is behind. */
+  readonly fromReplica: number;
+  /** Replica that is asked. */
+  readonly toReplica: number;
+  readonly firstOffset: number;
+  readonly endOffset: number;
+}
+
+/** Some frames of a copy, one each offset from `firstOffset` on. */
+export interface CopyPiece {
+  readonly firstOffset: number;
+  /** Envelope and record as docs/format.md has them, without the length. Views; not changed afterwards. */
+  readonly frames: readonly Uint8Array[];
+}
+
+/** Who one is, to peers. */
+export interface PeerSelf {
+  readonly nodeId: string;
+  /** Empty as long as it belongs to no cluster. */
+  readonly clusterId: string;
+}
+
+/**
+ * What a node does for its peers, beside taking their messages. Errors are ProglogErrors, told to
+ * the peer.
+ */
+export interface PeerHost extends RaftReceiver {
+  /** Who this node is now. */
+  self(): PeerSelf;
+  /**
+   * Whether messages of a node may come in, which says that it is of the same cluster. Should be true for
+   * nodes that are not known yet, as long as they were not removed: routes tell the rest.
+   */
+  admits(nodeId: string): boolean;
+  /** @throws CLUSTER_NOT_FOUNDED, CLUSTER_FOREIGN, SERVER_ID_TAKEN, SERVER_REMOVED, NOT_LEADER, NO_QUORUM */
+  join(request: JoinRequest, caller: Abortable): Promise<JoinAnswer>;
+  /** What it promises is synced before it answers. */
+  promiseGenesis(request: GenesisRequest, caller: Abortable): Promise<GenesisAnswer>;
+  /**
+   * Pieces in order, together the whole range. The next one is asked for when the peer has taken what it got;
+   * `return()` is called when it gives up.
+   * @throws OFFSET_OUT_OF_RANGE, STORE_CORRUPT
+   */
+  copyRange(fromNode: string, request: CopyRequest, caller: Abortable): AsyncIterable<CopyPiece>;
+}
+
+/** The same from the other side. Rejects with what the peer said, or NO_QUORUM when it cannot be reached. */
+export interface PeerCalls {
+  join(address: string, request: JoinRequest, options?: PeerCallOptions): Promise<JoinAnswer>;
+  promiseGenesis(
+    address: string,
+    request: GenesisRequest,
+    options?: PeerCallOptions,
+  ): Promise<GenesisAnswer>;
+  /**
+   * Frames as they come: their checksums are the caller's to verify. Leaving the loop ends the call. The next
+   * piece is asked for when the last one is dealt with.
+   */
+  copyRange(
+    nodeId: string,
+    request: CopyRequest,
+    options?: PeerCallOptions,
+  ): AsyncIterable<CopyPiece>;
+}
+
+export interface PeerCallOptions {
+  /** Default 5 s; for `copyRange` the longest silence, default 30 s. */
+  readonly timeoutMs?: number;
+  readonly signal?: AbortSignal;
+}
