@@ -3,7 +3,7 @@ import { isIP } from "node:net";
 import { parse as parseToml, TomlError } from "smol-toml";
 import { platformCode } from "../base/errors.ts";
 import { stateOf } from "./platform-errors.ts";
-import { type HostPort, printHostPort } from "./setting-types.ts";
+import { type HostPort, isWildcard, printHostPort } from "./setting-types.ts";
 import {
   envNameOf,
   SETTING_NAMES,
@@ -126,6 +126,28 @@ function checkTogether(settings: Settings): void {
     isGuarded: hasClientCa,
     isAllowed: settings["allow-insecure-public"],
   });
+  checkCluster(settings);
+}
+
+function checkCluster(settings: Settings): void {
+  const { join, listen, advertise } = settings;
+  const expected = settings["bootstrap-expect"];
+  if (expected > 0 && join.some(({ kind }) => kind === "srv")) {
+    throw new SettingError(
+      `Cannot use --bootstrap-expect ${expected} with SRV records: name every server in --join`,
+    );
+  }
+  if (expected > 0 && join.length !== expected) {
+    throw new SettingError(
+      `Cannot use --bootstrap-expect ${expected} with ${join.length} servers in --join: ` +
+        `name all ${expected}, this one too`,
+    );
+  }
+  if (join.length === 0 || advertise !== undefined || !isWildcard(listen.host)) return;
+  throw new SettingError(
+    `Cannot use --join while listening on ${printHostPort(listen)}: others cannot call that address, ` +
+      "set --advertise HOST:PORT",
+  );
 }
 
 function checkReach(listen: HostPort, state: { isGuarded: boolean; isAllowed: boolean }): void {

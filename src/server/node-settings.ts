@@ -22,6 +22,7 @@ export function toNodeSettings(settings: Settings): NodeSettings {
     journalBytesMax: checkpointBytes * CHECKPOINTS_IN_JOURNAL_MAX,
     topicDefaults: {
       ...DEFAULT_NODE_SETTINGS.topicDefaults,
+      replicationFactor: settings["topic-replication-factor"],
       maxRecordBytes: settings["topic-max-record-bytes"],
       maxSegmentBytes: settings["topic-max-segment-bytes"],
       maxSegmentRecords: settings["topic-max-segment-records"],

@@ -150,6 +150,17 @@ export function text(placeholder: string): SettingType<string> {
   };
 }
 
+/** A short name of letters, digits and `._-`; empty means that it is not set. */
+export function label(placeholder: string): SettingType<string> {
+  return {
+    ...text(placeholder),
+    parse(value) {
+      if (/^(?:[A-Za-z0-9][A-Za-z0-9._-]{0,63})?$/.test(value)) return value;
+      throw new RangeError(`"${value}" is not a name, write up to 64 of A-Z a-z 0-9 . _ -`);
+    },
+  };
+}
+
 /** A path; it cannot be empty. */
 export function path(placeholder: string): SettingType<string> {
   return {
@@ -208,6 +219,28 @@ export function hostPort(): SettingType<HostPort> {
     },
     print: printHostPort,
   };
+}
+
+/** As {@link hostPort}, for an address that others dial: with a port; empty means that it is not set. */
+export function dialled(): SettingType<HostPort | undefined> {
+  const type = hostPort();
+  return {
+    ...type,
+    parse(value) {
+      if (value === "") return undefined;
+      const found = type.parse(value);
+      if (found.port !== 0 && !isWildcard(found.host)) return found;
+      throw new RangeError(
+        `"${value}" leads nowhere, write an address that others can reach: 10.0.0.7:8400`,
+      );
+    },
+    print: (value) => (value === undefined ? "" : printHostPort(value)),
+  };
+}
+
+/** True for the addresses that mean all of this machine's: one listens on them, nobody can call them. */
+export function isWildcard(host: string): boolean {
+  return host === "0" || host === "0.0.0.0" || /^[0:]*::[0:]*$|^(0+:){7}0+$/.test(host);
 }
 
 /** The text that {@link hostPort} parses: brackets around an IPv6 address. */

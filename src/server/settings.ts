@@ -1,9 +1,12 @@
 import { GIB, KIB, MIB } from "../base/units.ts";
+import { foundingCount, seeds } from "./seeds.ts";
 import {
   choice,
+  dialled,
   duration,
   hostPort,
   integer,
+  label,
   onOff,
   origins,
   path,
@@ -26,7 +29,14 @@ export interface Setting<T> {
   readonly fallback: T;
 }
 
-export type SettingGroup = "General" | "Security" | "Logging" | "Limits" | "Topics" | "Storage";
+export type SettingGroup =
+  | "General"
+  | "Cluster"
+  | "Security"
+  | "Logging"
+  | "Limits"
+  | "Topics"
+  | "Storage";
 
 const HOUR_MS = 3_600_000;
 const DAY_MS = 24 * HOUR_MS;
@@ -61,6 +71,28 @@ export const SETTINGS = {
   "lean-path": setting("General", onOff(), true, [
     "Whether hot calls are served straight from HTTP, without the Connect library.",
     "Both ways give the same answers; turn it off to find out which one is at fault.",
+  ]),
+
+  join: setting(
+    "Cluster",
+    seeds(),
+    [],
+    [
+      "Servers to ask to be taken into their cluster, until one does.",
+      "Names are resolved at every dial. `srv:_proglog._tcp.example.com` stands for the servers that SRV records name.",
+      "Without effect on a server that belongs to a cluster already.",
+    ],
+  ),
+  advertise: setting("Cluster", dialled(), undefined, [
+    "Address where clients and other servers reach this one.",
+    "The address that it listens on, unless set.",
+  ]),
+  "bootstrap-expect": setting("Cluster", foundingCount(), 0, [
+    "Found a new cluster when so many servers are there, all named by `--join` and with the same settings.",
+    "One of them founds it, the others join. Unless set, only a server without `--join` founds one, alone.",
+  ]),
+  zone: setting("Cluster", label("NAME"), "", [
+    "Rack or zone of this server: replicas of a topic go to different ones, where there are enough.",
   ]),
 
   "tls-cert": setting("Security", text("FILE"), "", [
@@ -111,6 +143,10 @@ export const SETTINGS = {
   ]),
   "topics-max": setting("Limits", integer({ min: 1, max: 100_000 }), 1_000, ["Most topics."]),
 
+  "topic-replication-factor": setting("Topics", integer({ min: 1, max: 7 }), 3, [
+    "Servers that hold a topic, in topics that do not say.",
+    "As many as there are, while the cluster has fewer.",
+  ]),
   "topic-max-record-bytes": setting("Topics", size({ min: KIB, max: 100 * MIB }), MIB, [
     "Largest record, with the about 30 bytes that the server adds, in topics that do not say.",
   ]),

@@ -96,6 +96,110 @@ test("an address that other machines reach needs client certificates or a word f
   listen("127.8.9.1:1");
 });
 
+test("seeds are addresses with ports, or names of SRV records, each once", () => {
+  const join = (value: string) => resolveSettings({ flags: { join: value }, env: {} });
+  assert.deepEqual(join("10.0.0.7:8400, a.example.com:1,[fd00::7]:8400,").settings.join, [
+    { kind: "address", host: "10.0.0.7", port: 8400 },
+    { kind: "address", host: "a.example.com", port: 1 },
+    { kind: "address", host: "fd00::7", port: 8400 },
+  ]);
+  assert.deepEqual(join("srv:_proglog._tcp.example.com").settings.join, [
+    { kind: "srv", name: "_proglog._tcp.example.com" },
+  ]);
+  for (const [bad, message] of [
+    ["a.example.com", /"a.example.com" is not an address, write/],
+    ["a:0", /"a:0" has no port, write HOST:8400$/],
+    ["a:1,A:1", /"a:1" is named twice, write it once$/],
+    ["srv:", /"srv:" is not an SRV name, write srv:_proglog._tcp.example.com$/],
+    ["srv:example", /is not an SRV name/],
+    ["srv:a..b", /is not an SRV name/],
+    [`srv:${"a".repeat(63)}.`.padEnd(300, "b.c"), /is not an SRV name/],
+    [
+      Array.from({ length: 65 }, (_, port) => `a:${port + 1}`).join(),
+      /65 servers are named, write 64 at most$/,
+    ],
+  ] as const) {
+    assert.match(
+      failure(() => join(bad)),
+      message,
+      bad,
+    );
+  }
+});
+
+test("an address to advertise is one that others can call", () => {
+  const advertise = (value: string) => resolveSettings({ flags: { advertise: value }, env: {} });
+  assert.equal(advertise("").settings.advertise, undefined);
+  assert.deepEqual(advertise("a:1").settings.advertise, { host: "a", port: 1 });
+  for (const bad of ["0.0.0.0:1", "[::]:1", "[0:0::0]:1", "[0:0:0:0:0:0:0:0]:1", "0:1", "a:0"]) {
+    assert.match(
+      failure(() => advertise(bad)),
+      /leads nowhere, write an address that others can reach: 10\.0\.0\.7:8400$/,
+      bad,
+    );
+  }
+  advertise("[::1]:1");
+  advertise("[fd00::]:1");
+});
+
+test("a server that joins from an address of all interfaces must say where it can be called", () => {
+  const serve = (flags: Record<string, string>) =>
+    resolveSettings({ flags: { "allow-insecure-public": "on", ...flags }, env: {} });
+  const message =
+    "Cannot use --join while listening on 0.0.0.0:8400: others cannot call that address, set --advertise HOST:PORT";
+  assert.equal(
+    failure(() => serve({ listen: "0.0.0.0:8400", join: "a:1" })),
+    message,
+  );
+  assert.equal(
+    failure(() => serve({ listen: "0.0.0.0:8400", join: "a:1", "bootstrap-expect": "1" })),
+    message,
+  );
+  serve({ listen: "0.0.0.0:8400", join: "a:1", advertise: "b:1" });
+  serve({ listen: "0.0.0.0:8400" });
+  serve({ listen: "10.0.0.7:8400", join: "a:1" });
+});
+
+test("servers that found a cluster together name each other", () => {
+  const serve = (expected: string, join?: string) =>
+    resolveSettings({
+      flags: { "bootstrap-expect": expected, ...(join !== undefined && { join }) },
+      env: {},
+    });
+  for (const bad of ["2", "4", "9", "-1", "many"]) {
+    assert.equal(
+      failure(() => serve(bad, "a:1")),
+      `Cannot read --bootstrap-expect: "${bad}" is no number of voters, write 1, 3, 5 or 7`,
+    );
+  }
+  assert.equal(
+    failure(() => serve("3")),
+    "Cannot use --bootstrap-expect 3 with 0 servers in --join: name all 3, this one too",
+  );
+  assert.equal(
+    failure(() => serve("3", "a:1,b:1,c:1,d:1")),
+    "Cannot use --bootstrap-expect 3 with 4 servers in --join: name all 3, this one too",
+  );
+  assert.equal(
+    failure(() => serve("3", "srv:_p._tcp.example.com")),
+    "Cannot use --bootstrap-expect 3 with SRV records: name every server in --join",
+  );
+  assert.equal(serve("3", "a:1,b:1,c:1").settings["bootstrap-expect"], 3);
+  assert.equal(serve("1", "a:1").settings["bootstrap-expect"], 1);
+  assert.equal(serve("0").settings["bootstrap-expect"], 0);
+});
+
+test("a zone is a short name", () => {
+  const zone = (value: string) => resolveSettings({ flags: { zone: value }, env: {} });
+  assert.equal(zone("eu-west-1a").settings.zone, "eu-west-1a");
+  for (const bad of ["a b", "-a", "ä", "a".repeat(65)]) {
+    assert.match(
+      failure(() => zone(bad)),
+      /is not a name, write up to 64 of A-Z a-z 0-9 \. _ -$/,
+    );
+  }
+});
+
 test("isLoopback() is true only for this machine", () => {
   for (const host of ["127.0.0.1", "127.255.0.1", "::1", "0:0:0:0:0:0:0:1", "localhost"]) {
     assert.equal(isLoopback(host), true, host);
