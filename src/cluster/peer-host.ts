@@ -92,6 +92,14 @@ export interface PeerHost extends RaftReceiver {
   admits(nodeId: string): boolean;
   /** @throws CLUSTER_NOT_FOUNDED, CLUSTER_FOREIGN, SERVER_ID_TAKEN, SERVER_REMOVED, NOT_LEADER, NO_QUORUM */
   join(request: JoinRequest, caller: Abortable): Promise<JoinAnswer>;
+  /**
+   * Takes a command for `_cluster` from a member that does not lead it: `topics/catalogue-commands.ts`
+   * has the bytes of both (docs/format.md; the clock in the command is the proposer's and is replaced).
+   *
+   * @returns the outcome, encoded
+   * @throws NOT_LEADER, NO_QUORUM (outcome none or unknown), FIELD_INVALID for what is no command
+   */
+  propose(fromNode: string, command: Uint8Array, caller: Abortable): Promise<Uint8Array>;
   /** What it promises is synced before it answers. */
   promiseGenesis(request: GenesisRequest, caller: Abortable): Promise<GenesisAnswer>;
   /**
@@ -110,6 +118,8 @@ export interface PeerCalls {
     request: GenesisRequest,
     options?: PeerCallOptions,
   ): Promise<GenesisAnswer>;
+  /** See {@link PeerHost.propose}; to the node that leads `_cluster`. */
+  propose(nodeId: string, command: Uint8Array, options?: PeerCallOptions): Promise<Uint8Array>;
   /**
    * Frames as they come: their checksums are the caller's to verify. Leaving the loop ends the call. The next
    * piece is asked for when the last one is dealt with.
