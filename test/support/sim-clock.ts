@@ -11,7 +11,10 @@ const WALL_START_US = 1_767_225_600_000_000;
 
 /** A clock that stands still until it is told to go on. */
 export class SimClock implements Clock {
+  /** Those that have neither fired nor been cancelled. */
   readonly #timers = new Set<Timer>();
+  /** A binary heap of them, and of cancelled ones that have not come up yet. */
+  readonly #heap: Timer[] = [];
   #nowMs = 0;
   #wallOffsetUs = WALL_START_US;
   #sequence = 0;
@@ -28,6 +31,7 @@ export class SimClock implements Clock {
     this.#sequence += 1;
     const timer = { atMs: this.#nowMs + Math.max(0, delayMs), sequence: this.#sequence, callback };
     this.#timers.add(timer);
+    push(this.#heap, timer);
     return () => {
       this.#timers.delete(timer);
     };
@@ -62,12 +66,58 @@ export class SimClock implements Clock {
   }
 
   #next(endMs: number): Timer | undefined {
-    let first: Timer | undefined;
-    for (const timer of this.#timers) {
-      if (timer.atMs > endMs) continue;
-      if (first === undefined || isBefore(timer, first)) first = timer;
+    for (let first = this.#heap[0]; first !== undefined; first = this.#heap[0]) {
+      const isDue = first.atMs <= endMs;
+      if (isDue && this.#timers.has(first)) return first;
+      if (!isDue) return undefined;
+      pop(this.#heap);
     }
-    return first;
+    return undefined;
+  }
+}
+
+/**
+ * One life of a machine on a shared clock: it ends with the machine, after which nothing fires. The machine's
+ * own wall clock may be wrong.
+ */
+export class SimLifeClock implements Clock {
+  readonly #base: SimClock;
+  readonly #wall: { offsetUs: number };
+  readonly #cancels = new Set<() => void>();
+  #isOver = false;
+
+  /** @param wall what the machine's wall clock is ahead; may be changed while it runs */
+  constructor(base: SimClock, wall: { offsetUs: number }) {
+    this.#base = base;
+    this.#wall = wall;
+  }
+
+  monotonicMs(): number {
+    return this.#base.monotonicMs();
+  }
+
+  wallUs(): number {
+    return this.#base.wallUs() + this.#wall.offsetUs;
+  }
+
+  schedule(delayMs: number, callback: () => void): () => void {
+    if (this.#isOver) return () => {};
+    const cancel = () => {
+      cancelBase();
+      this.#cancels.delete(cancel);
+    };
+    const cancelBase = this.#base.schedule(delayMs, () => {
+      this.#cancels.delete(cancel);
+      callback();
+    });
+    this.#cancels.add(cancel);
+    return cancel;
+  }
+
+  /** The machine stops: nothing fires any more. */
+  end(): void {
+    this.#isOver = true;
+    for (const cancel of [...this.#cancels]) cancel();
   }
 }
 
@@ -79,4 +129,34 @@ export function settle(): Promise<void> {
 
 function isBefore(left: Timer, right: Timer): boolean {
   return left.atMs < right.atMs || (left.atMs === right.atMs && left.sequence < right.sequence);
+}
+
+function push(heap: Timer[], timer: Timer): void {
+  let at = heap.length;
+  while (at > 0) {
+    const parentAt = (at - 1) >> 1;
+    const parent = heap[parentAt];
+    if (parent === undefined || isBefore(parent, timer)) break;
+    heap[at] = parent;
+    at = parentAt;
+  }
+  heap[at] = timer;
+}
+
+function pop(heap: Timer[]): void {
+  const last = heap.pop();
+  if (last === undefined || heap.length === 0) return;
+  let at = 0;
+  for (;;) {
+    const leftAt = 2 * at + 1;
+    const left = heap[leftAt];
+    const right = heap[leftAt + 1];
+    if (left === undefined) break;
+    const isRight = right !== undefined && isBefore(right, left);
+    const child = isRight ? right : left;
+    if (isBefore(last, child)) break;
+    heap[at] = child;
+    at = isRight ? leftAt + 1 : leftAt;
+  }
+  heap[at] = last;
 }

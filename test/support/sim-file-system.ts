@@ -15,6 +15,8 @@ export interface SimOptions {
   readonly turnsMax?: number;
   /** The disk. Default: an empty one. */
   readonly tree?: SimTree;
+  /** What an operation waits for after it has happened and before it is durable. Default: nothing. */
+  readonly latency?: (op: SimOperation, path: string) => Promise<void> | undefined;
 }
 
 /**
@@ -48,6 +50,7 @@ export class SimFileSystem implements FileSystem {
   readonly #turnsMax: number;
   readonly #faults = new SimFaults();
   readonly #tree: SimTree;
+  readonly #latency: SimOptions["latency"];
   #capacityBytes = Number.POSITIVE_INFINITY;
   #onStep: StepCallback | undefined;
   #steps = 0;
@@ -58,6 +61,7 @@ export class SimFileSystem implements FileSystem {
     this.#random = random;
     this.#turnsMax = options.turnsMax ?? 3;
     this.#tree = options.tree ?? new SimTree();
+    this.#latency = options.latency;
   }
 
   /** A disk that holds `files` (as {@link dump} gives them), all synced. */
@@ -138,7 +142,11 @@ export class SimFileSystem implements FileSystem {
   /** Begins the next life on the same disk; see above. Faults and callbacks do not carry over. */
   reopen(): SimFileSystem {
     this.#stop(new SimCrash());
-    const next = new SimFileSystem(this.#random, { turnsMax: this.#turnsMax, tree: this.#tree });
+    const next = new SimFileSystem(this.#random, {
+      turnsMax: this.#turnsMax,
+      tree: this.#tree,
+      ...(this.#latency === undefined ? {} : { latency: this.#latency }),
+    });
     next.#capacityBytes = this.#capacityBytes;
     return next;
   }
@@ -218,6 +226,8 @@ export class SimFileSystem implements FileSystem {
     if (code !== undefined) work.fail?.(code);
     const value = code === undefined ? work.apply() : undefined;
     await this.#faults.heldBy(op, path);
+    const latency = this.#latency?.(op, path);
+    if (latency !== undefined) await latency;
     await this.#pause();
     if (code !== undefined) throw simError(code, op, path);
     work.finish?.(value as T);
