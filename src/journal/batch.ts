@@ -1,12 +1,13 @@
 import type { ProglogError } from "../base/errors.ts";
 import { FrameBuffer } from "./frame-buffer.ts";
-import { ENTRY_HEAD_BYTES } from "./frames.ts";
-import type { AppendDone, EntryInput } from "./journal-types.ts";
+import { ENTRY_HEAD_BYTES, FrameType } from "./frames.ts";
+import type { AppendDone, EntryInput, RaftWrite } from "./journal-types.ts";
 import type { ReplicaSet } from "./replica-set.ts";
 
 /** One thing that waits to be journalled. */
 export interface Waiting {
   readonly entries: readonly EntryInput[];
+  readonly write?: RaftWrite;
   /** Adds its other frames: at once, see {@link FrameBuffer}. */
   readonly encode?: (frames: FrameBuffer) => void;
   readonly done: AppendDone;
@@ -25,6 +26,14 @@ export interface Copy {
   readonly position: number;
 }
 
+/** True when it has nothing to be written: it is told when all before it are. */
+export function isEmpty({ entries, write, encode, copies }: Waiting): boolean {
+  if (write === undefined) return false;
+  const { snapshot, hardState } = write;
+  const isBare = entries.length === 0 && encode === undefined && copies === undefined;
+  return isBare && write.entries.length === 0 && snapshot === undefined && hardState === undefined;
+}
+
 /** What goes into one flush. */
 export class Batch {
   readonly items: Waiting[] = [];
@@ -39,13 +48,19 @@ export class Batch {
   }
 
   add(item: Waiting): void {
-    for (const entry of item.entries) this.frames.addEntry(entry);
+    for (const entry of item.entries) this.frames.addEntry(entry.replicaId, entry);
+    if (item.write !== undefined) addWrite(this.frames, item.write);
     item.encode?.(this.frames);
     this.items.push(item);
     if (!item.isUrgent) this.#ordinaryCount += 1;
     if (item.isSynced) this.#isSynced = true;
     if (item.copies === undefined) return;
     for (const { entry } of item.copies) this.#copyBytes += copyBytes(entry);
+  }
+
+  /** Adds what has no frames: it is told with the others. */
+  ride(item: Waiting): void {
+    this.items.push(item);
   }
 
   /** True when all of it may use the reserve. */
@@ -80,8 +95,9 @@ export class Batch {
    * @returns true when all are told
    */
   tell(error?: ProglogError, countMax = Number.POSITIVE_INFINITY): boolean {
-    const end = Math.min(this.items.length, this.#toldCount + countMax);
-    while (this.#toldCount < end) {
+    const end = this.#toldCount + countMax;
+    // Some more may come to ride while these are told.
+    while (this.#toldCount < Math.min(this.items.length, end)) {
       const item = this.items[this.#toldCount];
       // Counted first: what is called may come back here.
       this.#toldCount += 1;
@@ -89,6 +105,15 @@ export class Batch {
     }
     return this.#toldCount === this.items.length;
   }
+}
+
+function addWrite(frames: FrameBuffer, write: RaftWrite): void {
+  const { replicaId, snapshot, entries, hardState } = write;
+  if (snapshot !== undefined) {
+    frames.addSnapshot(FrameType.snapshotInstalled, replicaId, snapshot);
+  }
+  for (const entry of entries) frames.addEntry(replicaId, entry);
+  if (hardState !== undefined) frames.addHardState(replicaId, hardState);
 }
 
 function copyBytes(entry: EntryInput): number {
@@ -110,6 +135,10 @@ export class BatchQueue {
 
   get first(): Batch | undefined {
     return this.#batches[0];
+  }
+
+  get last(): Batch | undefined {
+    return this.#batches.at(-1);
   }
 
   add(item: Waiting): void {

@@ -24,8 +24,8 @@ const READ_BYTES_MAX = 1024 * 1024;
 const SKIPPED_BYTES_MAX = 16 * 1024;
 
 /**
- * Reads entries of one replica, from `fromIndex` to the last one at the time of the call, many
- * with one read where they lie together. Ends early when it comes to one that was dropped meanwhile.
+ * Reads entries of one replica, from `fromIndex` to before `endIndex`, or to the last one at the time
+ * of the call, many with one read where they lie together. Ends early when it comes to one that was dropped meanwhile.
  *
  * @throws {ProglogError} JOURNAL_CORRUPT, DISK_FAILED
  */
@@ -33,9 +33,10 @@ export async function* readEntries(
   files: FileSet,
   replica: Replica,
   fromIndex: number,
+  endIndex = Number.POSITIVE_INFINITY,
 ): AsyncGenerator<StoredEntry> {
   const { record, entries } = replica;
-  const lastIndex = entries.isEmpty ? 0 : entries.lastIndex;
+  const lastIndex = Math.min(entries.isEmpty ? 0 : entries.lastIndex, endIndex - 1);
   let index = Math.max(fromIndex, record.snapshotIndex + 1);
   while (index <= lastIndex) {
     const places = run(entries, index, lastIndex);

@@ -1,4 +1,4 @@
-import { assert } from "../base/assert.ts";
+import type { LiveCounts } from "./live-counts.ts";
 
 /** Where an entry's frame is, and what an owner asks about it without reading it. */
 export interface EntryPlace {
@@ -12,36 +12,19 @@ export interface EntryPlace {
   readonly payloadBytes: number;
 }
 
+/** The live entries of one replica, for who asks without reading them. Undefined: not there. */
+export interface EntryTableView {
+  readonly isEmpty: boolean;
+  /** Meaningless when empty, as is the last one. */
+  readonly firstIndex: number;
+  readonly lastIndex: number;
+  termAt(index: number): number | undefined;
+  kindAt(index: number): number | undefined;
+  payloadBytesAt(index: number): number | undefined;
+}
+
 /** A file number that no file has: nothing is known of that index. */
 const HOLE = 0;
-
-/** How many live entries each file holds: a file without any can go. */
-export class LiveCounts {
-  readonly #counts = new Map<number, { count: number }>();
-  /** The file that was asked for last, since it is nearly always the same one. */
-  #file = HOLE;
-  #found = { count: 0 };
-
-  of(file: number): number {
-    return this.#counts.get(file)?.count ?? 0;
-  }
-
-  add(file: number, change: number): void {
-    if (file !== this.#file) {
-      this.#file = file;
-      this.#found = this.#counts.get(file) ?? { count: 0 };
-      this.#counts.set(file, this.#found);
-    }
-    this.#found.count += change;
-    assert(this.#found.count >= 0, "A file holds less than no entries");
-  }
-
-  /** The file is gone. */
-  forget(file: number): void {
-    this.#counts.delete(file);
-    this.#file = HOLE;
-  }
-}
 
 const CAPACITY_MIN = 4;
 
@@ -67,7 +50,7 @@ interface Columns {
  *
  * Slots `#start` to `#end` stand for the indexes from `#first` on.
  */
-export class EntryTable {
+export class EntryTable implements EntryTableView {
   readonly #counts: LiveCounts;
   #columns = makeColumns(0);
   #first = 0;
@@ -95,6 +78,16 @@ export class EntryTable {
   termAt(index: number): number | undefined {
     const slot = this.#slot(index);
     return slot < 0 ? undefined : this.#columns.terms[slot];
+  }
+
+  kindAt(index: number): number | undefined {
+    const slot = this.#slot(index);
+    return slot < 0 ? undefined : this.#columns.kinds[slot];
+  }
+
+  payloadBytesAt(index: number): number | undefined {
+    const slot = this.#slot(index);
+    return slot < 0 ? undefined : this.#columns.sizes[slot];
   }
 
   at(index: number): EntryPlace | undefined {

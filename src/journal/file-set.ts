@@ -5,12 +5,12 @@ import type { Random } from "../base/random.ts";
 import { KIB, MIB, type Position } from "../base/units.ts";
 import type { FileSystem } from "../platform/file-system.ts";
 import { JOURNAL_DIR } from "../storage/layout.ts";
-import type { LiveCounts } from "./entry-table.ts";
 import { type FileJob, FileJobs } from "./file-jobs.ts";
 import { freeName, journalPath, walName } from "./file-names.ts";
 import { BLOCK_BYTES, encodeFileHead, FIRST_FLUSH } from "./flush.ts";
 import { synced } from "./journal-errors.ts";
 import { JournalFile } from "./journal-file.ts";
+import type { LiveCounts } from "./live-counts.ts";
 
 /** Zeros that are filled in at a time, ahead of the flushes. */
 const ALLOCATION_BYTES = 4 * MIB;

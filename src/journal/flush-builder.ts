@@ -38,7 +38,6 @@ export interface Flush {
   readonly batch: Batch;
   /** List, marks and copies that come before the batch. */
   readonly prelude: FrameBuffer | undefined;
-  readonly marks: readonly (readonly [replicaId: number, mark: PendingMark])[];
   readonly file: JournalFile;
   readonly position: number;
   readonly parts: readonly Uint8Array[];
@@ -60,7 +59,6 @@ export function flushBytesMax(
 /** Puts a flush together; no payload is copied any more. */
 export function buildFlush(input: FlushInput): Flush {
   const { batch, file, chain } = input;
-  const marks = [...input.marks].filter(([replicaId]) => input.replicas.get(replicaId));
   const prelude = preludeOf(input);
   const frameBytes = (prelude?.frameBytes ?? 0) + batch.frames.frameBytes;
   const bytes = flushBytes(frameBytes);
@@ -82,7 +80,7 @@ export function buildFlush(input: FlushInput): Flush {
   prelude?.collect(parts, 0, 0);
   batch.frames.collect(parts, prelude === undefined ? 0 : HEADER_BYTES, paddingBytes);
   const position = file.endPosition;
-  return { batch, prelude, marks, file, position, parts, bytes, number, headerCrc };
+  return { batch, prelude, file, position, parts, bytes, number, headerCrc };
 }
 
 /** Applies a flush that is durable (or, with sync "none", written) to what it is about. */
@@ -116,13 +114,13 @@ function preludeOf({ batch, replicas, marks, file }: FlushInput): FrameBuffer | 
   } else {
     for (const [replicaId, mark] of marks) {
       if (replicas.get(replicaId) !== undefined) {
-        frames.addSnapshotMark(replicaId, mark.index, mark.term);
+        frames.addSnapshot(FrameType.snapshotMark, replicaId, mark);
       }
     }
   }
   for (const entry of copies) {
     if (entry.index > (marks.get(entry.replicaId)?.index ?? 0)) {
-      frames.addEntry(entry, FrameType.copiedEntry);
+      frames.addEntry(entry.replicaId, entry, FrameType.copiedEntry);
     }
   }
   return frames;

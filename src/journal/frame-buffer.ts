@@ -10,7 +10,7 @@ import {
   TYPE_AT,
   writeRecordBody,
 } from "./frames.ts";
-import type { EntryInput, HardState, ReplicaRecord } from "./journal-types.ts";
+import type { HardState, NewEntry, ReplicaRecord } from "./journal-types.ts";
 
 const START_BYTES = 64 * 1024;
 
@@ -55,10 +55,10 @@ export class FrameBuffer {
     return this.#starts.length;
   }
 
-  addEntry(entry: EntryInput, type: FrameType = FrameType.entry): void {
+  addEntry(replicaId: number, entry: NewEntry, type: FrameType = FrameType.entry): void {
     let payloadBytes = 0;
     for (const part of entry.payload) payloadBytes += part.length;
-    const start = this.#begin(type, entry.replicaId, payloadBytes);
+    const start = this.#begin(type, replicaId, payloadBytes);
     const body = start + BODY_AT;
     writeU64(this.#view, body, entry.index);
     writeU64(this.#view, body + 8, entry.term);
@@ -90,8 +90,12 @@ export class FrameBuffer {
     this.#endSmall(body);
   }
 
-  addSnapshotMark(replicaId: number, index: number, term: number): void {
-    const body = this.#beginSmall(FrameType.snapshotMark, replicaId);
+  addSnapshot(
+    type: typeof FrameType.snapshotMark | typeof FrameType.snapshotInstalled,
+    replicaId: number,
+    { index, term }: { readonly index: number; readonly term: number },
+  ): void {
+    const body = this.#beginSmall(type, replicaId);
     writeU64(this.#view, body, index);
     writeU64(this.#view, body + 8, term);
     this.#endSmall(body);

@@ -18,6 +18,7 @@ import type { ReplicaRecord } from "./journal-types.ts";
  *     body of entry, copied entry       index u64, term u64, kind u8, payload
  *             hard state                term u64, vote u64, commit u64
  *             snapshot mark             index u64, term u64
+ *             snapshot installed        index u64, term u64
  *             replica added, listed     topic id, term, vote, commit, snapshot index and term, u64 each
  *             replica removed           nothing
  *             close mark                nothing; the replica id is 0
@@ -36,12 +37,13 @@ export const FrameType = {
   replicaListed: 7,
   /** Clean stop. */
   closeMark: 8,
-  // 9 is reserved: a snapshot that a leader sent, which also drops all entries above it.
+  /** A snapshot that a leader sent: as a snapshot mark, but drops all entries of the replica. */
+  snapshotInstalled: 9,
 } as const;
 
 export type FrameType = (typeof FrameType)[keyof typeof FrameType];
 
-const TYPE_MAX = FrameType.closeMark;
+const TYPE_MAX = FrameType.snapshotInstalled;
 
 /** The crc and the length. */
 export const FRAME_HEAD_BYTES = 8;
@@ -63,6 +65,7 @@ export const BODY_BYTES: Readonly<Record<FrameType, number>> = {
   [FrameType.replicaListed]: 48,
   [FrameType.replicaRemoved]: 0,
   [FrameType.closeMark]: 0,
+  [FrameType.snapshotInstalled]: 16,
 };
 
 /** Bytes of a frame with the head, from its `length` field. */

@@ -22,8 +22,8 @@ export interface ReplicaRecord extends HardState {
   readonly snapshotTerm: number;
 }
 
-export interface EntryInput {
-  readonly replicaId: number;
+/** An entry that is to be journalled, without saying whose it is. */
+export interface NewEntry {
   /** At most one above the replica's last; a lower one replaces that entry and drops all above it. */
   readonly index: number;
   readonly term: number;
@@ -31,6 +31,29 @@ export interface EntryInput {
   readonly kind: number;
   /** Bytes one after the other, as parts that are not joined first. Not changed until `done`. */
   readonly payload: readonly Uint8Array[];
+}
+
+export interface EntryInput extends NewEntry {
+  readonly replicaId: number;
+}
+
+/** What one replica wants durable together: all of it is, or nothing. In the order of its parts. */
+export interface RaftWrite {
+  readonly replicaId: number;
+  /**
+   * What a leader sent in place of entries: drops all entries of the replica. Its index is not below any
+   * checkpoint, and the next entry follows it.
+   */
+  readonly snapshot?: { readonly index: number; readonly term: number };
+  /** Dense, ascending. Those at or below the checkpoint are left out: they come late. */
+  readonly entries: readonly NewEntry[];
+  /** Its term never goes back; its commit is not above the last entry, this write's included. */
+  readonly hardState?: HardState;
+  /**
+   * True: synced also with sync "none". A write with a snapshot, or another term or vote than the
+   * one before, is so in any case.
+   */
+  readonly mustSync?: boolean;
 }
 
 export interface StoredEntry {
@@ -47,12 +70,15 @@ export interface ReplicaEntry extends StoredEntry {
 export interface AppendOptions {
   /**
    * True for what makes room (a trim): it is not refused while the disk is full, and may use the
-   * reserve. Default false.
+   * reserve. Default: true for a {@link RaftWrite} without entries, else false.
    */
   readonly isUrgent?: boolean;
 }
 
-/** Called once for each append, in order. Must not throw. */
+/**
+ * Called once for each append, in order; only a refusal (DISK_FULL) may come before the answers of those
+ * that are being written. Must not throw.
+ */
 export type AppendDone = (error?: ProglogError) => void;
 
 export interface JournalOptions {

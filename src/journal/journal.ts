@@ -6,6 +6,7 @@ import type { Waiting } from "./batch.ts";
 import { readCopies } from "./copy-forward.ts";
 import { readEntries } from "./entry-reader.ts";
 import { scanEntries } from "./entry-scan.ts";
+import type { EntryTableView } from "./entry-table.ts";
 import type { FileSet } from "./file-set.ts";
 import type { FrameBuffer } from "./frame-buffer.ts";
 import { FrameType } from "./frames.ts";
@@ -16,11 +17,13 @@ import type {
   HardState,
   JournalOptions,
   JournalRecovery,
+  RaftWrite,
   ReplicaEntry,
   ReplicaRecord,
   StoredEntry,
 } from "./journal-types.ts";
 import { type JournalParts, openParts } from "./open-journal.ts";
+import { checkWrite, lastQueued } from "./queued.ts";
 import type { Replica, ReplicaSet } from "./replica-set.ts";
 import type { Writer } from "./writer.ts";
 
@@ -74,14 +77,14 @@ export class Journal {
   /** Index of the first entry that is still needed: one above the last {@link setCheckpoint}. */
   firstIndex(replicaId: number): number {
     const { snapshotIndex } = this.#known(replicaId).record;
-    return Math.max(snapshotIndex, this.#writer.pendingMark(replicaId)?.index ?? 0) + 1;
+    return Math.max(snapshotIndex, this.#mark(replicaId)) + 1;
   }
 
   /** Index of the last durable entry; the checkpoint's index when there is none above it. */
   lastIndex(replicaId: number): number {
     const { record, entries } = this.#known(replicaId);
     const last = entries.isEmpty ? record.snapshotIndex : entries.lastIndex;
-    return Math.max(last, this.#writer.pendingMark(replicaId)?.index ?? 0);
+    return Math.max(last, this.#mark(replicaId));
   }
 
   /** Term of a durable entry or of the checkpoint's index; undefined for any other index. */
@@ -93,13 +96,22 @@ export class Journal {
   }
 
   /**
-   * Reads durable entries back, checksums verified, from `fromIndex` (or the first one held, when that
-   * is higher) to the last one at that time. Ends early when it comes to one that was dropped meanwhile.
+   * What is in memory of the replica's durable entries. Good until the replica is removed, and always as
+   * the journal is now; it may still have some that a checkpoint made needless.
+   */
+  entryTable(replicaId: number): EntryTableView {
+    return this.#known(replicaId).entries;
+  }
+
+  /**
+   * Reads durable entries back, checksums verified, from `fromIndex` (or the first one held, when that is
+   * higher) to before `endIndex` (default: to the last one at that time). Ends early when it comes to
+   * one that was dropped meanwhile.
    *
    * @throws {ProglogError} JOURNAL_CORRUPT, DISK_FAILED
    */
-  entries(replicaId: number, fromIndex: number): AsyncGenerator<StoredEntry> {
-    return readEntries(this.#files, this.#known(replicaId), fromIndex);
+  entries(replicaId: number, fromIndex: number, endIndex?: number): AsyncGenerator<StoredEntry> {
+    return readEntries(this.#files, this.#known(replicaId), fromIndex, endIndex);
   }
 
   /**
@@ -121,11 +133,29 @@ export class Journal {
    * the first refused one on are to be used again; DISK_FAILED, with metadata `outcome`: "none" or "unknown".
    */
   append(entries: readonly EntryInput[], done: AppendDone, options: AppendOptions = {}): void {
-    const isUrgent = options.isUrgent === true;
+    const item = { entries, done, isUrgent: options.isUrgent === true, isSynced: false };
     // What will be refused need not fit.
-    const isRefused = this.#writer.failure !== undefined || (this.isDiskFull && !isUrgent);
-    if (!isRefused) this.#check(entries);
-    this.#add({ entries, done, isUrgent, isSynced: false });
+    if (!this.#writer.refuses(item)) this.#check(entries);
+    this.#add(item);
+  }
+
+  /**
+   * Appends what a replica's Raft wants durable, all of it in one flush. Returns at once; `done` is
+   * called as in {@link append}; of one replica, what is on its way together becomes durable in the
+   * order of the calls. A write without anything in it is told when those before it are.
+   *
+   * Refused (DISK_FULL) are writes that are not urgent, and all that follow a refused one of the same
+   * replica before its `done` was called, urgent or not. Then nothing of them was written, and the
+   * owner hands them in again in the same order, or not at all.
+   */
+  appendRaft(write: RaftWrite, done: AppendDone, options: AppendOptions = {}): void {
+    const { replicaId, entries } = write;
+    const isUrgent = options.isUrgent ?? entries.length === 0;
+    const item = { entries: [], write, done, isUrgent, isSynced: write.mustSync === true };
+    // What will be refused need not fit.
+    if (this.#writer.refuses(item)) this.#add(item);
+    else
+      this.#add({ ...item, ...checkWrite(this.#known(replicaId), write, this.#mark(replicaId)) });
   }
 
   /**
@@ -280,6 +310,11 @@ export class Journal {
     return promise;
   }
 
+  /** Index of the checkpoint that is not durable in the journal yet; 0 for none. */
+  #mark(replicaId: number): number {
+    return this.#writer.pendingMark(replicaId)?.index ?? 0;
+  }
+
   #known(replicaId: number): Replica {
     const replica = this.#replicas.get(replicaId);
     assert(replica !== undefined, `There is no replica ${replicaId}`);
@@ -293,8 +328,7 @@ export class Journal {
       if (replica?.record.replicaId !== replicaId) {
         replica = this.#known(replicaId);
         assert(!replica.isLeaving, "Entries for a replica that is being removed");
-        const markIndex = this.#writer.pendingMark(replicaId)?.index ?? 0;
-        last = Math.max(replica.lastQueued ?? this.lastIndex(replicaId), markIndex);
+        last = lastQueued(replica, this.#mark(replicaId));
       }
       assert(index <= last + 1, "An entry leaves a gap after the last one of its replica");
       assert(index >= this.firstIndex(replicaId), "An entry is at or below the checkpoint");

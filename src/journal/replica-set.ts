@@ -1,5 +1,5 @@
 import { readU64 } from "../base/bytes.ts";
-import { EntryTable, LiveCounts } from "./entry-table.ts";
+import { EntryTable } from "./entry-table.ts";
 import {
   BODY_AT,
   ENTRY_HEAD_BYTES,
@@ -11,13 +11,23 @@ import {
   TYPE_AT,
 } from "./frames.ts";
 import type { ReplicaRecord } from "./journal-types.ts";
+import { LiveCounts } from "./live-counts.ts";
+
+/** Where a replica will be when all is durable that it handed in. */
+export interface Queued {
+  lastIndex: number;
+  /** Of the last snapshot handed in; 0 for none. */
+  snapshotIndex: number;
+  term: number;
+  vote: number;
+}
 
 /** A replica as the journal's durable frames say. */
 export interface Replica {
   record: ReplicaRecord;
   readonly entries: EntryTable;
-  /** Last index that was handed to the journal, durable or not. Undefined: none since it was opened. */
-  lastQueued: number | undefined;
+  /** Undefined: nothing was handed to the journal since it was opened. */
+  queued: Queued | undefined;
   /** Its removal is on the way. */
   isLeaving: boolean;
 }
@@ -83,13 +93,13 @@ export class ReplicaSet {
           commit: readU64(view, at + BODY_AT + 16),
         };
         return undefined;
-      case FrameType.snapshotMark: {
-        const snapshotIndex = readU64(view, at + BODY_AT);
-        const snapshotTerm = readU64(view, at + BODY_AT + 8);
-        replica.record = { ...replica.record, snapshotIndex, snapshotTerm };
-        replica.entries.dropThrough(snapshotIndex);
+      case FrameType.snapshotInstalled:
+        replica.entries.clear();
+        putSnapshot(replica, view, at);
         return undefined;
-      }
+      case FrameType.snapshotMark:
+        putSnapshot(replica, view, at);
+        return undefined;
       case FrameType.replicaRemoved:
         replica.entries.clear();
         this.#replicas.delete(replicaId);
@@ -119,7 +129,7 @@ export class ReplicaSet {
     const known = this.#replicas.get(record.replicaId);
     if (known === undefined) {
       const entries = new EntryTable(this.counts);
-      const replica = { record, entries, lastQueued: undefined, isLeaving: false };
+      const replica = { record, entries, queued: undefined, isLeaving: false };
       this.#replicas.set(record.replicaId, replica);
       return undefined;
     }
@@ -128,6 +138,15 @@ export class ReplicaSet {
     known.entries.dropThrough(record.snapshotIndex);
     return undefined;
   }
+}
+
+/** Never goes back: a checkpoint and a leader's snapshot may be journalled in any order. */
+function putSnapshot(replica: Replica, view: DataView, at: number): void {
+  const snapshotIndex = readU64(view, at + BODY_AT);
+  if (snapshotIndex < replica.record.snapshotIndex) return;
+  const snapshotTerm = readU64(view, at + BODY_AT + 8);
+  replica.record = { ...replica.record, snapshotIndex, snapshotTerm };
+  replica.entries.dropThrough(snapshotIndex);
 }
 
 /** Used again and again: this runs for every entry. */

@@ -1,7 +1,7 @@
 import type { Clock } from "../base/clock.ts";
 import { platformCode } from "../base/errors.ts";
 import { diskFailed, diskFull, isNoSpace } from "../storage/storage-errors.ts";
-import { Batch, BatchQueue, type Waiting } from "./batch.ts";
+import { Batch, BatchQueue, isEmpty, type Waiting } from "./batch.ts";
 import type { FileSet } from "./file-set.ts";
 import {
   applyFlush,
@@ -12,7 +12,8 @@ import {
   type PendingMark,
 } from "./flush-builder.ts";
 import { appendFailed } from "./journal-errors.ts";
-import type { EntryInput } from "./journal-types.ts";
+import { noteQueued } from "./queued.ts";
+import { Refusals, refusedOf } from "./refusals.ts";
 import type { ReplicaSet } from "./replica-set.ts";
 
 /**
@@ -41,6 +42,7 @@ export class Writer {
   readonly #queue: BatchQueue;
   /** By replica. Kept until they are durable. */
   readonly #marks = new Map<number, PendingMark>();
+  readonly #refusals = new Refusals();
   /** Those who have more for the next flush; see {@link beforeFlush}. */
   #fills: (() => void)[] = [];
   #chain: FlushChain;
@@ -74,15 +76,26 @@ export class Writer {
       queueMicrotask(() => item.done(error));
       return;
     }
-    if (this.#isDiskFull && !item.isUrgent) {
-      queueMicrotask(() => item.done(diskFull("append to the journal")));
+    if (this.refuses(item)) {
+      this.#refusals.add(item);
+      queueMicrotask(() => this.#refusals.tell(item, diskFull("append to the journal")));
       return;
     }
-    this.#note(item);
+    if (isEmpty(item)) {
+      this.#ride(item);
+      return;
+    }
+    noteQueued(this.#options.replicas, item);
     this.#queue.add(item);
     // Who waits for room must see this one, if only to refuse it.
     this.#wake();
     this.#start();
+  }
+
+  /** True when {@link add} would take nothing of it, for whatever reason. */
+  refuses(item: Waiting): boolean {
+    if (this.#failure !== undefined || (this.#isDiskFull && !item.isUrgent)) return true;
+    return this.#refusals.concern(item);
   }
 
   /** See `Journal.beforeFlush`. */
@@ -236,11 +249,14 @@ export class Writer {
 
   #finish(flush: Flush, isSynced: boolean): void {
     const { number, headerCrc } = flush;
+    const { replicas } = this.#options;
     const syncedThrough = isSynced ? number : this.#chain.syncedThrough;
     this.#chain = { number, headerCrc, syncedThrough };
-    applyFlush(flush, this.#options.replicas);
-    for (const [replicaId, mark] of flush.marks) {
-      if (this.#marks.get(replicaId) === mark) this.#marks.delete(replicaId);
+    applyFlush(flush, replicas);
+    for (const [replicaId, mark] of this.#marks) {
+      // Durable; or a snapshot was installed above it while it waited.
+      const { snapshotIndex = Number.POSITIVE_INFINITY } = replicas.get(replicaId)?.record ?? {};
+      if (mark.index <= snapshotIndex) this.#marks.delete(replicaId);
     }
     this.#inFlight = undefined;
     this.written.bytes += flush.bytes;
@@ -291,11 +307,14 @@ export class Writer {
   #refuse(): void {
     this.#isDiskFull = true;
     this.#fill();
-    const refused = this.#queue.filter((item) => item.isUrgent);
-    for (const replica of this.#options.replicas.values()) replica.lastQueued = undefined;
-    for (const item of this.#inFlight?.batch.items ?? []) this.#note(item);
-    for (const item of this.#queue.items()) this.#note(item);
-    for (const item of refused) item.done(diskFull("append to the journal"));
+    const isRefused = refusedOf();
+    const refused = this.#queue.filter((item) => !isRefused(item));
+    const { replicas } = this.#options;
+    for (const replica of replicas.values()) replica.queued = undefined;
+    for (const item of this.#inFlight?.batch.items ?? []) noteQueued(replicas, item);
+    for (const item of this.#queue.items()) noteQueued(replicas, item);
+    for (const item of refused) this.#refusals.add(item);
+    for (const item of refused) this.#refusals.tell(item, diskFull("append to the journal"));
   }
 
   /** The owner stops while there is no room: nothing more is written. */
@@ -315,10 +334,10 @@ export class Writer {
     });
   }
 
-  #note({ entries }: { readonly entries: readonly EntryInput[] }): void {
-    for (const { replicaId, index } of entries) {
-      const replica = this.#options.replicas.get(replicaId);
-      if (replica !== undefined) replica.lastQueued = index;
-    }
+  /** What has nothing to write is told when all before it are. */
+  #ride(item: Waiting): void {
+    const batch = this.#queue.last ?? this.#inFlight?.batch ?? this.#untold;
+    if (batch === undefined) queueMicrotask(() => item.done());
+    else batch.ride(item);
   }
 }

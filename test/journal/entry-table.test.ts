@@ -1,7 +1,8 @@
 import assert from "node:assert/strict";
 import { test } from "node:test";
 import fc from "fast-check";
-import { type EntryPlace, EntryTable, LiveCounts } from "../../src/journal/entry-table.ts";
+import { type EntryPlace, EntryTable } from "../../src/journal/entry-table.ts";
+import { LiveCounts } from "../../src/journal/live-counts.ts";
 
 function place(index: number, file: number, term = 1): EntryPlace {
   return { index, term, kind: index % 256, file, position: index * 64, payloadBytes: index };

@@ -10,7 +10,7 @@ import {
 } from "../../src/journal/flush.ts";
 import { FrameBuffer } from "../../src/journal/frame-buffer.ts";
 import { checkFrames, FrameType } from "../../src/journal/frames.ts";
-import type { EntryInput, ReplicaRecord } from "../../src/journal/journal-types.ts";
+import type { NewEntry, ReplicaRecord } from "../../src/journal/journal-types.ts";
 
 /** `key=value` pairs of a line, without its first word. Numbers only, but for `payload`. */
 export type Fields = Readonly<Record<string, string>>;
@@ -33,11 +33,13 @@ function addFrame(frames: FrameBuffer, line: string): void {
   const fields = fieldsOf(line);
   const n = (key: string) => numberOf(fields, key);
   const add: Readonly<Record<string, () => void>> = {
-    entry: () => frames.addEntry(entryOf(fields)),
-    copied: () => frames.addEntry(entryOf(fields), FrameType.copiedEntry),
+    entry: () => frames.addEntry(n("replica"), entryOf(fields)),
+    copied: () => frames.addEntry(n("replica"), entryOf(fields), FrameType.copiedEntry),
     hard: () =>
       frames.addHardState(n("replica"), { term: n("term"), vote: n("vote"), commit: n("commit") }),
-    mark: () => frames.addSnapshotMark(n("replica"), n("index"), n("term")),
+    mark: () => frames.addSnapshot(FrameType.snapshotMark, n("replica"), snapshotOf(fields)),
+    installed: () =>
+      frames.addSnapshot(FrameType.snapshotInstalled, n("replica"), snapshotOf(fields)),
     added: () => frames.addReplica(FrameType.replicaAdded, recordOf(fields)),
     listed: () => frames.addReplica(FrameType.replicaListed, recordOf(fields)),
     removed: () => frames.addMark(FrameType.replicaRemoved, n("replica")),
@@ -48,9 +50,12 @@ function addFrame(frames: FrameBuffer, line: string): void {
   adds();
 }
 
-function entryOf(fields: Fields): EntryInput {
+function snapshotOf(fields: Fields) {
+  return { index: numberOf(fields, "index"), term: numberOf(fields, "term") };
+}
+
+function entryOf(fields: Fields): NewEntry {
   return {
-    replicaId: numberOf(fields, "replica"),
     index: numberOf(fields, "index"),
     term: numberOf(fields, "term"),
     kind: numberOf(fields, "kind"),

@@ -106,7 +106,7 @@ test("frames of an unknown type or size are unsupported when their checksums fit
   const header = { ...HEADER, salt: 0 };
   for (const change of [
     (frame: Uint8Array) => frame.fill(0, TYPE_AT, TYPE_AT + 1),
-    (frame: Uint8Array) => frame.fill(9, TYPE_AT, TYPE_AT + 1),
+    (frame: Uint8Array) => frame.fill(10, TYPE_AT, TYPE_AT + 1),
     // An entry that calls itself a close mark: its body is too long for one.
     (frame: Uint8Array) => frame.fill(8, TYPE_AT, TYPE_AT + 1),
   ]) {
@@ -129,7 +129,7 @@ test("frames of any payloads come back valid, in parts small and large", () => {
       const payloads = sizesOfEntries.map((one) => one.map(bytesOf));
       const frames = new FrameBuffer();
       payloads.forEach((parts, at) => {
-        frames.addEntry({ replicaId: 7, index: at + 2, term: 1, kind: 0, payload: parts });
+        frames.addEntry(7, { index: at + 2, term: 1, kind: 0, payload: parts });
         frames.addHardState(7, { term: 1, vote: 2, commit: 3 });
       });
       const framesCrc = (frames.seal(salt, 0) ^ (salt >>> 0)) >>> 0;

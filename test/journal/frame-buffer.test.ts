@@ -14,7 +14,7 @@ function filled(free: number): FrameBuffer {
   while (left > 0) {
     const bytes = left > 6_000 ? 3_000 : left - FILLER_HEAD_BYTES;
     const size = Math.min(bytes, 3_000);
-    buffer.addEntry({ replicaId: 1, index: 2, term: 1, kind: 0, payload: [new Uint8Array(size)] });
+    buffer.addEntry(1, { index: 2, term: 1, kind: 0, payload: [new Uint8Array(size)] });
     left -= size + FILLER_HEAD_BYTES;
   }
   return buffer;
@@ -36,7 +36,7 @@ test("a frame is whole, however many bytes are left when it begins", () => {
     const payload = Uint8Array.of(1, 2, 3, 4, 5, 6, 7, 8, 9, 10);
     const entry = filled(free);
     assert.equal(entry.frameBytes, START_BYTES - 64 - free);
-    entry.addEntry({ replicaId: 7, index: 8, term: 9, kind: 3, payload: [payload] });
+    entry.addEntry(7, { index: 8, term: 9, kind: 3, payload: [payload] });
     const { view, at } = lastFrame(entry);
     assert.equal(view.getUint32(at + 4, true), 36, `length with ${free} free`);
     assert.equal(view.getUint8(at + TYPE_AT), FrameType.entry);
