@@ -47,6 +47,12 @@ const STEPS: readonly Step[] = [
   { name: "types", command: ["tsc", "-p", "."], minutesMax: 3 },
   { name: "generated", command: ["node", "scripts/generate.ts", "--check"], minutesMax: 3 },
   { name: "docs", command: ["node", "scripts/docs.ts", "--check"], minutesMax: 2 },
+  {
+    name: "raft",
+    command: ["node", "scripts/build-raft-wasm.ts", "--check"],
+    count: countOptional("raft"),
+    minutesMax: 5,
+  },
   { name: "build", command: ["node", "scripts/build.ts"], minutesMax: 3 },
   {
     name: "node",
@@ -93,7 +99,7 @@ const STEPS: readonly Step[] = [
   {
     name: "conformance",
     command: ["node", "scripts/conformance.ts", "--smoke", "--optional"],
-    count: countConformance,
+    count: countOptional("conformance"),
     minutesMax: 10,
   },
   {
@@ -138,16 +144,18 @@ function countBun(output: string): Count | undefined {
   return { passed, failed: failed + (value("errors?") ?? 0), skipped: value("skip") ?? 0 };
 }
 
-/** The closing line of scripts/conformance.ts, which says "skipped: why" where there is no Go. */
-function countConformance(output: string): Count | undefined {
-  const reason = /^skipped: .*$/m.exec(output)?.[0];
-  if (reason !== undefined) process.stdout.write(`conformance: ${reason}\n`);
-  const [, passed, failed] = [...output.matchAll(/^(\d+) passed, (\d+) failed$/gm)].at(-1) ?? [];
-  if (passed === undefined || failed === undefined) return undefined;
-  return {
-    passed: Number(passed),
-    failed: Number(failed),
-    skipped: reason === undefined ? 0 : 1,
+/** The closing line of scripts that need Go and say "skipped: why" where there is none. */
+function countOptional(step: string): (output: string) => Count | undefined {
+  return (output) => {
+    const reason = /^skipped: .*$/m.exec(output)?.[0];
+    if (reason !== undefined) process.stdout.write(`${step}: ${reason}\n`);
+    const [, passed, failed] = [...output.matchAll(/^(\d+) passed, (\d+) failed$/gm)].at(-1) ?? [];
+    if (passed === undefined || failed === undefined) return undefined;
+    return {
+      passed: Number(passed),
+      failed: Number(failed),
+      skipped: reason === undefined ? 0 : 1,
+    };
   };
 }
 

@@ -14,7 +14,7 @@ const MAY_IMPORT: Record<string, readonly string[]> = {
   topics: ["base", "platform", "storage"],
   cluster: ["base", "platform", "storage", "journal", "raft", "topics"],
   observability: ["base", "platform"],
-  rpc: ["base", "gen", "platform", "topics", "cluster"],
+  rpc: ["base", "gen", "platform", "raft", "topics", "cluster"],
   client: ["base", "gen"],
   server: [
     "base",
@@ -22,6 +22,7 @@ const MAY_IMPORT: Record<string, readonly string[]> = {
     "platform",
     "storage",
     "journal",
+    "raft",
     "topics",
     "cluster",
     "observability",

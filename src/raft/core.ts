@@ -206,3 +206,13 @@ export interface RaftCore {
 export class CoreGroupFailedError extends Error {
   override readonly name = "CoreGroupFailedError";
 }
+
+/** What was asked of a group cannot be, now or ever; the group is as it was. */
+export class CoreRefusedError extends Error {
+  override readonly name = "CoreRefusedError";
+}
+
+/** The core as a whole is of no use any more, with all its groups: the node must end. */
+export class CoreTrappedError extends Error {
+  override readonly name = "CoreTrappedError";
+}

@@ -1,0 +1,189 @@
+import { MalformedBytesError, readU64, viewOf, writeU64 } from "../base/bytes.ts";
+import type { ConfState, CoreEntry, CoreHardState, CoreSnapshot } from "./core.ts";
+
+/*
+ * The bytes that cross between the host and the core's module; `wasm/reader.go` and
+ * `wasm/writer.go` are the other side. All numbers are little-endian, u64 hold safe integers.
+ *
+ *   hard state  u64 term, u64 vote, u64 commit
+ *   conf state  u8 auto leave, then u32 count and u64 each of:
+ *               voters, learners, outgoing voters, next learners
+ *   entries     u32 count, then of each u64 term, u8 type, u32 length, data;
+ *               their indexes follow one another, the first one is known
+ *   snapshot    u64 index, u64 term, conf state, u32 length, data
+ */
+
+/** Bytes of an entry without its data. */
+export const ENTRY_HEAD_BYTES = 13;
+
+const WRITER_BYTES_MIN = 4096;
+
+/** Grows as it is written, and is used again and again. */
+export class CoreWriter {
+  #bytes = new Uint8Array(WRITER_BYTES_MIN);
+  #view = viewOf(this.#bytes);
+  #size = 0;
+
+  reset(): this {
+    this.#size = 0;
+    return this;
+  }
+
+  /** A view: valid until the next use. */
+  get bytes(): Uint8Array {
+    return this.#bytes.subarray(0, this.#size);
+  }
+
+  u8(value: number): this {
+    this.#reserve(1);
+    this.#bytes[this.#size] = value;
+    this.#size += 1;
+    return this;
+  }
+
+  u32(value: number): this {
+    this.#reserve(4);
+    this.#view.setUint32(this.#size, value, true);
+    this.#size += 4;
+    return this;
+  }
+
+  u64(value: number): this {
+    this.#reserve(8);
+    writeU64(this.#view, this.#size, value);
+    this.#size += 8;
+    return this;
+  }
+
+  /** u32 length, then the bytes. */
+  sized(bytes: Uint8Array): this {
+    this.u32(bytes.length);
+    this.#reserve(bytes.length);
+    this.#bytes.set(bytes, this.#size);
+    this.#size += bytes.length;
+    return this;
+  }
+
+  hardState(state: CoreHardState): this {
+    return this.u64(state.term).u64(state.vote).u64(state.commit);
+  }
+
+  confState(conf: ConfState): this {
+    this.u8(conf.autoLeave ? 1 : 0);
+    this.#ids(conf.voters).#ids(conf.learners);
+    return this.#ids(conf.votersOutgoing).#ids(conf.learnersNext);
+  }
+
+  snapshot(snapshot: CoreSnapshot): this {
+    this.u64(snapshot.index).u64(snapshot.term);
+    return this.confState(snapshot.conf).sized(snapshot.data);
+  }
+
+  entries(entries: readonly CoreEntry[]): this {
+    this.u32(entries.length);
+    for (const entry of entries) this.u64(entry.term).u8(entry.type).sized(entry.data);
+    return this;
+  }
+
+  #ids(ids: readonly number[]): this {
+    this.u32(ids.length);
+    for (const id of ids) this.u64(id);
+    return this;
+  }
+
+  #reserve(count: number): void {
+    if (this.#size + count <= this.#bytes.length) return;
+    const grown = new Uint8Array(Math.max(this.#bytes.length * 2, this.#size + count));
+    grown.set(this.#bytes.subarray(0, this.#size));
+    this.#bytes = grown;
+    this.#view = viewOf(grown);
+  }
+}
+
+/** Reads the same. What it gives out are views. Throws {@link MalformedBytesError} at the end of the bytes. */
+export class CoreReader {
+  readonly #bytes: Uint8Array;
+  readonly #view: DataView;
+  #at = 0;
+
+  constructor(bytes: Uint8Array, at = 0) {
+    this.#bytes = bytes;
+    this.#view = viewOf(bytes);
+    this.#at = at;
+  }
+
+  get at(): number {
+    return this.#at;
+  }
+
+  u8(): number {
+    return this.#view.getUint8(this.#take(1));
+  }
+
+  u32(): number {
+    return this.#view.getUint32(this.#take(4), true);
+  }
+
+  u64(): number {
+    const value = readU64(this.#view, this.#take(8));
+    if (!Number.isSafeInteger(value)) throw new MalformedBytesError("A number is above 2^53-1");
+    return value;
+  }
+
+  sized(): Uint8Array {
+    const size = this.u32();
+    const start = this.#take(size);
+    return this.#bytes.subarray(start, start + size);
+  }
+
+  hardState(): CoreHardState {
+    return { term: this.u64(), vote: this.u64(), commit: this.u64() };
+  }
+
+  confState(): ConfState {
+    const autoLeave = this.u8() !== 0;
+    const voters = this.#ids();
+    const learners = this.#ids();
+    const votersOutgoing = this.#ids();
+    return { voters, learners, votersOutgoing, learnersNext: this.#ids(), autoLeave };
+  }
+
+  snapshot(): CoreSnapshot {
+    const index = this.u64();
+    const term = this.u64();
+    const conf = this.confState();
+    return { index, term, conf, data: this.sized() };
+  }
+
+  /** @param first index of the first one */
+  entries(first: number): readonly CoreEntry[] {
+    const entries: CoreEntry[] = [];
+    const count = this.u32();
+    for (let index = first; index < first + count; index += 1) {
+      entries.push({ term: this.u64(), index, type: this.u8(), data: this.sized() });
+    }
+    return entries;
+  }
+
+  /** u32 count, then u32 length and bytes of each. */
+  list(): readonly Uint8Array[] {
+    const items: Uint8Array[] = [];
+    for (let left = this.u32(); left > 0; left -= 1) items.push(this.sized());
+    return items;
+  }
+
+  #ids(): readonly number[] {
+    const ids: number[] = [];
+    for (let left = this.u32(); left > 0; left -= 1) ids.push(this.u64());
+    return ids;
+  }
+
+  #take(count: number): number {
+    const start = this.#at;
+    if (start + count > this.#bytes.length) {
+      throw new MalformedBytesError(`Bytes end at ${this.#bytes.length}, needed ${start + count}`);
+    }
+    this.#at = start + count;
+    return start;
+  }
+}
