@@ -24,6 +24,8 @@ export interface DoorRoute {
   readonly method: string;
   readonly isStreaming: boolean;
   readonly endsWithDrain: boolean;
+  /** Between servers: has limits of its own, so that no client's load keeps servers apart. */
+  readonly isPeer: boolean;
 }
 
 /** A call as it comes in, whatever way it takes. */
@@ -53,7 +55,11 @@ export class CallDoor {
     this.#callCount -= 1;
     this.#streamCount -= 1;
   };
+  readonly #leavePeer = () => {
+    this.#peerCallCount -= 1;
+  };
   #callCount = 0;
+  #peerCallCount = 0;
   #streamCount = 0;
 
   constructor(options: CallDoorOptions) {
@@ -88,7 +94,7 @@ export class CallDoor {
       headers,
       connection,
       deadlineMs,
-      budgets: this.#bodies.of(connection),
+      budgets: route.isPeer ? [] : this.#bodies.of(connection),
     });
     try {
       if (badDeadline !== undefined) throw badDeadline;
@@ -97,7 +103,7 @@ export class CallDoor {
     } catch (thrown) {
       call.refuse(errors.toProglogError(thrown, route.method));
     }
-    if (route.isStreaming) this.#share(call, arrival);
+    if (route.isStreaming && !route.isPeer) this.#share(call, arrival);
     call.startDeadline(this.#options.clock, this.#deadlines);
     if (call.reason !== undefined) call.refuse(call.reason);
     closing.on("close", () => call.over());
@@ -155,6 +161,10 @@ export class CallDoor {
   #admit(route: DoorRoute, call: Call): void {
     const { limits, state } = this.#options;
     if (route.endsWithDrain) state.draining.throwIfAborted();
+    if (route.isPeer) {
+      this.#admitPeer(call);
+      return;
+    }
     if (this.#callCount >= limits.callsMax) throw tooMany("call", limits.callsMax);
     if (route.isStreaming && this.#streamCount >= limits.streamsMax) {
       throw tooMany("stream", limits.streamsMax);
@@ -162,6 +172,14 @@ export class CallDoor {
     this.#callCount += 1;
     if (route.isStreaming) this.#streamCount += 1;
     call.whenOver(route.isStreaming ? this.#leaveStream : this.#leave);
+  }
+
+  /** @throws RATE_LIMITED */
+  #admitPeer(call: Call): void {
+    const { peerCallsMax } = this.#options.limits;
+    if (this.#peerCallCount >= peerCallsMax) throw tooMany("call", peerCallsMax);
+    this.#peerCallCount += 1;
+    call.whenOver(this.#leavePeer);
   }
 }
 

@@ -11,6 +11,8 @@ export interface RpcLimits {
   readonly streamsMax: number;
   /** Calls open at once, streaming or not, of all connections. */
   readonly callsMax: number;
+  /** Calls of other servers open at once: they count apart. */
+  readonly peerCallsMax: number;
   /** Longest silence inside a request; between the messages of a stream it may be any. */
   readonly bodyTimeoutMs: number;
   /** Bytes of requests that were received and are not yet dealt with, of all calls. */
@@ -37,6 +39,7 @@ export const RPC_LIMITS: RpcLimits = {
   batchBytesMax: 8 * MIB,
   streamsMax: 10_000,
   callsMax: 20_000,
+  peerCallsMax: 1_000,
   bodyTimeoutMs: 60_000,
   bodyBytesMax: 256 * MIB,
   connectionBodyPart: 0.5,

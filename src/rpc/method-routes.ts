@@ -27,6 +27,8 @@ export interface ServedService {
   readonly lean?: Readonly<Record<string, LeanMethod>>;
   /** Refused while the server drains. Health and reflection are not. */
   readonly endsWithDrain: boolean;
+  /** Called by other servers of the cluster: see {@link DoorRoute}. */
+  readonly isPeer?: boolean;
 }
 
 /** A method, ready to be called by either encoding. */
@@ -37,6 +39,7 @@ export interface Route {
   /** True when the client sends a stream of messages. */
   readonly sendsMany: boolean;
   readonly endsWithDrain: boolean;
+  readonly isPeer: boolean;
   readonly binary: UniversalHandler;
   readonly json: UniversalHandler;
   readonly lean: LeanMethod | undefined;
@@ -73,6 +76,7 @@ export function makeRoutes(
       isStreaming: methodKind !== "unary",
       sendsMany: methodKind === "client_streaming" || methodKind === "bidi_streaming",
       endsWithDrain: service.endsWithDrain,
+      isPeer: service.isPeer === true,
       binary: handler,
       json: twin,
       lean: service.lean?.[localName],

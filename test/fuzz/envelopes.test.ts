@@ -1,11 +1,8 @@
 import assert from "node:assert/strict";
-import { Socket } from "node:net";
 import { test } from "node:test";
 import fc from "fast-check";
 import { concat } from "../../src/base/bytes.ts";
-import { SILENT_LOGGER } from "../../src/base/log.ts";
-import { Call } from "../../src/rpc/call.ts";
-import { ErrorMap } from "../../src/rpc/error-map.ts";
+import { ProglogError } from "../../src/base/errors.ts";
 import { EnvelopeReader } from "../../src/rpc/lean/envelope-reader.ts";
 import { REQUEST_SLACK_BYTES } from "../../src/rpc/limits.ts";
 import { envelope } from "../rpc/raw-calls.ts";
@@ -25,20 +22,11 @@ interface Reading {
 
 const hex = (bytes: Uint8Array): string => Buffer.from(bytes).toString("hex");
 
-const errors = new ErrorMap(SILENT_LOGGER, "fuzz", () => {});
-const connection = new Socket();
+const compressed = () => new ProglogError("INTERNAL", "compressed");
 
 function readByPieces(pieces: readonly Uint8Array[], endFlag: number): Reading {
-  const call = new Call({
-    method: "a.B/C",
-    protocol: "grpc",
-    headers: {},
-    connection,
-    deadlineMs: undefined,
-    budgets: [],
-  });
   const requestBytesMax = BYTES_MAX - REQUEST_SLACK_BYTES;
-  const reader = new EnvelopeReader({ call, endFlag, requestBytesMax, errors });
+  const reader = new EnvelopeReader({ endFlag, requestBytesMax, compressed });
   const messages: Uint8Array[] = [];
   for (const piece of pieces) {
     const error = reader.read(piece, messages);

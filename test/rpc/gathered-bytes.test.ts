@@ -1,9 +1,8 @@
 import assert from "node:assert/strict";
 import { Socket } from "node:net";
 import { test } from "node:test";
-import { SILENT_LOGGER } from "../../src/base/log.ts";
+import { ProglogError } from "../../src/base/errors.ts";
 import { Call } from "../../src/rpc/call.ts";
-import { ErrorMap } from "../../src/rpc/error-map.ts";
 import { GatheredBytes } from "../../src/rpc/gathered-bytes.ts";
 import { BareMessage, EnvelopedMessage, type OneMessage } from "../../src/rpc/lean/one-message.ts";
 import { envelope } from "./raw-calls.ts";
@@ -24,9 +23,8 @@ function callOf(headers: Record<string, string>): Call {
 const bare = (headers: Record<string, string>) => new BareMessage(callOf(headers), 10_000);
 
 function enveloped(): OneMessage {
-  const errors = new ErrorMap(SILENT_LOGGER, "test", () => {});
-  const options = { call: callOf({}), endFlag: 0, requestBytesMax: 10_000, errors };
-  return new EnvelopedMessage(options, "unary");
+  const compressed = () => new ProglogError("INTERNAL", "compressed");
+  return new EnvelopedMessage({ endFlag: 0, requestBytesMax: 10_000, compressed }, "unary");
 }
 
 /** Reads `body` byte by byte, all in the same piece of memory: what is not copied is lost. */

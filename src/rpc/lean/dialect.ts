@@ -69,7 +69,8 @@ export function dialectOf(
   if (dialect === undefined) return undefined;
   const { isFor, encodingHeader, protocol } = dialect;
   if (isFor !== "all" && (isFor === "unary") !== (kind === "unary")) return undefined;
-  if (!isHttp2 && (protocol === "grpc" || kind === "bidi_streaming")) return undefined;
+  const isTwoWay = kind === "bidi_streaming" || kind === "duplex";
+  if (!isHttp2 && (protocol === "grpc" || isTwoWay)) return undefined;
   if (protocol === "grpc-web" && wantsWebText(headers)) return undefined;
   const encoding = headers[encodingHeader];
   if (encoding !== undefined && encoding !== "identity") return undefined;

@@ -1,17 +1,15 @@
 import type { ProglogError } from "../../base/errors.ts";
-import type { Call } from "../call.ts";
-import type { ErrorMap } from "../error-map.ts";
 import { GatheredBytes } from "../gathered-bytes.ts";
-import { compressedError, tooLargeError } from "../library-errors.ts";
+import { tooLargeError } from "../library-errors.ts";
 import { REQUEST_SLACK_BYTES } from "../limits.ts";
 import { COMPRESSED_FLAG, ENVELOPE_HEADER_BYTES, readLength } from "./envelope.ts";
 
 export interface EnvelopeReaderOptions {
-  readonly call: Call;
   /** A flag of envelopes without a message of the client; 0 when there is none. */
   readonly endFlag: number;
   readonly requestBytesMax: number;
-  readonly errors: ErrorMap;
+  /** What to say of a message that is compressed. */
+  readonly compressed: () => ProglogError;
 }
 
 /**
@@ -97,8 +95,8 @@ export class EnvelopeReader {
   }
 
   #check(flags: number, byteLength: number): ProglogError | undefined {
-    const { call, errors, requestBytesMax } = this.#options;
+    const { compressed, requestBytesMax } = this.#options;
     if (byteLength > requestBytesMax + REQUEST_SLACK_BYTES) return tooLargeError(requestBytesMax);
-    return (flags & COMPRESSED_FLAG) === 0 ? undefined : compressedError(errors, call);
+    return (flags & COMPRESSED_FLAG) === 0 ? undefined : compressed();
   }
 }

@@ -2,7 +2,7 @@ import type { ProglogError } from "../../base/errors.ts";
 import type { HttpBody } from "../../platform/http-options.ts";
 import { silentError } from "../body-source.ts";
 import type { Call } from "../call.ts";
-import { unreadableError } from "../library-errors.ts";
+import { compressedError, unreadableError } from "../library-errors.ts";
 import { MESSAGE_COST_BYTES } from "../limits.ts";
 import { EnvelopeReader } from "./envelope-reader.ts";
 import type { Exchange } from "./exchange.ts";
@@ -45,7 +45,8 @@ export class Inbox implements AsyncIterableIterator<Messages>, Silence {
     const { requestBytesMax } = limits;
     this.#silence = silence;
     this.#timeoutMs = limits.bodyTimeoutMs;
-    this.#reader = new EnvelopeReader({ call, endFlag, requestBytesMax, errors });
+    const compressed = () => compressedError(errors, call);
+    this.#reader = new EnvelopeReader({ endFlag, requestBytesMax, compressed });
   }
 
   /** Begins to read. */

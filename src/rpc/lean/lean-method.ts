@@ -1,3 +1,4 @@
+import type { ProglogError } from "../../base/errors.ts";
 import type { LeanCall } from "./lean-call.ts";
 
 /**
@@ -31,7 +32,7 @@ export interface LeanOutput {
 }
 
 /** A method that the lean path serves. Handlers throw ProglogError or ConnectError. */
-export type LeanMethod = LeanUnary | LeanServerStreaming | LeanBidiStreaming;
+export type LeanMethod = LeanUnary | LeanServerStreaming | LeanBidiStreaming | LeanDuplex;
 
 export interface LeanUnary {
   readonly kind: "unary";
@@ -53,4 +54,31 @@ export interface LeanBidiStreaming {
     output: LeanOutput,
     call: LeanCall,
   ) => Promise<void>;
+}
+
+/**
+ * Both sides send as they like, for as long as they like. What comes is handed on at once, in the
+ * connection's own call, so that nothing waits here and a burst costs one step.
+ */
+export interface LeanDuplex {
+  readonly kind: "duplex";
+  /** Bytes of one message that comes. */
+  readonly messageBytesMax: number;
+  readonly open: (output: DuplexOutput, call: LeanCall) => DuplexReceiver;
+}
+
+export interface DuplexOutput extends LeanOutput {
+  /** Ends the call, well or with an error; what comes after that is dropped. */
+  finish(error?: ProglogError): void;
+}
+
+export interface DuplexReceiver {
+  /**
+   * Takes a piece of the stream. What it throws ends the call.
+   * @param messages those that the piece completes, undecoded; may be none
+   * @param byteCount bytes of the piece, with what frames messages
+   */
+  receive(messages: Messages, byteCount: number): void;
+  /** The call is over, whoever ended it: called once. */
+  closed(): void;
 }

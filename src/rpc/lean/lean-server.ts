@@ -9,6 +9,7 @@ import type {
 import type { Arrival, CallDoor } from "../call-door.ts";
 import type { Route } from "../method-routes.ts";
 import { type Dialect, dialectOf } from "./dialect.ts";
+import { DuplexVisit } from "./duplex-visit.ts";
 import { Exchange } from "./exchange.ts";
 import { Http1Sink } from "./http1-sink.ts";
 import { Http2Sink } from "./http2-sink.ts";
@@ -97,5 +98,7 @@ function visitOf(lean: LeanMethod, exchange: Exchange, body: HttpBody, house: Le
       return new ServerStreamVisit(lean, exchange, body, house);
     case "bidi_streaming":
       return new BidiVisit(lean, exchange, body, house);
+    case "duplex":
+      return new DuplexVisit(lean, exchange, body, house);
   }
 }

@@ -8,7 +8,7 @@ import { Output } from "./output.ts";
 import { Visit } from "./visit.ts";
 
 /** A call that gets a stream of messages. */
-abstract class StreamVisit extends Visit {
+export abstract class StreamVisit extends Visit {
   readonly output: Output;
 
   constructor(exchange: Exchange, body: HttpBody, house: LeanHouse) {

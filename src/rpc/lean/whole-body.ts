@@ -2,6 +2,7 @@ import { ProglogError } from "../../base/errors.ts";
 import type { HttpBody } from "../../platform/http-options.ts";
 import { silentError } from "../body-source.ts";
 import type { Call } from "../call.ts";
+import { compressedError } from "../library-errors.ts";
 import type { Exchange } from "./exchange.ts";
 import type { LeanHouse } from "./lean-house.ts";
 import { BareMessage, EnvelopedMessage, type OneMessage } from "./one-message.ts";
@@ -50,7 +51,8 @@ export class WholeBody implements Silence {
     const { requestBytesMax } = limits;
     if (dialect.hasEnvelopes) {
       const { endFlag } = dialect;
-      this.#message = new EnvelopedMessage({ call, endFlag, requestBytesMax, errors }, kind);
+      const compressed = () => compressedError(errors, call);
+      this.#message = new EnvelopedMessage({ endFlag, requestBytesMax, compressed }, kind);
     } else {
       const message = new BareMessage(call, requestBytesMax);
       const error = message.check();
