@@ -16,13 +16,18 @@ import type { ConfState, CoreEntry, CoreHardState, CoreSnapshot } from "./core.t
 /** Bytes of an entry without its data. */
 export const ENTRY_HEAD_BYTES = 13;
 
-const WRITER_BYTES_MIN = 4096;
+const WRITER_BYTES = 4096;
 
 /** Grows as it is written, and is used again and again. */
 export class CoreWriter {
-  #bytes = new Uint8Array(WRITER_BYTES_MIN);
-  #view = viewOf(this.#bytes);
+  #bytes: Uint8Array;
+  #view: DataView;
   #size = 0;
+
+  constructor(bytes = WRITER_BYTES) {
+    this.#bytes = new Uint8Array(bytes);
+    this.#view = viewOf(this.#bytes);
+  }
 
   reset(): this {
     this.#size = 0;
