@@ -105,6 +105,11 @@ export class TopicHandle implements Topic {
     return { epoch: outcome.epoch, maxInFlight: IN_FLIGHT_MAX };
   }
 
+  /** One voter has applied whatever it acknowledged. */
+  async confirm(): Promise<void> {
+    if (this.#gone !== undefined) throw this.#gone;
+  }
+
   async trim(beforeOffset: number, options: Waiting = {}) {
     const outcome = await this.#options.replicator.propose(
       { kind: "trim", beforeOffset },

@@ -204,7 +204,7 @@ export interface Topic {
    * Beyond the bytes that may be in flight a call waits its turn, until its caller gives up;
    * when too many wait, it is RATE_LIMITED.
    *
-   * @throws BATCH_EMPTY, BATCH_TOO_LARGE, RECORD_TOO_LARGE, OFFSET_MISMATCH, PRODUCER_UNKNOWN,
+   * @throws NOT_LEADER, NO_QUORUM, BATCH_EMPTY, BATCH_TOO_LARGE, RECORD_TOO_LARGE, OFFSET_MISMATCH, PRODUCER_UNKNOWN,
    *   PRODUCER_FENCED, SEQUENCE_GAP, SEQUENCE_TOO_OLD, FENCED, DISK_FULL, RATE_LIMITED, DRAINING,
    *   TOPIC_NOT_FOUND, CANCELED, DEADLINE_EXCEEDED, DISK_FAILED
    */
@@ -214,6 +214,12 @@ export interface Topic {
     producerId: string,
     options?: Waiting,
   ): Promise<{ readonly epoch: number; readonly maxInFlight: number }>;
+  /**
+   * Resolves when everything acknowledged before the call is applied here: what is read then is
+   * linearizable, and an offset that is out of range then is so everywhere.
+   * @throws NOT_LEADER, NO_QUORUM, TOPIC_NOT_FOUND, CANCELED, DEADLINE_EXCEEDED
+   */
+  confirm(options?: Waiting): Promise<void>;
   /** Removes the records below an offset. @throws OFFSET_OUT_OF_RANGE when it is above the next one */
   trim(beforeOffset: number, options?: Waiting): Promise<{ readonly firstOffset: number }>;
   /** The offset where a read begins. @throws OFFSET_OUT_OF_RANGE for an offset outside [first, next] */

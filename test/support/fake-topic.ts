@@ -47,6 +47,10 @@ export class FakeTopic implements Topic {
   }
   /** When set, batches are journalled but not acknowledged until it resolves. */
   hold: Promise<void> | undefined;
+  /** How often somebody wanted to be sure of the end. */
+  confirmCount = 0;
+  /** What is to be done before {@link confirm} resolves: a follower catches up, a leader is deposed. */
+  onConfirm: (() => void | Promise<void>) | undefined;
   /** Batches that were taken, in order. */
   readonly batches: ProduceBatch[] = [];
   /** When set, the next batch is refused with it. */
@@ -119,6 +123,13 @@ export class FakeTopic implements Topic {
     checkProducerId(producerId);
     this.#epoch += 1;
     return { epoch: this.#epoch, maxInFlight: 5 };
+  }
+
+  async confirm({ caller }: Waiting = {}): Promise<void> {
+    this.#checkThere();
+    if (caller?.reason !== undefined) throw caller.reason;
+    this.confirmCount += 1;
+    await this.onConfirm?.();
   }
 
   async trim(beforeOffset: number): Promise<{ firstOffset: number }> {
