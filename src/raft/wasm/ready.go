@@ -28,14 +28,13 @@ const (
 func ready(handle uint32) int32 {
 	return on(handle, func(g *group) int32 {
 		if g.node.HasReady() {
-			give(g.putReady(out[:0]))
+			give(g.putReady(out[:0], g.node.Ready()))
 		}
 		return statusOK
 	})
 }
 
-func (g *group) putReady(b []byte) []byte {
-	rd := g.node.Ready()
+func (g *group) putReady(b []byte, rd raft.Ready) []byte {
 	messages, appendJob, applyJob := g.takeJobs(rd.Messages)
 	hasHard, hasSnapshot := !raft.IsEmptyHardState(rd.HardState), !raft.IsEmptySnap(rd.Snapshot)
 	b = append(b, byte(bit(rd.SoftState != nil, readyHasSoft)|
