@@ -8,7 +8,6 @@ import { readEntries } from "./entry-reader.ts";
 import { scanEntries } from "./entry-scan.ts";
 import type { EntryTableView } from "./entry-table.ts";
 import type { FileSet } from "./file-set.ts";
-import type { FrameBuffer } from "./frame-buffer.ts";
 import { FrameType } from "./frames.ts";
 import type {
   AppendDone,
@@ -170,12 +169,13 @@ export class Journal {
    * Resolves when it is synced, also with sync "none". Waits while the disk is full and the reserve
    * is used up. Hard states and appends become durable in the order of the calls.
    *
-   * @throws {ProglogError} DISK_FAILED; DISK_FULL when the journal is closed meanwhile
+   * @throws {ProglogError} DISK_FAILED; DISK_FULL when the journal is closed meanwhile, and behind entries
+   *   of the same replica that are refused
    */
   setHardState(replicaId: number, state: HardState): Promise<void> {
     const { record } = this.#known(replicaId);
     assert(state.term >= record.term, `Term of replica ${replicaId} goes back to ${state.term}`);
-    return this.#synced((frames) => frames.addHardState(replicaId, state));
+    return this.#synced({ write: { replicaId, entries: [], hardState: state } });
   }
 
   /**
@@ -186,14 +186,18 @@ export class Journal {
     const { replicaId } = record;
     assert(replicaId > 0, "Replica ids begin at 1");
     assert(this.#replicas.get(replicaId) === undefined, `Replica ${replicaId} exists`);
-    return this.#synced((frames) => frames.addReplica(FrameType.replicaAdded, record));
+    return this.#synced({
+      encode: (frames) => frames.addReplica(FrameType.replicaAdded, record),
+    });
   }
 
   /** As {@link setHardState}. From this call on nothing may be appended for it. */
   async removeReplica(replicaId: number): Promise<void> {
     this.#known(replicaId).isLeaving = true;
     this.#writer.forget(replicaId);
-    await this.#synced((frames) => frames.addMark(FrameType.replicaRemoved, replicaId));
+    await this.#synced({
+      encode: (frames) => frames.addMark(FrameType.replicaRemoved, replicaId),
+    });
   }
 
   /**
@@ -303,10 +307,10 @@ export class Journal {
     this.#writer.add(item);
   }
 
-  #synced(encode: (frames: FrameBuffer) => void): Promise<void> {
+  #synced(what: Pick<Waiting, "encode" | "write">): Promise<void> {
     const { promise, resolve, reject } = Promise.withResolvers<void>();
     const done: AppendDone = (error) => (error === undefined ? resolve() : reject(error));
-    this.#add({ entries: [], encode, done, isUrgent: true, isSynced: true });
+    this.#add({ entries: [], ...what, done, isUrgent: true, isSynced: true });
     return promise;
   }
 

@@ -14,6 +14,15 @@ export type ModelState = Map<number, ModelReplica>;
 /** One call of the journal, as the model sees it. */
 export type Operation =
   | { readonly do: "append"; readonly id: number; readonly index: number; readonly text: string }
+  | {
+      readonly do: "raft";
+      readonly id: number;
+      readonly snapshot?: { readonly index: number; readonly term: number };
+      readonly entries: readonly { readonly index: number; readonly text: string }[];
+      readonly hardState?: HardState;
+      /** It must be synced, also with sync "none". */
+      readonly isSynced: boolean;
+    }
   | { readonly do: "hardState"; readonly id: number; readonly state: HardState }
   | { readonly do: "add"; readonly record: ReplicaRecord }
   | { readonly do: "remove"; readonly id: number };
@@ -23,10 +32,20 @@ export function applyOperation(state: ModelState, operation: Operation): void {
     case "append": {
       const replica = state.get(operation.id);
       assert.ok(replica !== undefined);
-      for (const index of replica.entries.keys()) {
-        if (index >= operation.index) replica.entries.delete(index);
+      putEntry(replica, operation);
+      return;
+    }
+    case "raft": {
+      const replica = state.get(operation.id);
+      assert.ok(replica !== undefined);
+      const { snapshot, entries, hardState = {} } = operation;
+      if (snapshot !== undefined) {
+        replica.entries.clear();
+        const { index: snapshotIndex, term: snapshotTerm } = snapshot;
+        replica.record = { ...replica.record, snapshotIndex, snapshotTerm };
       }
-      replica.entries.set(operation.index, operation.text);
+      for (const entry of entries) putEntry(replica, entry);
+      replica.record = { ...replica.record, ...hardState };
       return;
     }
     case "hardState": {
@@ -43,6 +62,11 @@ export function applyOperation(state: ModelState, operation: Operation): void {
   }
 }
 
+function putEntry({ entries }: ModelReplica, entry: { index: number; text: string }): void {
+  for (const index of entries.keys()) if (index >= entry.index) entries.delete(index);
+  entries.set(entry.index, entry.text);
+}
+
 /** A journal's content, in the model's form. */
 export async function stateOf(journal: Journal): Promise<ModelState> {
   const state: ModelState = new Map();
@@ -53,6 +77,7 @@ export async function stateOf(journal: Journal): Promise<ModelState> {
       entries.set(found.index, new TextDecoder().decode(found.payload));
     }
     assert.equal(entries.size, journal.lastIndex(replicaId) - snapshotIndex);
+    assert.ok(record.commit <= journal.lastIndex(replicaId), "commit leads the entries");
     state.set(replicaId, { record, entries });
   }
   await checkOnePass(journal, state);
@@ -96,8 +121,13 @@ export function difference(
       }
     }
     const { snapshotIndex } = record;
-    if (snapshotIndex !== other.record.snapshotIndex && !checkpoints.get(id)?.has(snapshotIndex)) {
+    const { snapshotIndex: wantedIndex, snapshotTerm } = other.record;
+    if (snapshotIndex < wantedIndex) return `replica ${id} lacks its snapshot at ${wantedIndex}`;
+    if (snapshotIndex > wantedIndex && !checkpoints.get(id)?.has(snapshotIndex)) {
       return `replica ${id} has a checkpoint at ${snapshotIndex} that nobody made`;
+    }
+    if (snapshotIndex === wantedIndex && record.snapshotTerm !== snapshotTerm) {
+      return `the snapshot of replica ${id} has term ${record.snapshotTerm}`;
     }
     const needed = [...other.entries].filter(([index]) => index > snapshotIndex);
     if (needed.length !== entries.size) {

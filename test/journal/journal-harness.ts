@@ -5,6 +5,8 @@ import type {
   AppendOptions,
   EntryInput,
   JournalOptions,
+  NewEntry,
+  RaftWrite,
   ReplicaRecord,
 } from "../../src/journal/journal-types.ts";
 import type { FileSystem } from "../../src/platform/file-system.ts";
@@ -87,6 +89,23 @@ export function append(
   return new Promise((resolve, reject) => {
     const done = (error?: ProglogError) => (error === undefined ? resolve() : reject(error));
     journal.append(entries, done, options);
+  });
+}
+
+/** An entry of a {@link RaftWrite}. */
+export function newEntry(index: number, payload: string, term = 1): NewEntry {
+  return { index, term, kind: 0, payload: [new TextEncoder().encode(payload)] };
+}
+
+/** As {@link append}. */
+export function appendRaft(
+  journal: Journal,
+  write: Partial<RaftWrite> & { readonly replicaId: number },
+  options?: AppendOptions,
+): Promise<void> {
+  return new Promise((resolve, reject) => {
+    const done = (error?: ProglogError) => (error === undefined ? resolve() : reject(error));
+    journal.appendRaft({ entries: [], ...write }, done, options);
   });
 }
 
