@@ -1,0 +1,146 @@
+import {
+  type ClientHttp2Session,
+  type ClientHttp2Stream,
+  connect,
+  constants,
+  type IncomingHttpHeaders,
+} from "node:http2";
+import type { Socket } from "node:net";
+import { MIB } from "../base/units.ts";
+import { type DialOptions, dial } from "./http-client-socket.ts";
+import type { HttpHeaders } from "./http-options.ts";
+
+/** What a stream may have under way to us: what comes is taken at once, or as its reader can. */
+const STREAM_WINDOW_BYTES = MIB;
+/** What node:http2 may hold of one connection, in MiB: more than our callers let wait. */
+const SESSION_MEMORY_MIB = 1024;
+
+export interface HttpCallOptions extends DialOptions {
+  readonly path: string;
+  readonly fields: Readonly<Record<string, string>>;
+  readonly onData: (chunk: Uint8Array) => void;
+  /** The call is over, whoever ended it; called once, and nothing after it. */
+  readonly onEnd: (ending: HttpEnding) => void;
+}
+
+export interface HttpEnding {
+  /** Header and trailer of the answer, as far as they came. */
+  readonly fields: HttpHeaders;
+  /** Why there may be no whole answer. */
+  readonly cause: unknown;
+}
+
+/**
+ * One call over HTTP/2 on a connection of its own, plaintext with prior knowledge or TLS. Opened by
+ * {@link openCall}.
+ */
+export class HttpCall {
+  readonly #stream: ClientHttp2Stream;
+
+  constructor(stream: ClientHttp2Stream) {
+    this.#stream = stream;
+  }
+
+  /** Does nothing when the call is over. `bytes` must not be changed afterwards. */
+  write(bytes: Uint8Array): void {
+    if (!this.#stream.destroyed && !this.#stream.writableEnded) this.#stream.write(bytes);
+  }
+
+  /** Nothing more is sent. */
+  end(): void {
+    if (!this.#stream.destroyed) this.#stream.end();
+  }
+
+  /** Nothing comes until {@link resume}, but for what is on its way. */
+  pause(): void {
+    this.#stream.pause();
+  }
+
+  resume(): void {
+    this.#stream.resume();
+  }
+
+  /** Ends call and connection now. */
+  destroy(): void {
+    const { session } = this.#stream;
+    this.#stream.close(constants.NGHTTP2_CANCEL);
+    session?.destroy();
+  }
+}
+
+/**
+ * Dials and sends the header of a call.
+ * @throws the platform's error when nobody answers
+ */
+export async function openCall(options: HttpCallOptions): Promise<HttpCall> {
+  const session = await openSession(await dial(options), options);
+  const stream = session.request(
+    { ":method": "POST", ":path": options.path, ...options.fields },
+    { endStream: false },
+  );
+  watch(stream, session, options);
+  return new HttpCall(stream);
+}
+
+/**
+ * Resolves when the server's SETTINGS are there. A stream that is opened before them has its window
+ * changed by them, which Bun 1.4 does wrong (docs/adr/0008-windows-on-bun.md).
+ */
+function openSession(socket: Socket, options: HttpCallOptions): Promise<ClientHttp2Session> {
+  const { clock, signal, timeoutMs, tls } = options;
+  const authority = `${tls === undefined ? "http" : "https"}://${options.address}`;
+  return new Promise<ClientHttp2Session>((resolve, reject) => {
+    const session = connect(authority, {
+      createConnection: () => socket,
+      maxSessionMemory: SESSION_MEMORY_MIB,
+      settings: { initialWindowSize: STREAM_WINDOW_BYTES, enablePush: false },
+    });
+    const settle = (cause: unknown) => {
+      cancel();
+      signal.removeEventListener("abort", giveUp);
+      session.off("close", onClose);
+      if (cause === undefined) {
+        resolve(session);
+        return;
+      }
+      session.destroy();
+      socket.destroy();
+      reject(cause);
+    };
+    let failure: unknown = new Error("The connection was closed before HTTP/2 began");
+    const onClose = () => settle(failure);
+    const giveUp = () => settle(signal.reason);
+    const cancel = clock.schedule(timeoutMs, () =>
+      settle(new Error(`No HTTP/2 within ${timeoutMs} ms`)),
+    );
+    signal.addEventListener("abort", giveUp);
+    session.on("error", (cause) => {
+      failure = cause; // "close" follows
+    });
+    session.once("close", onClose);
+    session.once("remoteSettings", () => settle(undefined));
+  });
+}
+
+function watch(
+  stream: ClientHttp2Stream,
+  session: ClientHttp2Session,
+  { onData, onEnd }: HttpCallOptions,
+): void {
+  const fields: IncomingHttpHeaders = {};
+  let cause: unknown;
+  const take = (some: IncomingHttpHeaders) => Object.assign(fields, some);
+  stream.on("response", take);
+  stream.on("trailers", take);
+  stream.on("data", onData);
+  stream.on("error", (thrown) => {
+    cause = thrown;
+  });
+  session.on("error", (thrown) => {
+    cause ??= thrown;
+  });
+  stream.once("close", () => {
+    session.destroy();
+    onEnd({ fields, cause });
+  });
+}
