@@ -7,6 +7,7 @@ import { CallServer } from "./call-server.ts";
 import { Cors } from "./cors.ts";
 import { ErrorMap } from "./error-map.ts";
 import { RPC_LIMITS, type RpcLimits } from "./limits.ts";
+import type { PeerServer } from "./peer/peer-server.ts";
 import { PlainHttp } from "./plain-http.ts";
 import { makeServices } from "./services.ts";
 import type { ServingState } from "./serving-state.ts";
@@ -30,6 +31,8 @@ export interface HandlerOptions {
   readonly reflection?: boolean;
   /** Whether hot calls take the lean path. Default true. */
   readonly lean?: boolean;
+  /** What other servers of the cluster call; absent: they are not served. */
+  readonly peers?: PeerServer;
   /** Told of every call at its begin and its end; may refuse it. */
   readonly hook?: CallHook;
   /** Told of a broken invariant: the process must end. */
@@ -55,6 +58,7 @@ export function createHandler(options: HandlerOptions): Handler {
     errors,
     self: options.self,
     reflection: options.reflection ?? true,
+    peers: options.peers,
   });
   const calls = new CallServer(services, { ...options, limits, errors });
   const plain = new PlainHttp(state, options.version);

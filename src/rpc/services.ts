@@ -13,6 +13,8 @@ import { leanSeedService } from "./hot/seed-log-service.ts";
 import type { RpcLimits } from "./limits.ts";
 import { LogServiceHandlers } from "./log-service.ts";
 import type { ServedService } from "./method-routes.ts";
+import type { PeerServer } from "./peer/peer-server.ts";
+import { peerService } from "./peer/peer-service.ts";
 import { MESSAGE_CODEC, type RecordCodec, WIRE_CODEC } from "./record-codec.ts";
 import { ReflectionHandlers } from "./reflection-service.ts";
 import { SeedLogHandlers } from "./seed-log-service.ts";
@@ -29,6 +31,8 @@ export interface ServiceOptions {
   readonly errors: ErrorMap;
   readonly self: () => ServerSelf | undefined;
   readonly reflection: boolean;
+  /** What other servers of the cluster call; absent: they are not served. */
+  readonly peers?: PeerServer | undefined;
 }
 
 /** Our own services; health knows their names. */
@@ -42,6 +46,7 @@ export function makeServices(options: ServiceOptions): readonly ServedService[] 
     topicService(options, guard),
     seedLogService(options, guard),
     healthService(options, guard),
+    ...(options.peers === undefined ? [] : [peerService(options.peers)]),
   ];
   return options.reflection ? [...services, ...reflectionServices(options, guard)] : services;
 }

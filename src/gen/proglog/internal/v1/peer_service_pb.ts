@@ -13,7 +13,7 @@ import type { Message } from "@bufbuild/protobuf";
  * Describes the file proglog/internal/v1/peer_service.proto.
  */
 export const file_proglog_internal_v1_peer_service: GenFile = /*@__PURE__*/
-  fileDesc("CiZwcm9nbG9nL2ludGVybmFsL3YxL3BlZXJfc2VydmljZS5wcm90bxITcHJvZ2xvZy5pbnRlcm5hbC52MSJhCgVIZWxsbxISCgpjbHVzdGVyX2lkGAEgASgJEhgKEHNvdXJjZV9zZXJ2ZXJfaWQYAiABKAkSGAoQdGFyZ2V0X3NlcnZlcl9pZBgDIAEoCRIQCghwcm90b2NvbBgEIAEoDSJPCgVSb3V0ZRIQCgh0b3BpY19pZBgBIAEoBBIZChFzb3VyY2VfcmVwbGljYV9pZBgCIAEoBBIZChF0YXJnZXRfcmVwbGljYV9pZBgDIAEoBCJxCgtSYWZ0TWVzc2FnZRIpCgVyb3V0ZRgBIAEoCzIaLnByb2dsb2cuaW50ZXJuYWwudjEuUm91dGUSDwoHbWVzc2FnZRgCIAEoDBIUCgxwYXlsb2FkX2NyY3MYAyADKAcSEAoIcGF5bG9hZHMYBCADKAwihgEKDkNvbnRyb2xSZXF1ZXN0EikKBWhlbGxvGAEgASgLMhoucHJvZ2xvZy5pbnRlcm5hbC52MS5IZWxsbxIyCghtZXNzYWdlcxgCIAMoCzIgLnByb2dsb2cuaW50ZXJuYWwudjEuUmFmdE1lc3NhZ2USFQoNY2xvY2tfdW5peF91cxgDIAEoAyKLAQoPQ29udHJvbFJlc3BvbnNlEhYKDnJlY2VpdmVkX2J5dGVzGAEgASgEEisKB3JlZnVzZWQYAiADKAsyGi5wcm9nbG9nLmludGVybmFsLnYxLlJvdXRlEhwKFGVjaG9lZF9jbG9ja191bml4X3VzGAMgASgDEhUKDWNsb2NrX3VuaXhfdXMYBCABKAMibwoOUGF5bG9hZFJlcXVlc3QSKQoFaGVsbG8YASABKAsyGi5wcm9nbG9nLmludGVybmFsLnYxLkhlbGxvEjIKCG1lc3NhZ2VzGAIgAygLMiAucHJvZ2xvZy5pbnRlcm5hbC52MS5SYWZ0TWVzc2FnZSJWCg9QYXlsb2FkUmVzcG9uc2USFgoOcmVjZWl2ZWRfYnl0ZXMYASABKAQSKwoHcmVmdXNlZBgCIAMoCzIaLnByb2dsb2cuaW50ZXJuYWwudjEuUm91dGUikgEKEENvcHlSYW5nZVJlcXVlc3QSKQoFaGVsbG8YASABKAsyGi5wcm9nbG9nLmludGVybmFsLnYxLkhlbGxvEikKBXJvdXRlGAIgASgLMhoucHJvZ2xvZy5pbnRlcm5hbC52MS5Sb3V0ZRIUCgxmaXJzdF9vZmZzZXQYAyABKAQSEgoKZW5kX29mZnNldBgEIAEoBCI5ChFDb3B5UmFuZ2VSZXNwb25zZRIUCgxmaXJzdF9vZmZzZXQYASABKAQSDgoGZnJhbWVzGAIgAygMIpEBCgtKb2luUmVxdWVzdBIRCglzZXJ2ZXJfaWQYASABKAkSDwoHYWRkcmVzcxgCIAEoCRIMCgR6b25lGAMgASgJEg8KB3ZlcnNpb24YBCABKAkSFQoNZmVhdHVyZV9sZXZlbBgFIAEoDRISCgpjbHVzdGVyX2lkGAYgASgJEhQKDGZvbGRlcl9ub25jZRgHIAEoDCJGCgRQZWVyEhEKCXNlcnZlcl9pZBgBIAEoCRIPCgdhZGRyZXNzGAIgASgJEhoKEmNsdXN0ZXJfcmVwbGljYV9pZBgDIAEoBCJqCgxKb2luUmVzcG9uc2USEgoKY2x1c3Rlcl9pZBgBIAEoCRIaChJjbHVzdGVyX3JlcGxpY2FfaWQYAiABKAQSKgoHbWVtYmVycxgDIAMoCzIZLnByb2dsb2cuaW50ZXJuYWwudjEuUGVlciJOChVQcm9taXNlR2VuZXNpc1JlcXVlc3QSEgoKZm91bmRlcl9pZBgBIAEoCRISCgpjbHVzdGVyX2lkGAIgASgJEg0KBXNlZWRzGAMgAygJIlsKFlByb21pc2VHZW5lc2lzUmVzcG9uc2USEQoJc2VydmVyX2lkGAEgASgJEhoKEnByb21pc2VkX3NlcnZlcl9pZBgCIAEoCRISCgpjbHVzdGVyX2lkGAMgASgJMtcDCgtQZWVyU2VydmljZRJYCgdDb250cm9sEiMucHJvZ2xvZy5pbnRlcm5hbC52MS5Db250cm9sUmVxdWVzdBokLnByb2dsb2cuaW50ZXJuYWwudjEuQ29udHJvbFJlc3BvbnNlKAEwARJYCgdQYXlsb2FkEiMucHJvZ2xvZy5pbnRlcm5hbC52MS5QYXlsb2FkUmVxdWVzdBokLnByb2dsb2cuaW50ZXJuYWwudjEuUGF5bG9hZFJlc3BvbnNlKAEwARJcCglDb3B5UmFuZ2USJS5wcm9nbG9nLmludGVybmFsLnYxLkNvcHlSYW5nZVJlcXVlc3QaJi5wcm9nbG9nLmludGVybmFsLnYxLkNvcHlSYW5nZVJlc3BvbnNlMAESSwoESm9pbhIgLnByb2dsb2cuaW50ZXJuYWwudjEuSm9pblJlcXVlc3QaIS5wcm9nbG9nLmludGVybmFsLnYxLkpvaW5SZXNwb25zZRJpCg5Qcm9taXNlR2VuZXNpcxIqLnByb2dsb2cuaW50ZXJuYWwudjEuUHJvbWlzZUdlbmVzaXNSZXF1ZXN0GisucHJvZ2xvZy5pbnRlcm5hbC52MS5Qcm9taXNlR2VuZXNpc1Jlc3BvbnNlYgZwcm90bzM");
+  fileDesc("CiZwcm9nbG9nL2ludGVybmFsL3YxL3BlZXJfc2VydmljZS5wcm90bxITcHJvZ2xvZy5pbnRlcm5hbC52MSJhCgVIZWxsbxISCgpjbHVzdGVyX2lkGAEgASgJEhgKEHNvdXJjZV9zZXJ2ZXJfaWQYAiABKAkSGAoQdGFyZ2V0X3NlcnZlcl9pZBgDIAEoCRIQCghwcm90b2NvbBgEIAEoDSJPCgVSb3V0ZRIQCgh0b3BpY19pZBgBIAEoBBIZChFzb3VyY2VfcmVwbGljYV9pZBgCIAEoBBIZChF0YXJnZXRfcmVwbGljYV9pZBgDIAEoBCKFAQoLUmFmdE1lc3NhZ2USKQoFcm91dGUYASABKAsyGi5wcm9nbG9nLmludGVybmFsLnYxLlJvdXRlEg8KB21lc3NhZ2UYAiABKAwSFAoMcGF5bG9hZF9jcmNzGAMgAygHEhAKCHBheWxvYWRzGAQgAygMEhIKCmlzX3F1aWVzY2UYBSABKAgihgEKDkNvbnRyb2xSZXF1ZXN0EikKBWhlbGxvGAEgASgLMhoucHJvZ2xvZy5pbnRlcm5hbC52MS5IZWxsbxIyCghtZXNzYWdlcxgCIAMoCzIgLnByb2dsb2cuaW50ZXJuYWwudjEuUmFmdE1lc3NhZ2USFQoNY2xvY2tfdW5peF91cxgDIAEoAyKLAQoPQ29udHJvbFJlc3BvbnNlEhYKDnJlY2VpdmVkX2J5dGVzGAEgASgEEisKB3JlZnVzZWQYAiADKAsyGi5wcm9nbG9nLmludGVybmFsLnYxLlJvdXRlEhwKFGVjaG9lZF9jbG9ja191bml4X3VzGAMgASgDEhUKDWNsb2NrX3VuaXhfdXMYBCABKAMibwoOUGF5bG9hZFJlcXVlc3QSKQoFaGVsbG8YASABKAsyGi5wcm9nbG9nLmludGVybmFsLnYxLkhlbGxvEjIKCG1lc3NhZ2VzGAIgAygLMiAucHJvZ2xvZy5pbnRlcm5hbC52MS5SYWZ0TWVzc2FnZSJWCg9QYXlsb2FkUmVzcG9uc2USFgoOcmVjZWl2ZWRfYnl0ZXMYASABKAQSKwoHcmVmdXNlZBgCIAMoCzIaLnByb2dsb2cuaW50ZXJuYWwudjEuUm91dGUikgEKEENvcHlSYW5nZVJlcXVlc3QSKQoFaGVsbG8YASABKAsyGi5wcm9nbG9nLmludGVybmFsLnYxLkhlbGxvEikKBXJvdXRlGAIgASgLMhoucHJvZ2xvZy5pbnRlcm5hbC52MS5Sb3V0ZRIUCgxmaXJzdF9vZmZzZXQYAyABKAQSEgoKZW5kX29mZnNldBgEIAEoBCI5ChFDb3B5UmFuZ2VSZXNwb25zZRIUCgxmaXJzdF9vZmZzZXQYASABKAQSDgoGZnJhbWVzGAIgAygMIpEBCgtKb2luUmVxdWVzdBIRCglzZXJ2ZXJfaWQYASABKAkSDwoHYWRkcmVzcxgCIAEoCRIMCgR6b25lGAMgASgJEg8KB3ZlcnNpb24YBCABKAkSFQoNZmVhdHVyZV9sZXZlbBgFIAEoDRISCgpjbHVzdGVyX2lkGAYgASgJEhQKDGZvbGRlcl9ub25jZRgHIAEoDCJGCgRQZWVyEhEKCXNlcnZlcl9pZBgBIAEoCRIPCgdhZGRyZXNzGAIgASgJEhoKEmNsdXN0ZXJfcmVwbGljYV9pZBgDIAEoBCJqCgxKb2luUmVzcG9uc2USEgoKY2x1c3Rlcl9pZBgBIAEoCRIaChJjbHVzdGVyX3JlcGxpY2FfaWQYAiABKAQSKgoHbWVtYmVycxgDIAMoCzIZLnByb2dsb2cuaW50ZXJuYWwudjEuUGVlciJMCg5Qcm9wb3NlUmVxdWVzdBIpCgVoZWxsbxgBIAEoCzIaLnByb2dsb2cuaW50ZXJuYWwudjEuSGVsbG8SDwoHY29tbWFuZBgCIAEoDCIiCg9Qcm9wb3NlUmVzcG9uc2USDwoHb3V0Y29tZRgBIAEoDCJOChVQcm9taXNlR2VuZXNpc1JlcXVlc3QSEgoKZm91bmRlcl9pZBgBIAEoCRISCgpjbHVzdGVyX2lkGAIgASgJEg0KBXNlZWRzGAMgAygJIlsKFlByb21pc2VHZW5lc2lzUmVzcG9uc2USEQoJc2VydmVyX2lkGAEgASgJEhoKEnByb21pc2VkX3NlcnZlcl9pZBgCIAEoCRISCgpjbHVzdGVyX2lkGAMgASgJMq0ECgtQZWVyU2VydmljZRJYCgdDb250cm9sEiMucHJvZ2xvZy5pbnRlcm5hbC52MS5Db250cm9sUmVxdWVzdBokLnByb2dsb2cuaW50ZXJuYWwudjEuQ29udHJvbFJlc3BvbnNlKAEwARJYCgdQYXlsb2FkEiMucHJvZ2xvZy5pbnRlcm5hbC52MS5QYXlsb2FkUmVxdWVzdBokLnByb2dsb2cuaW50ZXJuYWwudjEuUGF5bG9hZFJlc3BvbnNlKAEwARJcCglDb3B5UmFuZ2USJS5wcm9nbG9nLmludGVybmFsLnYxLkNvcHlSYW5nZVJlcXVlc3QaJi5wcm9nbG9nLmludGVybmFsLnYxLkNvcHlSYW5nZVJlc3BvbnNlMAESSwoESm9pbhIgLnByb2dsb2cuaW50ZXJuYWwudjEuSm9pblJlcXVlc3QaIS5wcm9nbG9nLmludGVybmFsLnYxLkpvaW5SZXNwb25zZRJUCgdQcm9wb3NlEiMucHJvZ2xvZy5pbnRlcm5hbC52MS5Qcm9wb3NlUmVxdWVzdBokLnByb2dsb2cuaW50ZXJuYWwudjEuUHJvcG9zZVJlc3BvbnNlEmkKDlByb21pc2VHZW5lc2lzEioucHJvZ2xvZy5pbnRlcm5hbC52MS5Qcm9taXNlR2VuZXNpc1JlcXVlc3QaKy5wcm9nbG9nLmludGVybmFsLnYxLlByb21pc2VHZW5lc2lzUmVzcG9uc2ViBnByb3RvMw");
 
 /**
  * Hello begins a stream.
@@ -127,6 +127,14 @@ export type RaftMessage = Message<"proglog.internal.v1.RaftMessage"> & {
    * @generated from field: repeated bytes payloads = 4;
    */
   payloads: Uint8Array[];
+
+  /**
+   * Of a heartbeat: the leader rests after this one, since nobody is behind. A
+   * receiver of the same opinion rests too, and does not expect another one.
+   *
+   * @generated from field: bool is_quiesce = 5;
+   */
+  isQuiesce: boolean;
 };
 
 /**
@@ -477,6 +485,55 @@ export const JoinResponseSchema: GenMessage<JoinResponse> = /*@__PURE__*/
   messageDesc(file_proglog_internal_v1_peer_service, 11);
 
 /**
+ * ProposeRequest is the request of PeerService.Propose.
+ *
+ * @generated from message proglog.internal.v1.ProposeRequest
+ */
+export type ProposeRequest = Message<"proglog.internal.v1.ProposeRequest"> & {
+  /**
+   * Caller and server asked.
+   *
+   * @generated from field: proglog.internal.v1.Hello hello = 1;
+   */
+  hello?: Hello | undefined;
+
+  /**
+   * As docs/format.md has it; its clock is replaced by that of the leader.
+   *
+   * @generated from field: bytes command = 2;
+   */
+  command: Uint8Array;
+};
+
+/**
+ * Describes the message proglog.internal.v1.ProposeRequest.
+ * Use `create(ProposeRequestSchema)` to create a new message.
+ */
+export const ProposeRequestSchema: GenMessage<ProposeRequest> = /*@__PURE__*/
+  messageDesc(file_proglog_internal_v1_peer_service, 12);
+
+/**
+ * ProposeResponse is the response of PeerService.Propose.
+ *
+ * @generated from message proglog.internal.v1.ProposeResponse
+ */
+export type ProposeResponse = Message<"proglog.internal.v1.ProposeResponse"> & {
+  /**
+   * What came of the command.
+   *
+   * @generated from field: bytes outcome = 1;
+   */
+  outcome: Uint8Array;
+};
+
+/**
+ * Describes the message proglog.internal.v1.ProposeResponse.
+ * Use `create(ProposeResponseSchema)` to create a new message.
+ */
+export const ProposeResponseSchema: GenMessage<ProposeResponse> = /*@__PURE__*/
+  messageDesc(file_proglog_internal_v1_peer_service, 13);
+
+/**
  * PromiseGenesisRequest is the request of PeerService.PromiseGenesis.
  *
  * @generated from message proglog.internal.v1.PromiseGenesisRequest
@@ -509,7 +566,7 @@ export type PromiseGenesisRequest = Message<"proglog.internal.v1.PromiseGenesisR
  * Use `create(PromiseGenesisRequestSchema)` to create a new message.
  */
 export const PromiseGenesisRequestSchema: GenMessage<PromiseGenesisRequest> = /*@__PURE__*/
-  messageDesc(file_proglog_internal_v1_peer_service, 12);
+  messageDesc(file_proglog_internal_v1_peer_service, 14);
 
 /**
  * PromiseGenesisResponse is the response of PeerService.PromiseGenesis.
@@ -544,7 +601,7 @@ export type PromiseGenesisResponse = Message<"proglog.internal.v1.PromiseGenesis
  * Use `create(PromiseGenesisResponseSchema)` to create a new message.
  */
 export const PromiseGenesisResponseSchema: GenMessage<PromiseGenesisResponse> = /*@__PURE__*/
-  messageDesc(file_proglog_internal_v1_peer_service, 13);
+  messageDesc(file_proglog_internal_v1_peer_service, 15);
 
 /**
  * PeerService carries Raft between servers. With TLS on, callers must show a
@@ -620,6 +677,23 @@ export const PeerService: GenService<{
     methodKind: "unary";
     input: typeof JoinRequestSchema;
     output: typeof JoinResponseSchema;
+  },
+  /**
+   * Propose hands a command for `_cluster` to the server that leads it.
+   *
+   * Errors:
+   * - FAILED_PRECONDITION (CLUSTER_FOREIGN, PEER_UNKNOWN, PROTOCOL_UNKNOWN): as of
+   *   the streams.
+   * - UNAVAILABLE (NOT_LEADER): another server leads it.
+   * - UNAVAILABLE (NO_QUORUM): it has no leader, or too few voters.
+   * - INVALID_ARGUMENT (FIELD_INVALID): it is no command.
+   *
+   * @generated from rpc proglog.internal.v1.PeerService.Propose
+   */
+  propose: {
+    methodKind: "unary";
+    input: typeof ProposeRequestSchema;
+    output: typeof ProposeResponseSchema;
   },
   /**
    * PromiseGenesis asks a seed for its one promise to let the caller found the

@@ -1,0 +1,160 @@
+import type { Abortable } from "../../base/abortable.ts";
+import type { Clock } from "../../base/clock.ts";
+import { ProglogError } from "../../base/errors.ts";
+import type { PeerHost } from "../../cluster/peer-host.ts";
+import {
+  ControlResponseSchema,
+  CopyRangeRequestSchema,
+  JoinRequestSchema,
+  PayloadResponseSchema,
+  PromiseGenesisRequestSchema,
+  ProposeRequestSchema,
+  ProposeResponseSchema,
+} from "../../gen/proglog/internal/v1/peer_service_pb.ts";
+import { decodeRequest } from "../hot/decode-request.ts";
+import type { LeanCall } from "../lean/lean-call.ts";
+import type { DuplexOutput, Encoded, LeanMethod, LeanOutput } from "../lean/lean-method.ts";
+import { ByteRate } from "./byte-rate.ts";
+import { encodeCopyPiece } from "./copy-wire.ts";
+import { type InboundAnswer, InboundStream } from "./inbound-stream.ts";
+import { greeted } from "./peer-hello.ts";
+import type { PeerLimits } from "./peer-limits.ts";
+import {
+  encodeGenesisAnswer,
+  encodeJoinAnswer,
+  encodeMessage,
+  toCopyRequest,
+  toGenesisRequest,
+  toJoinRequest,
+} from "./peer-messages.ts";
+
+export interface PeerServerOptions {
+  /** Undefined as long as there is no node. */
+  readonly host: () => PeerHost | undefined;
+  readonly clock: Clock;
+  readonly limits: PeerLimits;
+  /** Something came from a peer. */
+  readonly onHeard: (nodeId: string) => void;
+}
+
+type StreamName = "control" | "payload";
+
+/** What other nodes call here: PeerService, by the methods' local names. */
+export class PeerServer {
+  readonly methods: Readonly<Record<string, LeanMethod>>;
+  readonly #options: PeerServerOptions;
+  readonly #rate: ByteRate;
+  /** Streams that are open; those of nodes that have said who they are by name and node. */
+  readonly #streams = new Set<InboundStream>();
+  readonly #named = new Map<string, InboundStream>();
+  #isClosed = false;
+
+  constructor(options: PeerServerOptions) {
+    const messageBytesMax = options.limits.requestBytesMax;
+    this.#options = options;
+    this.#rate = new ByteRate(options.clock, options.limits.copyBytesPerSecond);
+    this.methods = {
+      control: {
+        kind: "duplex",
+        messageBytesMax,
+        open: (output) => this.#open("control", output),
+      },
+      payload: {
+        kind: "duplex",
+        messageBytesMax,
+        open: (output) => this.#open("payload", output),
+      },
+      copyRange: {
+        kind: "server_streaming",
+        run: (body, output, call) => this.#copyRange(body, output, call),
+      },
+      propose: { kind: "unary", answer: (body, { call }) => this.#propose(body, call) },
+      join: { kind: "unary", answer: (body, { call }) => this.#join(body, call) },
+      promiseGenesis: {
+        kind: "unary",
+        answer: (body, { call }) => this.#promiseGenesis(body, call),
+      },
+    };
+  }
+
+  /** Ends the streams of all peers, and takes no more. */
+  close(): void {
+    this.#isClosed = true;
+    for (const stream of this.#streams) stream.end();
+  }
+
+  #host(): PeerHost {
+    if (this.#isClosed)
+      throw new ProglogError("DRAINING", "Cannot begin the call: the server is stopping");
+    const host = this.#options.host();
+    if (host !== undefined) return host;
+    throw new ProglogError("STARTING", "Cannot begin the call: the server is starting");
+  }
+
+  #open(name: StreamName, output: DuplexOutput): InboundStream {
+    const { clock, limits, onHeard } = this.#options;
+    let place: string | undefined;
+    const stream = new InboundStream({
+      host: this.#host(),
+      clock,
+      limits,
+      output,
+      encode: name === "control" ? encodeControl : encodePayload,
+      onGreeted: (nodeId) => {
+        place = `${name} ${nodeId}`;
+        // Its sender has given up the older one, or has been replaced.
+        this.#named.get(place)?.end();
+        this.#named.set(place, stream);
+      },
+      onHeard,
+      onClosed: () => {
+        this.#streams.delete(stream);
+        if (place !== undefined && this.#named.get(place) === stream) this.#named.delete(place);
+      },
+    });
+    this.#streams.add(stream);
+    return stream;
+  }
+
+  async #copyRange(body: Uint8Array, output: LeanOutput, { call }: LeanCall): Promise<void> {
+    const host = this.#host();
+    const request = decodeRequest(CopyRangeRequestSchema, body);
+    const nodeId = greeted(request.hello, host);
+    for await (const piece of host.copyRange(nodeId, toCopyRequest(request), call)) {
+      if (output.isClosed) return;
+      const message = encodeCopyPiece(piece);
+      await this.#rate.take(message.byteLength, call);
+      if (!output.write(message)) await output.whenRoom();
+      if (output.isClosed) return;
+    }
+  }
+
+  async #join(body: Uint8Array, caller: Abortable): Promise<Encoded> {
+    const request = toJoinRequest(decodeRequest(JoinRequestSchema, body));
+    return encoded(encodeJoinAnswer(await this.#host().join(request, caller)));
+  }
+
+  async #propose(body: Uint8Array, caller: Abortable): Promise<Encoded> {
+    const host = this.#host();
+    const { command, hello } = decodeRequest(ProposeRequestSchema, body);
+    const outcome = await host.propose(greeted(hello, host), command, caller);
+    return encoded(encodeMessage(ProposeResponseSchema, { outcome }));
+  }
+
+  async #promiseGenesis(body: Uint8Array, caller: Abortable): Promise<Encoded> {
+    const request = toGenesisRequest(decodeRequest(PromiseGenesisRequestSchema, body));
+    return encoded(encodeGenesisAnswer(await this.#host().promiseGenesis(request, caller)));
+  }
+}
+
+function encodeControl(answer: InboundAnswer): Encoded {
+  return encoded(encodeMessage(ControlResponseSchema, answer));
+}
+
+function encodePayload({ receivedBytes, refused }: InboundAnswer): Encoded {
+  return encoded(encodeMessage(PayloadResponseSchema, { receivedBytes, refused }));
+}
+
+function encoded(bytes: Uint8Array): Encoded {
+  return { parts: [bytes], byteLength: bytes.length };
+}
