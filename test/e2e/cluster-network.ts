@@ -48,9 +48,8 @@ export class ClusterNetwork {
   /** Adds a host. @returns its address, without a port */
   add(host: string): string {
     this.#hosts.push(host);
-    const place = this.#hosts.length;
     const namespace = this.#namespaceOf(host);
-    const port = `plv${this.#id}n${place}`;
+    const port = this.#portOf(host);
     ip("netns", "add", namespace);
     ip("link", "add", port, "type", "veth", "peer", "name", "eth0", "netns", namespace);
     ip("link", "set", port, "master", this.#bridge, "up");
@@ -101,12 +100,16 @@ export class ClusterNetwork {
 
   /** Takes the cable out of `host`, or puts it in again: the clients do not reach it either. */
   setLink(host: string, state: "up" | "down"): void {
-    ip("link", "set", `plv${this.#id}n${this.#hosts.indexOf(host) + 1}`, state);
+    ip("link", "set", this.#portOf(host), state);
   }
 
   /** Nothing is left; processes on the hosts must have ended. */
   close(): void {
-    for (const host of this.#hosts) quietly("netns", "del", this.#namespaceOf(host));
+    for (const host of this.#hosts) {
+      // A namespace lives as long as connections of it linger.
+      quietly("link", "del", this.#portOf(host));
+      quietly("netns", "del", this.#namespaceOf(host));
+    }
     quietly("link", "del", this.#bridge);
     this.#hosts.length = 0;
   }
@@ -114,6 +117,11 @@ export class ClusterNetwork {
   #route(verb: "add" | "del", source: string, target: string): void {
     const to = `${this.addressOf(target)}/32`;
     ip("-n", this.#namespaceOf(source), "route", verb, to, "dev", SINK);
+  }
+
+  /** The cable's end on this side. */
+  #portOf(host: string): string {
+    return `plv${this.#id}n${this.#hosts.indexOf(host) + 1}`;
   }
 
   #namespaceOf(host: string): string {

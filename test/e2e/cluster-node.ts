@@ -37,6 +37,7 @@ export class ClusterNode {
   #child: ChildProcess | undefined;
   #ended: Promise<number> = Promise.resolve(0);
   #logBegin = 0;
+  #calls: NodeClients | undefined;
 
   constructor(place: NodePlace) {
     this.place = place;
@@ -108,11 +109,6 @@ export class ClusterNode {
     }
   }
 
-  async start(moreFlags: readonly string[] = []): Promise<void> {
-    this.launch(moreFlags);
-    await this.whenReady();
-  }
-
   /** Resolves with the exit code, when it ends by itself; 137 and 143 after a signal. */
   get exitCode(): Promise<number> {
     return this.#ended;
@@ -141,6 +137,12 @@ export class ClusterNode {
 
   goOn(): void {
     this.#child?.kill("SIGCONT");
+  }
+
+  /** Clients that share a connection, for whoever looks after the cluster. */
+  get calls(): NodeClients {
+    this.#calls ??= this.clients();
+    return this.#calls;
   }
 
   /** Stock clients over gRPC, with a connection of their own. */

@@ -36,7 +36,7 @@ export class ClusterProcesses {
   readonly clocks = new Map<ClusterNode, FakeClock>();
   readonly disks = new Map<ClusterNode, SmallDisk>();
   readonly #options: ClusterOptions;
-  #foundingFlags: readonly string[] = [];
+  readonly #flags = new Map<ClusterNode, readonly string[]>();
   #placed = 0;
 
   private constructor(options: ClusterOptions) {
@@ -57,8 +57,10 @@ export class ClusterProcesses {
         return cluster;
       }
       const founders = cluster.nodes.map(({ address }) => address).join(",");
-      cluster.#foundingFlags = ["--join", founders, "--bootstrap-expect", `${size}`];
-      for (const node of cluster.nodes) cluster.launch(node);
+      for (const node of cluster.nodes) {
+        cluster.#flags.set(node, ["--join", founders, "--bootstrap-expect", `${size}`]);
+        cluster.launch(node);
+      }
       await Promise.all(cluster.nodes.map((node) => node.whenReady()));
       await cluster.whenSettled();
     } catch (error) {
@@ -68,9 +70,9 @@ export class ClusterProcesses {
     return cluster;
   }
 
-  /** Starts a server as it was started the first time. */
+  /** Starts a server with the flags of its first start; {@link restart} waits for it. */
   launch(node: ClusterNode): void {
-    node.launch(this.#foundingFlags);
+    node.launch(this.#flags.get(node));
   }
 
   async restart(node: ClusterNode): Promise<void> {
@@ -82,7 +84,8 @@ export class ClusterProcesses {
   async add(): Promise<ClusterNode> {
     const seeds = this.nodes.map(({ address }) => address).join(",");
     const node = await this.#place();
-    await node.start(["--join", seeds]);
+    this.#flags.set(node, ["--join", seeds]);
+    await this.restart(node);
     return node;
   }
 
@@ -90,7 +93,8 @@ export class ClusterProcesses {
   async startEmpty(node: ClusterNode): Promise<void> {
     this.wipe(node);
     const others = this.nodes.filter((other) => other !== node);
-    await node.start(["--join", others.map(({ address }) => address).join(",")]);
+    this.#flags.set(node, ["--join", others.map(({ address }) => address).join(",")]);
+    await this.restart(node);
   }
 
   /** Deletes all it has stored. */
@@ -124,9 +128,8 @@ export class ClusterProcesses {
   async leaderOf(topic = "default", msMax = SETTLED_MS_MAX): Promise<ClusterNode> {
     return until(`a leader of ${topic}`, msMax, async () => {
       for (const node of this.nodes.filter(({ isRunning }) => isRunning)) {
-        const answer = await node
-          .clients()
-          .topics.getTopic({ topic }, { timeoutMs: 3_000 })
+        const answer = await node.calls.topics
+          .getTopic({ topic }, { timeoutMs: 3_000 })
           .catch(() => undefined);
         const address = answer?.status?.leader?.address;
         const leader = this.nodes.find((other) => other.address === address && other.isRunning);
