@@ -13,8 +13,8 @@ export type TopicNeed =
   | "replica";
 
 export type TopicRoute =
-  /** This server can. */
-  | { readonly kind: "here" }
+  /** This server can; for need "leader", in this term. */
+  | { readonly kind: "here"; readonly term?: number }
   | { readonly kind: "there"; readonly leader: LeaderPlace }
   /** There is such a topic, but nobody is known to lead it at the moment. */
   | { readonly kind: "unknown" }

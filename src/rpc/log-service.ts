@@ -1,5 +1,6 @@
 import type { MessageInitShape } from "@bufbuild/protobuf";
 import type { Clock } from "../base/clock.ts";
+import type { TopicNeed } from "../cluster/cluster-view.ts";
 import type {
   ConsumeRequest,
   ConsumeResponse,
@@ -15,6 +16,7 @@ import type { Call } from "./call.ts";
 import { pollOptions, tailOptions, topicOf } from "./consume-request.ts";
 import { toDuration } from "./fields.ts";
 import { follow } from "./follow.ts";
+import type { Router } from "./forward/router.ts";
 import { unknownFieldError } from "./library-errors.ts";
 import type { RpcLimits } from "./limits.ts";
 import { longPoll } from "./long-poll.ts";
@@ -24,10 +26,12 @@ import { pipelineOptions, TopicOfStream } from "./produce-stream.ts";
 import { type Portion, resolveStart } from "./read-topic.ts";
 import type { RecordCodec } from "./record-codec.ts";
 import type { ServingState } from "./serving-state.ts";
+import type { TailOptions } from "./topic-tail.ts";
 import type { TopicsSource } from "./topics-source.ts";
 
 export interface LogServiceOptions {
   readonly topics: TopicsSource;
+  readonly router: Router;
   readonly limits: RpcLimits;
   readonly state: ServingState;
   readonly clock: Clock;
@@ -97,29 +101,38 @@ export class LogServiceHandlers<Sent, Returned> {
     return { epoch: BigInt(opened.epoch), maxInFlight: opened.maxInFlight };
   }
 
-  async consume(request: ConsumeRequest, call: Call): Promise<AnswerOf<Returned, ConsumeResponse>> {
+  async consume(
+    request: ConsumeRequest,
+    call: Call,
+    need: TopicNeed,
+  ): Promise<AnswerOf<Returned, ConsumeResponse>> {
     const topic = topicOf(await this.#options.topics.get(call), request);
     const options = pollOptions(request, this.#codec);
-    const portion = await longPoll(topic, await resolveStart(topic, request), {
-      ...options,
-      ...this.#waiting(call),
-    });
+    const offset = await resolveStart(topic, request, { need, caller: call });
+    const portion = await longPoll(topic, offset, { ...options, ...this.#waiting(call) });
     return this.#toAnswer(topic, portion);
   }
 
-  async *consumeStream(
+  /** Finds where to begin; only then does the answer. */
+  async consumeStream(
     request: ConsumeStreamRequest,
     call: Call,
-  ): AsyncGenerator<StreamAnswerOf<Returned>> {
+    need: TopicNeed,
+  ): Promise<AsyncGenerator<StreamAnswerOf<Returned>>> {
     const topic = topicOf(await this.#options.topics.get(call), request);
     const options = tailOptions(request, this.#codec);
-    const portions = follow(topic, {
+    const offset = await resolveStart(topic, request, { need, caller: call });
+    return this.#answersOf(topic, {
       ...options,
-      offset: await resolveStart(topic, request),
+      offset,
       share: call.answers,
       sharesTail: false,
       ...this.#waiting(call),
     });
+  }
+
+  async *#answersOf(topic: Topic, options: TailOptions): AsyncGenerator<StreamAnswerOf<Returned>> {
+    const portions = follow(topic, options);
     let isFirst = true;
     for await (const portion of portions) {
       const answer = this.#toAnswer(topic, portion);

@@ -1,20 +1,41 @@
 import { ProglogError } from "../base/errors.ts";
+import type { TopicNeed } from "../cluster/cluster-view.ts";
 import type { ConsumeRequest } from "../gen/proglog/v1/log_service_pb.ts";
 import { ReadConsistency } from "../gen/proglog/v1/record_pb.ts";
-import type { ReadLimits, RecordRun, StartPlace, Topic } from "../topics/topics.ts";
+import type { ReadLimits, RecordRun, StartPlace, Topic, Waiting } from "../topics/topics.ts";
 import { checkEnum, toClampedInteger } from "./fields.ts";
 
 /**
+ * Who can serve a read.
+ * @param unsaid what a request needs that does not say
+ * @throws FIELD_INVALID for a consistency this server does not know
+ */
+export function needOfRead(consistency: ReadConsistency, unsaid: TopicNeed): TopicNeed {
+  checkEnum(consistency, ReadConsistency, "consistency");
+  if (consistency === ReadConsistency.UNSPECIFIED) return unsaid;
+  return consistency === ReadConsistency.LINEARIZABLE ? "leader" : "replica";
+}
+
+/** The same for reads from a place on: who asks for the end wants it as it is. */
+export function needOfStart({ start, consistency }: StartRequest): TopicNeed {
+  return needOfRead(consistency, start.case === "lastRecords" ? "leader" : "replica");
+}
+
+export type StartRequest = Pick<ConsumeRequest, "start" | "consistency">;
+
+/**
  * Where a request begins to read.
- * @throws OFFSET_OUT_OF_RANGE; FIELD_INVALID for a consistency this server does not know
+ *
+ * @param need with "leader" everything that was acknowledged before is seen
+ * @throws OFFSET_OUT_OF_RANGE; what `Topic.confirm` throws
  */
 export async function resolveStart(
   topic: Topic,
-  request: Pick<ConsumeRequest, "start" | "consistency">,
+  { start }: Pick<StartRequest, "start">,
+  { need, caller }: Waiting & { readonly need: TopicNeed },
 ): Promise<number> {
-  // One voter has applied whatever it acknowledged: both levels see the same here.
-  checkEnum(request.consistency, ReadConsistency, "consistency");
-  return topic.resolve(toStartPlace(topic, request.start));
+  if (need === "leader") await topic.confirm({ caller });
+  return await topic.resolve(toStartPlace(topic, start));
 }
 
 function toStartPlace(topic: Topic, start: ConsumeRequest["start"]): StartPlace {

@@ -1,11 +1,16 @@
 import type { Clock } from "../base/clock.ts";
 import type { Logger } from "../base/log.ts";
+import type { ClusterView } from "../cluster/cluster-view.ts";
+import type { ClientTls } from "../platform/http-client-socket.ts";
 import type { RequestHandler, StreamHandler } from "../platform/http-options.ts";
+import { HttpPool } from "../platform/http-pool.ts";
 import type { Topics } from "../topics/topics.ts";
 import type { CallHook } from "./call.ts";
 import { CallServer } from "./call-server.ts";
 import { Cors } from "./cors.ts";
 import { ErrorMap } from "./error-map.ts";
+import { Hop } from "./forward/hop.ts";
+import { Router } from "./forward/router.ts";
 import { RPC_LIMITS, type RpcLimits } from "./limits.ts";
 import type { PeerServer } from "./peer/peer-server.ts";
 import { PlainHttp } from "./plain-http.ts";
@@ -18,6 +23,10 @@ import { answerUnknownMethod } from "./unknown-method.ts";
 export interface HandlerOptions {
   /** May come later: calls wait for them as `limits.startWaitMs` says. */
   readonly topics: Topics | Promise<Topics>;
+  /** By which calls go to who leads their topic; comes with the topics. Absent: every topic is led here. */
+  readonly cluster?: ClusterView | Promise<ClusterView> | undefined;
+  /** How other servers are called; asked at each dial. Absent or undefined: plaintext. */
+  readonly clientTls?: () => ClientTls | undefined;
   readonly state: ServingState;
   readonly version: string;
   /** This server, as told to clients; undefined as long as it is not known. */
@@ -43,15 +52,21 @@ export interface HandlerOptions {
 export interface Handler {
   readonly onRequest: RequestHandler;
   readonly onStream: StreamHandler;
+  /** Ends the connections to other servers: when the port is closed. */
+  close(): void;
 }
 
 /** Answers every request of the port: calls of all protocols, probes, and the rest with 404. */
 export function createHandler(options: HandlerOptions): Handler {
-  const { clock, state, topics } = options;
+  const { clock, state } = options;
   const limits = { ...RPC_LIMITS, ...options.limits };
   const errors = new ErrorMap(options.logger, clock.wallUs().toString(36), options.onFatal);
+  const topics = new TopicsSource(options, clock, limits.startWaitMs);
+  const pool = new HttpPool({ clock, tls: options.clientTls });
+  const hop = new Hop({ pool, clock, nodeId: () => topics.cluster?.nodeId ?? "" });
   const services = makeServices({
-    topics: new TopicsSource(topics, clock, limits.startWaitMs),
+    topics,
+    router: new Router({ topics, hop, clock, draining: state.draining }),
     state,
     limits,
     clock,
@@ -74,5 +89,6 @@ export function createHandler(options: HandlerOptions): Handler {
       if (answerUnknownMethod(request, response, path, errors)) return;
       plain.handle(request, response, path);
     },
+    close: () => pool.close(),
   };
 }

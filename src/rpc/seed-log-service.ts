@@ -1,5 +1,6 @@
 import type { MessageInitShape } from "@bufbuild/protobuf";
 import { hasReason, ProglogError } from "../base/errors.ts";
+import type { TopicNeed } from "../cluster/cluster-view.ts";
 import type {
   ConsumeRequest,
   ConsumeResponseSchema,
@@ -31,8 +32,10 @@ export class SeedLogHandlers {
   async consume(
     request: ConsumeRequest,
     call: Call,
+    need: TopicNeed,
   ): Promise<MessageInitShape<typeof ConsumeResponseSchema>> {
     const topic = (await this.#topics.get(call)).topic(DEFAULT_TOPIC_NAME);
+    if (need === "leader") await topic.confirm({ caller: call });
     return { record: await readValue(topic, request.offset), offset: request.offset };
   }
 }

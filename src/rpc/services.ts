@@ -1,3 +1,4 @@
+import type { DescService } from "@bufbuild/protobuf";
 import type { Clock } from "../base/clock.ts";
 import { ServerReflection } from "../gen/grpc/reflection/v1/reflection_pb.ts";
 import { ServerReflection as ServerReflectionAlpha } from "../gen/grpc/reflection/v1alpha/reflection_pb.ts";
@@ -6,6 +7,18 @@ import { Log } from "../gen/log/v1/log_pb.ts";
 import { LogService } from "../gen/proglog/v1/log_service_pb.ts";
 import { TopicService } from "../gen/proglog/v1/topic_service_pb.ts";
 import type { ErrorMap } from "./error-map.ts";
+import { Forwarding } from "./forward/forwarding.ts";
+import type { Router } from "./forward/router.ts";
+import {
+  APPEND,
+  FROM_PLACE,
+  type NamesTopicFirst,
+  OF_END,
+  SEED_READ,
+  SEED_WRITE,
+  TO_CATALOGUE,
+  TO_LEADER,
+} from "./forward/rules.ts";
 import { Guard } from "./guard.ts";
 import { HealthHandlers } from "./health-service.ts";
 import { leanLogService } from "./hot/log-service.ts";
@@ -25,6 +38,7 @@ import { WireLogService } from "./wire-twin.ts";
 
 export interface ServiceOptions {
   readonly topics: TopicsSource;
+  readonly router: Router;
   readonly state: ServingState;
   readonly limits: RpcLimits;
   readonly clock: Clock;
@@ -52,20 +66,33 @@ export function makeServices(options: ServiceOptions): readonly ServedService[] 
 }
 
 function logService(options: ServiceOptions, guard: Guard): ServedService {
-  const implement = <Sent, Returned>(codec: RecordCodec<Sent, Returned>) => {
+  const implement = <Sent, Returned>(desc: DescService, codec: RecordCodec<Sent, Returned>) => {
     const handlers = new LogServiceHandlers(options, codec);
+    const forwarding = new Forwarding(options, desc);
     return {
-      produce: guard.unary(handlers.produce.bind(handlers)),
-      produceStream: guard.stream(handlers.produceStream.bind(handlers)),
-      openProducer: guard.unary(handlers.openProducer.bind(handlers)),
-      consume: guard.unary(handlers.consume.bind(handlers)),
-      consumeStream: guard.stream(handlers.consumeStream.bind(handlers)),
+      produce: guard.unary(forwarding.unary("produce", APPEND, handlers.produce.bind(handlers))),
+      produceStream: guard.stream(
+        forwarding.bidi(
+          "produceStream",
+          ({ batches }: NamesTopicFirst) => batches[0]?.topic,
+          handlers.produceStream.bind(handlers),
+        ),
+      ),
+      openProducer: guard.unary(
+        forwarding.unary("openProducer", TO_LEADER, handlers.openProducer.bind(handlers)),
+      ),
+      consume: guard.unary(
+        forwarding.unary("consume", FROM_PLACE, handlers.consume.bind(handlers)),
+      ),
+      consumeStream: guard.stream(
+        forwarding.serverStream("consumeStream", FROM_PLACE, handlers.consumeStream.bind(handlers)),
+      ),
     };
   };
   return {
     desc: LogService,
-    implementation: implement(MESSAGE_CODEC),
-    wire: { desc: WireLogService, implementation: implement(WIRE_CODEC) },
+    implementation: implement(LogService, MESSAGE_CODEC),
+    wire: { desc: WireLogService, implementation: implement(WireLogService, WIRE_CODEC) },
     strictJson: ["produce", "produceStream"],
     lean: leanLogService(options),
     endsWithDrain: true,
@@ -74,16 +101,27 @@ function logService(options: ServiceOptions, guard: Guard): ServedService {
 
 function topicService(options: ServiceOptions, guard: Guard): ServedService {
   const handlers = new TopicServiceHandlers(options.topics, options.self);
+  const forwarding = new Forwarding(options, TopicService);
   return {
     desc: TopicService,
     implementation: {
-      createTopic: guard.unary(handlers.createTopic.bind(handlers)),
-      getTopic: guard.unary(handlers.getTopic.bind(handlers)),
+      createTopic: guard.unary(
+        forwarding.unary("createTopic", TO_CATALOGUE, handlers.createTopic.bind(handlers)),
+      ),
+      getTopic: guard.unary(forwarding.unary("getTopic", OF_END, handlers.getTopic.bind(handlers))),
       listTopics: guard.unary(handlers.listTopics.bind(handlers)),
-      updateTopic: guard.unary(handlers.updateTopic.bind(handlers)),
-      deleteTopic: guard.unary(handlers.deleteTopic.bind(handlers)),
-      trimTopic: guard.unary(handlers.trimTopic.bind(handlers)),
-      findOffset: guard.unary(handlers.findOffset.bind(handlers)),
+      updateTopic: guard.unary(
+        forwarding.unary("updateTopic", TO_LEADER, handlers.updateTopic.bind(handlers)),
+      ),
+      deleteTopic: guard.unary(
+        forwarding.unary("deleteTopic", TO_CATALOGUE, handlers.deleteTopic.bind(handlers)),
+      ),
+      trimTopic: guard.unary(
+        forwarding.unary("trimTopic", TO_LEADER, handlers.trimTopic.bind(handlers)),
+      ),
+      findOffset: guard.unary(
+        forwarding.unary("findOffset", OF_END, handlers.findOffset.bind(handlers)),
+      ),
     },
     endsWithDrain: true,
   };
@@ -91,11 +129,14 @@ function topicService(options: ServiceOptions, guard: Guard): ServedService {
 
 function seedLogService(options: ServiceOptions, guard: Guard): ServedService {
   const handlers = new SeedLogHandlers(options.topics);
+  const forwarding = new Forwarding(options, Log);
   return {
     desc: Log,
     implementation: {
-      produce: guard.unary(handlers.produce.bind(handlers)),
-      consume: guard.unary(handlers.consume.bind(handlers)),
+      produce: guard.unary(
+        forwarding.unary("produce", SEED_WRITE, handlers.produce.bind(handlers)),
+      ),
+      consume: guard.unary(forwarding.unary("consume", SEED_READ, handlers.consume.bind(handlers))),
     },
     lean: leanSeedService(options),
     endsWithDrain: true,

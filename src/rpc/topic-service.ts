@@ -1,5 +1,6 @@
 import type { MessageInitShape } from "@bufbuild/protobuf";
-import { ReadConsistency } from "../gen/proglog/v1/record_pb.ts";
+import type { TopicNeed } from "../cluster/cluster-view.ts";
+import type { LeaderHintSchema } from "../gen/proglog/v1/record_pb.ts";
 import type {
   CreateTopicRequest,
   CreateTopicResponseSchema,
@@ -16,7 +17,8 @@ import type {
   UpdateTopicResponseSchema,
 } from "../gen/proglog/v1/topic_service_pb.ts";
 import type { Call } from "./call.ts";
-import { checkEnum, toCount, toOptionalId } from "./fields.ts";
+import { toCount, toOptionalId } from "./fields.ts";
+import { toLeaderHint } from "./forward/leader-hint.ts";
 import { PAGE_SIZE_DEFAULT, PAGE_SIZE_MAX } from "./limits.ts";
 import { readPageToken, writePageToken } from "./page-token.ts";
 import { resolveStart, toOffset } from "./read-topic.ts";
@@ -30,8 +32,8 @@ export interface ServerSelf {
   readonly address: string;
 }
 
-/** A single voter leads every topic, in the only term it ever has. */
-const SINGLE_VOTER_TERM = 1n;
+/** Without a cluster this server leads every topic, in the only term there ever is. */
+const SINGLE_VOTER_TERM = 1;
 
 /** `proglog.v1.TopicService`. */
 export class TopicServiceHandlers {
@@ -57,11 +59,12 @@ export class TopicServiceHandlers {
   async getTopic(
     request: GetTopicRequest,
     call: Call,
+    need: TopicNeed,
   ): Promise<MessageInitShape<typeof GetTopicResponseSchema>> {
-    checkEnum(request.consistency, ReadConsistency, "consistency");
     const topic = (await this.#topics.get(call)).topic(request.topic);
+    if (need === "leader") await topic.confirm({ caller: call });
     const { firstOffset, nextOffset, diskBytes, lastAppendTimeUs } = topic.status();
-    const self = this.#self();
+    const leader = this.#leaderOf(request.topic);
     return {
       topic: toTopicMessage(topic.info),
       status: {
@@ -69,7 +72,7 @@ export class TopicServiceHandlers {
         nextOffset: BigInt(nextOffset),
         diskBytes: BigInt(diskBytes),
         ...(lastAppendTimeUs !== undefined && { lastAppendTimeUnixUs: BigInt(lastAppendTimeUs) }),
-        ...(self !== undefined && { leader: { ...self, term: SINGLE_VOTER_TERM } }),
+        ...(leader !== undefined && { leader }),
       },
     };
   }
@@ -125,9 +128,10 @@ export class TopicServiceHandlers {
   async findOffset(
     request: FindOffsetRequest,
     call: Call,
+    need: TopicNeed,
   ): Promise<MessageInitShape<typeof FindOffsetResponseSchema>> {
     const topic = (await this.#topics.get(call)).topic(request.topic);
-    const offset = await resolveStart(topic, request);
+    const offset = await resolveStart(topic, request, { need, caller: call });
     const { firstOffset, nextOffset } = topic.status();
     return {
       offset: BigInt(offset),
@@ -135,5 +139,13 @@ export class TopicServiceHandlers {
       nextOffset: BigInt(nextOffset),
       topicId: BigInt(topic.info.id),
     };
+  }
+
+  #leaderOf(topic: string): MessageInitShape<typeof LeaderHintSchema> | undefined {
+    const route = this.#topics.cluster?.routeTopic(topic, "leader");
+    if (route?.kind === "there") return toLeaderHint(route.leader);
+    const self = this.#self();
+    if (self === undefined || (route !== undefined && route.kind !== "here")) return undefined;
+    return { ...self, term: BigInt(route?.term ?? SINGLE_VOTER_TERM) };
   }
 }

@@ -17,7 +17,10 @@ import {
   ProduceRequestSchema,
   ProduceResponseSchema,
 } from "../../src/gen/proglog/v1/log_service_pb.ts";
+import { HttpPool } from "../../src/platform/http-pool.ts";
 import type { AnswerShare } from "../../src/rpc/answer-budget.ts";
+import { Hop } from "../../src/rpc/forward/hop.ts";
+import { Router } from "../../src/rpc/forward/router.ts";
 import { leanLogService } from "../../src/rpc/hot/log-service.ts";
 import type { LeanCall } from "../../src/rpc/lean/lean-call.ts";
 import type {
@@ -112,8 +115,13 @@ export class Bench {
   end: string | undefined;
 
   constructor(limits: Partial<RpcLimits> = {}) {
+    const { topics, clock } = this;
+    const source = new TopicsSource({ topics }, clock, 0);
+    const hop = new Hop({ pool: new HttpPool({ clock }), clock, nodeId: () => "" });
+    const { draining } = this.state;
     this.#methods = leanLogService({
-      topics: new TopicsSource(this.topics, this.clock, 0),
+      topics: source,
+      router: new Router({ topics: source, hop, clock, draining }),
       limits: { ...RPC_LIMITS, ...limits },
       state: this.state,
       clock: this.clock,

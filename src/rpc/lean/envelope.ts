@@ -43,6 +43,11 @@ export function envelopeOf(flags: number, message: Uint8Array): Uint8Array {
   return bytes;
 }
 
+/** A message that is in one piece already. */
+export function encodedOf(message: Uint8Array): Encoded {
+  return { parts: [message], byteLength: message.length };
+}
+
 /** The bytes of a message without an envelope. */
 export function bytesOf({ parts }: Encoded): Uint8Array {
   const [first] = parts;

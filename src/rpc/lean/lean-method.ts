@@ -38,6 +38,12 @@ export interface LeanUnary {
   readonly kind: "unary";
   /** @param body the request message; valid as long as it is referred to */
   readonly answer: (body: Uint8Array, call: LeanCall) => Encoded | Promise<Encoded>;
+  /** May have another answer instead of the error that one ended with; undefined: it has none. */
+  readonly retry?: (
+    body: Uint8Array,
+    call: LeanCall,
+    thrown: unknown,
+  ) => Promise<Encoded> | undefined;
 }
 
 export interface LeanServerStreaming {

@@ -23,7 +23,7 @@ export class UnaryVisit extends Visit {
     if (answer instanceof Promise) {
       answer.then(
         (found) => this.#succeed(found),
-        (thrown: unknown) => this.fail(thrown),
+        (thrown: unknown) => this.#retry(message, thrown),
       );
     } else {
       this.#succeed(answer);
@@ -32,6 +32,18 @@ export class UnaryVisit extends Visit {
 
   end(error: ConnectError | undefined): void {
     this.exchange.finish(error);
+  }
+
+  #retry(message: Uint8Array, thrown: unknown): void {
+    const answer = this.#method.retry?.(message, this.exchange, thrown);
+    if (answer === undefined) {
+      this.fail(thrown);
+      return;
+    }
+    answer.then(
+      (found) => this.#succeed(found),
+      (again: unknown) => this.fail(again),
+    );
   }
 
   #succeed(message: Encoded): void {
