@@ -11,6 +11,11 @@ export interface RaftEnvelope {
    * that have none). Views; not changed afterwards.
    */
   readonly payloads?: readonly Uint8Array[];
+  /**
+   * Only of heartbeats: the leader rests after this one, since nobody is behind and nothing is to be done.
+   * A receiver that is of the same opinion rests too, and does not expect another heartbeat.
+   */
+  readonly isQuiesce?: boolean;
 }
 
 /**
@@ -29,6 +34,9 @@ export interface RaftTransport {
 export interface RaftReceiver {
   /** Must not throw. @returns false when the replica is not here */
   receive(fromNode: string, envelope: RaftEnvelope): boolean;
-  /** A connection to the node broke, or could not be made. */
+  /**
+   * A connection to the node broke, or could not be made, or nothing was heard of it for some seconds although
+   * it should have sent something. Groups at rest rely on it: nothing else tells them that their leader is gone.
+   */
   unreachable(nodeId: string): void;
 }

@@ -22,6 +22,10 @@ const ERRNO_NOSYS = 52;
 const STDOUT = 1;
 const STDERR = 2;
 const IOVEC_BYTES = 8;
+const SUBSCRIPTION_BYTES = 48;
+const SUBSCRIPTION_TYPE_AT = 8;
+const SUBSCRIPTION_TIMEOUT_AT = 24;
+const SUBSCRIPTION_IS_CLOCK = 0;
 const WASI_MODULE = "wasi_snapshot_preview1";
 
 type WasiFunction = (...args: never[]) => number;
@@ -45,6 +49,13 @@ export function wasiImports(
 
 /** The memory is asked for on every use: it moves when it grows. Addresses arrive as signed integers. */
 function wasiFunctions(memory: () => Uint8Array, host: WasiHost): Record<string, WasiFunction> {
+  let passedNs = 0n;
+  const clock = {
+    nowNs: () => host.monotonicNs() + passedNs,
+    passNs: (ns: bigint) => {
+      passedNs += ns;
+    },
+  };
   const noStrings = (countAt: number, bytesAt: number): number => {
     const view = viewOf(memory());
     view.setUint32(countAt >>> 0, 0, true);
@@ -58,7 +69,7 @@ function wasiFunctions(memory: () => Uint8Array, host: WasiHost): Record<string,
     environ_get: () => ERRNO_SUCCESS,
     // The wall clock as well: nothing here may depend on it.
     clock_time_get: (_clock: number, _precision: bigint, at: number) => {
-      viewOf(memory()).setBigUint64(at >>> 0, host.monotonicNs(), true);
+      viewOf(memory()).setBigUint64(at >>> 0, clock.nowNs(), true);
       return ERRNO_SUCCESS;
     },
     random_get: (at: number, size: number) => {
@@ -75,14 +86,37 @@ function wasiFunctions(memory: () => Uint8Array, host: WasiHost): Record<string,
     fd_prestat_get: () => ERRNO_BADF,
     fd_close: () => ERRNO_SUCCESS,
     sched_yield: () => ERRNO_SUCCESS,
-    // Go's scheduler waits here when there is nothing to run: no export may come to that.
-    poll_oneoff: () => {
-      throw new WasiExitError("The module waited for something");
+    // Go's scheduler waits for a timer of its own here, in the middle of its garbage collection. It
+    // finds that the time has passed: nobody may sleep in a call, and a simulated clock stands still.
+    poll_oneoff: (
+      subscriptionsAt: number,
+      _eventsAt: number,
+      count: number,
+      happenedAt: number,
+    ) => {
+      clock.passNs(shortestWait(memory(), subscriptionsAt >>> 0, count));
+      // Their bytes are zeros already, which is how the event of a clock looks.
+      viewOf(memory()).setUint32(happenedAt >>> 0, count, true);
+      return ERRNO_SUCCESS;
     },
     proc_exit: (status: number) => {
       throw new WasiExitError(`The module ended itself with status ${status}`);
     },
   };
+}
+
+/** Nanoseconds until the first of the clocks that are waited for. */
+function shortestWait(memory: Uint8Array, subscriptionsAt: number, count: number): bigint {
+  const view = viewOf(memory);
+  let shortest: bigint | undefined;
+  for (let index = 0; index < count; index += 1) {
+    const at = subscriptionsAt + SUBSCRIPTION_BYTES * index;
+    if (view.getUint8(at + SUBSCRIPTION_TYPE_AT) !== SUBSCRIPTION_IS_CLOCK) continue;
+    const wait = view.getBigUint64(at + SUBSCRIPTION_TIMEOUT_AT, true);
+    if (shortest === undefined || wait < shortest) shortest = wait;
+  }
+  if (shortest === undefined) throw new WasiExitError("The module waits for what never comes");
+  return shortest;
 }
 
 function writeOut(
