@@ -111,10 +111,14 @@ export interface CoreReady {
   readonly entries: readonly CoreEntry[];
   /**
    * Names the storage job: give it to {@link CoreGroup.jobDone} when all of the above is durable, and
-   * so are the jobs before it. 0: there is none.
+   * so are the jobs before it. 0: there is none, though there may be a hard state: only its commit
+   * index has grown then, which is to be written after what is before it, and need not be durable.
    */
   readonly appendJob: number;
-  /** Committed entries to apply, first and last index; 0: none. Then give back `applyJob`. */
+  /**
+   * Committed entries to apply, first and last index; 0: none. Then give back `applyJob`. Only
+   * entries whose storage job is done are among them.
+   */
   readonly commitFirst: number;
   readonly commitLast: number;
   readonly applyJob: number;
@@ -174,19 +178,32 @@ export interface CoreGroup {
    * order, with their index and term.
    */
   propose(data: readonly Uint8Array[]): CoreVerdict;
-  /** Several changes at once become a joint one, which is left by itself. */
+  /**
+   * Several changes at once become a joint one, which is left by itself. After "dropped" on a leader
+   * an empty entry has taken the place of the change: it may not be now.
+   *
+   * @throws {CoreRefusedError} for a change that could never be applied, such as to remove all voters
+   */
   proposeConfChange(changes: readonly ConfChange[], context: Uint8Array): CoreVerdict;
   /** A committed entry that changes the membership is applied. @returns the membership after it */
   applyConfChange(type: number, data: Uint8Array): ConfState;
   readonly hasReady: boolean;
   /** @returns undefined when there is nothing */
   ready(): CoreReady | undefined;
-  /** @returns messages to be sent now that it is done */
+  /**
+   * Jobs of each kind are done in their order.
+   *
+   * @returns messages to be sent now that it is done
+   * @throws {CoreRefusedError} when it is not the oldest of its kind
+   */
   jobDone(job: number): readonly CoreMessage[];
   /** The answer comes in `reads` of a Ready; or never: ask again. */
   readIndex(context: Uint8Array): void;
   transferLeader(replicaId: number): void;
-  /** Gives up the leadership, or the leader it follows, so that the next tick may elect another. */
+  /**
+   * Gives up the leadership, or the leader it follows, so that another one can be elected. A leader
+   * that is the only voter stays one.
+   */
   forgetLeader(): void;
   reportUnreachable(replicaId: number): void;
   reportSnapshot(replicaId: number, isDone: boolean): void;
@@ -194,11 +211,11 @@ export interface CoreGroup {
   close(): void;
 }
 
-/** All groups of a node. */
+/** All groups of a node. Every call throws {@link CoreTrappedError} once the core has stopped. */
 export interface RaftCore {
-  /** @throws when the configuration and the log do not fit together */
+  /** @throws {CoreRefusedError} when the configuration and the log do not fit together */
   open(config: CoreGroupConfig): CoreGroup;
-  /** Ticks these groups, and says which of them have something ready. */
+  /** Ticks these groups, and says which have something ready, or failed: their `ready` throws. */
   tickAll(groups: Iterable<CoreGroup>): readonly CoreGroup[];
 }
 
