@@ -1,0 +1,517 @@
+import type { Abortable } from "../base/abortable.ts";
+import { assert } from "../base/assert.ts";
+import type { ProglogError } from "../base/errors.ts";
+import { type AppliedState, ApplyLoop } from "./apply-loop.ts";
+import { ConfEntries } from "./conf-entries.ts";
+import {
+  type ConfChange,
+  type CoreGroup,
+  type CoreHardState,
+  CoreMessageType,
+  CoreRole,
+  type CoreStatus,
+} from "./core.ts";
+import { CoreDriver } from "./core-driver.ts";
+import { JournalLog } from "./core-log.ts";
+import { messageCommit, messageEntries, messageTerm, messageType } from "./core-messages.ts";
+import { coreTypeOf, describedBytes } from "./entry-kinds.ts";
+import { Hibernation, isAtRest } from "./hibernation.ts";
+import type { Calls } from "./intake.ts";
+import { Leadership } from "./leadership.ts";
+import { LogTail, type TailEntry } from "./log-tail.ts";
+import { LostEntries } from "./lost-entries.ts";
+import { isOnlyVoter, isSoleMember, membersOf } from "./membership.ts";
+import { Outbox } from "./outbox.ts";
+import { PendingConfChange } from "./pending-conf-change.ts";
+import { confChangePending, notAVoter, notLeader, transferFailed } from "./raft-errors.ts";
+import type { JournalledEntry } from "./raft-journal.ts";
+import type { NodeGroup, RaftNode } from "./raft-node.ts";
+import type { RaftGroupOptions } from "./raft-options.ts";
+import { Reads } from "./reads.ts";
+import { Snapshots } from "./snapshots.ts";
+import type { RaftEnvelope } from "./transport.ts";
+import { entryMissing, withOutcome } from "./voter-errors.ts";
+
+/** What a replica tells the one who proposes. */
+export interface ReplicaHooks<O, C> {
+  /** An entry that was proposed here is applied. */
+  readonly settled: (calls: Calls<O, C>, outcomes: readonly O[]) => void;
+  /** It is not, or nobody will know. */
+  readonly refused: (calls: Calls<O, C>, error: ProglogError) => void;
+  /** Entries were applied, or who leads has changed. */
+  readonly changed: () => void;
+  /** Nothing is possible any more. */
+  readonly failed: (error: unknown) => void;
+}
+
+/** Election time-outs between two attempts to hand over what a full disk cannot lead. */
+const SHED_PAUSE = 10;
+
+/** One replica of a group, from its core to its machine: everything but who proposes. */
+export class RaftReplica<O, C> implements NodeGroup {
+  readonly topicId: number;
+  readonly replicaId: number;
+  readonly leadership = new Leadership();
+  readonly #options: RaftGroupOptions<O, C>;
+  readonly #hooks: ReplicaHooks<O, C>;
+  readonly #node: RaftNode;
+  readonly #tail: LogTail<Calls<O, C>>;
+  readonly #confEntries = new ConfEntries();
+  readonly #lost = new LostEntries<Calls<O, C>>();
+  readonly #loop: ApplyLoop<O, C, Calls<O, C>>;
+  readonly #reads: Reads;
+  readonly #snapshots: Snapshots;
+  readonly #hibernation: Hibernation;
+  #driver: CoreDriver<Calls<O, C>> | undefined;
+  #confChange: PendingConfChange | undefined;
+  #isSole: boolean;
+  /** The last round of heartbeats said that this leader rests. */
+  #saidRest = false;
+  #shedTick = 0;
+
+  constructor(options: RaftGroupOptions<O, C>, hooks: ReplicaHooks<O, C>) {
+    const { node, topicId, replicaId, conf } = options;
+    this.topicId = topicId;
+    this.replicaId = replicaId;
+    this.#options = options;
+    this.#hooks = hooks;
+    this.#node = node;
+    this.#isSole = isSoleMember(conf, replicaId);
+    this.#tail = new LogTail(node.tailBudget, node.limits.tailBytesMax);
+    this.#hibernation = new Hibernation(node.limits.idleTicks);
+    this.#loop = this.#makeLoop();
+    this.#reads = this.#makeReads();
+    this.#snapshots = new Snapshots({
+      ...{ node, topicId, replicaId },
+      host: options.host,
+      loop: this.#loop,
+      driver: () => this.#driver,
+      termAt: (index) => {
+        return this.#tail.at(index)?.term ?? options.journal.termAt(replicaId, index);
+      },
+      onInstalled: () => this.#onSnapshot(),
+    });
+  }
+
+  get applied(): AppliedState {
+    return this.#loop.applied;
+  }
+
+  get core(): CoreGroup | undefined {
+    return this.#driver?.core;
+  }
+
+  get hardState(): CoreHardState {
+    return this.#driver?.hardState ?? this.#storedState;
+  }
+
+  /** Nobody else belongs to the group. */
+  get isSole(): boolean {
+    return this.#isSole;
+  }
+
+  /** It leads, and has applied an entry of its own term: whatever was acknowledged before is applied here. */
+  get isReady(): boolean {
+    return this.leadership.isLeader && this.applied.term === this.hardState.term;
+  }
+
+  /** Writes wait for room on the disk. */
+  get isHeld(): boolean {
+    return this.#driver?.isHeld === true;
+  }
+
+  replay(entry: JournalledEntry): boolean {
+    const isCommitted = this.#isOnlyVoter || entry.index <= this.#storedState.commit;
+    return isCommitted && this.#loop.replay(entry);
+  }
+
+  /**
+   * Opens the core at what the journal has.
+   * @returns the last index that is known to be committed
+   * @throws JOURNAL_CORRUPT, DISK_FAILED
+   */
+  async open(): Promise<number> {
+    const { journal } = this.#options;
+    await this.#confEntries.load(journal, this.replicaId);
+    const stored = this.#storedState;
+    const { index, conf } = this.applied;
+    const lastIndex = journal.lastIndex(this.replicaId);
+    let commit = Math.max(stored.commit, index);
+    if (commit > lastIndex) throw entryMissing(this.replicaId, commit, lastIndex);
+    // What the only voter has is committed: up to where it may stop being the only one.
+    if (this.#isOnlyVoter) {
+      commit = Math.max(commit, Math.min(lastIndex, this.#confEntries.firstAbove(index)));
+    }
+    const { electionTicks, heartbeatTicks, inflightMessagesMax, messageDescriptorBytesMax } =
+      this.#node.limits;
+    const hardState = { ...stored, commit };
+    const core = this.#node.core.open({
+      replicaId: this.replicaId,
+      ...{ electionTicks, heartbeatTicks, inflightMessagesMax, hardState, conf },
+      messageBytesMax: messageDescriptorBytesMax,
+      appliedIndex: index,
+      log: new JournalLog({
+        ...{ journal, replicaId: this.replicaId, confEntries: this.#confEntries },
+        snapshot: () => this.#snapshots.capture(),
+      }),
+    });
+    this.#driver = this.#makeDriver(core, hardState);
+    this.#node.open(this);
+    this.#driver.drain();
+    return commit;
+  }
+
+  /** Begins an election, if it may. */
+  campaign(): void {
+    this.#driver?.with((core) => core.campaign());
+  }
+
+  /** Makes an entry. @returns why that cannot be: then nothing was proposed */
+  propose(payload: Uint8Array, calls: Calls<O, C>, makesRoom: boolean): ProglogError | undefined {
+    this.#touch();
+    const verdict = this.#driver?.propose([{ payload, waiting: calls, makesRoom }]);
+    return verdict === "ok" ? undefined : this.notLeader();
+  }
+
+  notLeader(): ProglogError {
+    const { leaderReplicaId } = this.leadership;
+    const others = leaderReplicaId === this.replicaId ? undefined : leaderReplicaId;
+    return notLeader(this.topicId, others);
+  }
+
+  /** See `RaftGroup.readIndex`. */
+  async readIndex(caller: Abortable | undefined): Promise<void> {
+    // What the only voter has acknowledged it has applied.
+    if (this.isReady && this.#isOnlyVoter && caller?.reason === undefined) return;
+    this.#touch();
+    await this.#reads.wait(caller);
+  }
+
+  /** See `RaftGroup.changeConf`. */
+  async changeConf(changes: readonly ConfChange[]): Promise<void> {
+    const driver = this.#driver;
+    if (driver === undefined || !this.leadership.isLeader) throw this.notLeader();
+    if (this.#confChange !== undefined) throw confChangePending(this.topicId);
+    this.#touch();
+    driver.drain();
+    const isProposed = driver.core.proposeConfChange(changes, new Uint8Array(0)) === "ok";
+    driver.drain();
+    if (!this.leadership.isLeader) throw this.notLeader();
+    const index = this.#confEntries.last;
+    if (!isProposed || index === undefined) throw confChangePending(this.topicId);
+    if (index <= this.applied.index) return;
+    this.#confChange = new PendingConfChange(index, this.hardState.term);
+    await this.#confChange.done;
+  }
+
+  /** See `RaftGroup.transferLeadership`. */
+  async transferLeadership(toReplica: number): Promise<void> {
+    if (!this.leadership.isLeader) throw this.notLeader();
+    if (!this.applied.conf.voters.includes(toReplica)) throw notAVoter(this.topicId, toReplica);
+    if (toReplica === this.replicaId) return;
+    this.#touch();
+    const endTick = this.#node.tick + this.#node.limits.electionTicks;
+    const moved = this.leadership.whenLeading(toReplica, endTick);
+    this.#driver?.with((core) => core.transferLeader(toReplica));
+    await moved;
+  }
+
+  /** Gives up the leadership, whoever may have it next. */
+  stepDown(): void {
+    this.#touch();
+    this.#driver?.with((core) => core.forgetLeader());
+  }
+
+  status(): CoreStatus | undefined {
+    return this.#driver?.core.status();
+  }
+
+  /** A replica that was sent a snapshot is at it: it has not been lost. */
+  snapshotProgressed(toReplica: number): void {
+    this.#snapshots.progressed(toReplica);
+  }
+
+  /** Nothing is applied, journalled or sent any more. */
+  halt(): void {
+    this.#node.close(this);
+    this.#loop.end();
+    this.#snapshots.stop();
+    this.#driver?.close();
+  }
+
+  /** Ends it; who waits is told `reason`. */
+  stop(reason: ProglogError): void {
+    this.halt();
+    this.#tail.clear();
+    this.#lost.takeAll();
+    this.#reads.stop(reason);
+    this.leadership.stop(reason);
+    this.#confChange?.failed(withOutcome(reason, "unknown"));
+    this.#confChange = undefined;
+  }
+
+  receive(fromNode: string, { fromReplica, message, payloads, isQuiesce }: RaftEnvelope): void {
+    const driver = this.#driver;
+    if (driver === undefined) return;
+    const type = messageType(message);
+    const isHeartbeat = type === CoreMessageType.heartbeat;
+    if (!isHeartbeat && type !== CoreMessageType.heartbeatResponse) this.#touch();
+    else if (isHeartbeat && isQuiesce !== true) this.#node.wake(this);
+    if (type === CoreMessageType.append) {
+      const entries = messageEntries(message);
+      const isWhole = entries.every(({ type: coreType, data }, at) => {
+        const bytes = describedBytes(coreType, data);
+        return bytes === undefined || payloads?.[at]?.length === bytes;
+      });
+      if (isWhole) driver.stepAppend(message, entries, payloads ?? []);
+    } else if (type === CoreMessageType.snapshot) {
+      this.#snapshots.offered(message, { fromNode, fromReplica });
+    } else {
+      driver.with((core) => core.step(message));
+    }
+    if (type === CoreMessageType.appendResponse) this.#snapshots.answered(fromReplica);
+    if (isQuiesce === true) this.#follow(message, fromReplica);
+  }
+
+  beforeTick(): boolean {
+    const driver = this.#driver;
+    if (driver === undefined) return false;
+    driver.retry();
+    this.#reads.tick();
+    this.#snapshots.tick();
+    this.leadership.tick(this.#node.tick, (to) => transferFailed(this.topicId, to));
+    if (this.#isSole && !this.leadership.isLeader) this.#hooks.changed();
+    if (this.leadership.isLeader && this.#isSole) {
+      if (!driver.isHeld && this.#reads.isIdle) this.#node.rest(this);
+      return false;
+    }
+    if (this.#isHung) {
+      if (this.leadership.isLeader) this.#shed();
+      return this.leadership.isLeader;
+    }
+    const { isDiskFull } = this.#options.journal;
+    if (this.leadership.isLeader && (isDiskFull || this.#options.host.isDiskFull)) this.#shed();
+    if (this.leadership.isLeader && this.#mayRest && this.#hibernation.tick()) this.#considerRest();
+    return true;
+  }
+
+  drain(): void {
+    this.#driver?.drain();
+    const hasLeft = this.#saidRest && this.#hibernation.isLeaving;
+    this.#saidRest = false;
+    if (hasLeft) this.#node.rest(this);
+  }
+
+  unreachable(nodeId: string): void {
+    const driver = this.#driver;
+    if (driver === undefined) return;
+    for (const replicaId of membersOf(this.applied.conf)) {
+      if (replicaId === this.replicaId) continue;
+      if (this.#node.nodeOf(this.topicId, replicaId) !== nodeId) continue;
+      this.#touch();
+      this.#snapshots.lost(replicaId);
+      if (!this.leadership.isLeader) continue;
+      driver.with((core) => core.reportUnreachable(replicaId));
+    }
+  }
+
+  get #storedState(): CoreHardState {
+    const stored = this.#options.journal.replica(this.replicaId);
+    return stored ?? { term: 0, vote: 0, commit: 0 };
+  }
+
+  get #isOnlyVoter(): boolean {
+    return isOnlyVoter(this.applied.conf, this.replicaId);
+  }
+
+  /** A write has been on its way for so long that the disk seems to hang. */
+  get #isHung(): boolean {
+    const began = this.#driver?.oldestWriteTick;
+    return began !== undefined && this.#node.tick - began > this.#node.limits.diskHungTicks;
+  }
+
+  /** Nobody waits for anything here. */
+  get #mayRest(): boolean {
+    const isStored = this.#driver?.isStored === true;
+    return isStored && this.#loop.isIdle && this.#reads.isIdle && this.#snapshots.isIdle;
+  }
+
+  /** Something is to be done: the group does not rest. */
+  #touch(): void {
+    this.#hibernation.touch();
+    this.#node.wake(this);
+  }
+
+  #considerRest(): void {
+    const status = this.status();
+    const lastIndex = this.#options.journal.lastIndex(this.replicaId);
+    if (status === undefined || this.leadership.isTransferring) return;
+    if (isAtRest(status, lastIndex)) this.#hibernation.leave();
+  }
+
+  /** The leader rests. */
+  #follow(message: Uint8Array, fromReplica: number): void {
+    this.#driver?.drain();
+    const { term, commit } = this.hardState;
+    const lastIndex = this.#options.journal.lastIndex(this.replicaId);
+    const isUpToDate =
+      messageTerm(message) === term &&
+      messageCommit(message) === lastIndex &&
+      commit === lastIndex &&
+      this.applied.index === lastIndex;
+    const isFollowing =
+      this.leadership.role === CoreRole.follower && this.leadership.leaderReplicaId === fromReplica;
+    if (isUpToDate && isFollowing && this.#mayRest) this.#node.rest(this);
+  }
+
+  /** The disk cannot do what a leader's must: somebody else shall lead. */
+  #shed(): void {
+    const { tick, limits } = this.#node;
+    if (tick < this.#shedTick) return;
+    // A hung disk is worse than no leader for a while; a full one is not.
+    const isSecond = this.#shedTick > 0 && tick - this.#shedTick < limits.electionTicks;
+    if (this.#isHung && isSecond) {
+      this.#shedTick = 0;
+      this.stepDown();
+      return;
+    }
+    const isPatient = !this.#isHung;
+    this.#shedTick = tick + limits.electionTicks * (isPatient ? SHED_PAUSE : 1);
+    const { voters } = this.applied.conf;
+    const candidates = this.status()
+      ?.progress.filter(({ replicaId, isActive }) => {
+        return isActive && replicaId !== this.replicaId && voters.includes(replicaId);
+      })
+      .sort((left, right) => right.match - left.match);
+    const [best] = candidates ?? [];
+    if (best === undefined) return;
+    const fields = { topicId: this.topicId, toReplica: best.replicaId };
+    this.#node.logger.warn("The disk is full or hangs: another replica shall lead", fields);
+    this.#driver?.with((core) => core.transferLeader(best.replicaId));
+  }
+
+  #onSoft(leader: number, role: CoreRole): void {
+    this.leadership.changed(leader, role);
+    this.#touch();
+    this.#hooks.changed();
+  }
+
+  #onEntry(
+    { index, term }: JournalledEntry,
+    outcomes: readonly O[],
+    waiting: Calls<O, C> | undefined,
+  ): void {
+    if (waiting !== undefined) this.#hooks.settled(waiting, outcomes);
+    for (const lost of this.#lost.takeAt(index)) {
+      // Another leader may have brought it back.
+      if (lost.term === term) this.#hooks.settled(lost.waiting, outcomes);
+      else this.#hooks.refused(lost.waiting, this.notLeader());
+    }
+    const change = this.#confChange;
+    if (change === undefined || change.index !== index) return;
+    this.#confChange = undefined;
+    if (change.term === term) change.applied();
+    else change.failed(this.notLeader());
+  }
+
+  #onRun(): void {
+    const { index } = this.applied;
+    this.#tail.dropApplied(index, this.#isSole ? 0 : this.#node.limits.keptBytesMax);
+    if (!this.#confEntries.isEmpty) {
+      this.#confEntries.dropBelow(this.#options.journal.firstIndex(this.replicaId));
+    }
+    this.#reads.applied(index);
+    this.#options.onApplied?.();
+    this.#hooks.changed();
+  }
+
+  #onLost(entries: readonly TailEntry<Calls<O, C>>[]): void {
+    for (const { index, term, waiting } of entries) {
+      if (waiting !== undefined) this.#lost.add({ index, term, waiting });
+    }
+  }
+
+  /** The state is a snapshot's: nobody here knows what came of single entries below it. */
+  #onSnapshot(): void {
+    const { index, conf } = this.applied;
+    this.#isSole = isSoleMember(conf, this.replicaId);
+    const unknown = withOutcome(this.notLeader(), "unknown");
+    for (const { waiting } of this.#lost.takeThrough(index)) this.#hooks.refused(waiting, unknown);
+    if (this.#confChange !== undefined && this.#confChange.index <= index) {
+      this.#confChange.failed(unknown);
+      this.#confChange = undefined;
+    }
+    this.#onRun();
+  }
+
+  #makeLoop(): ApplyLoop<O, C, Calls<O, C>> {
+    const { journal, host, appliedIndex, appliedTerm, conf } = this.#options;
+    return new ApplyLoop<O, C, Calls<O, C>>({
+      ...{ journal, host, replicaId: this.replicaId, tail: this.#tail },
+      start: { index: appliedIndex, term: appliedTerm, conf },
+      applyConfChange: (kind, data) => {
+        const core = this.core;
+        assert(core !== undefined, "A change of membership cannot be applied without the core");
+        const changed = core.applyConfChange(coreTypeOf(kind), data);
+        this.#isSole = isSoleMember(changed, this.replicaId);
+        return changed;
+      },
+      onEntry: (entry, outcomes, waiting) => this.#onEntry(entry, outcomes, waiting),
+      onJob: (job) => this.#driver?.applied(job),
+      onRun: () => this.#onRun(),
+      onFailure: (error) => this.#hooks.failed(error),
+    });
+  }
+
+  #makeReads(): Reads {
+    const { limits } = this.#node;
+    return new Reads({
+      replicaId: this.replicaId,
+      firstContext: this.#node.clock.wallUs(),
+      tick: () => this.#node.tick,
+      retryTicks: limits.readRetryTicks,
+      ticksMax: limits.readTicksMax,
+      ask: (context) => this.#driver?.with((core) => core.readIndex(context)),
+    });
+  }
+
+  #makeDriver(core: CoreGroup, hardState: CoreHardState): CoreDriver<Calls<O, C>> {
+    const { journal } = this.#options;
+    const { replicaId } = this;
+    const { limits } = this.#node;
+    const outbox = new Outbox({
+      ...{ journal, replicaId, tail: this.#tail },
+      messageBytesMax: limits.messagePayloadBytesMax,
+      waitingMax: limits.outboxMessagesMax,
+      send: (to, message, payloads) => this.#send(to, message, payloads),
+      onDropped: (to) => this.#driver?.with((group) => group.reportUnreachable(to)),
+    });
+    return new CoreDriver<Calls<O, C>>(core, {
+      ...{ journal, replicaId, hardState, outbox },
+      ...{ tail: this.#tail, confEntries: this.#confEntries },
+      tick: () => this.#node.tick,
+      isSole: () => this.#isSole,
+      onSoft: (leader, role) => this.#onSoft(leader, role),
+      onTerm: () => this.#hooks.changed(),
+      onCommitted: (last, job) => this.#loop.add(last, job),
+      onRead: (index, context) => {
+        this.#reads.confirmed(index, context);
+        this.#reads.applied(this.applied.index);
+      },
+      onLost: (entries) => this.#onLost(entries),
+      onRefused: (calls, error) => this.#hooks.refused(calls, error),
+      onHeld: () => this.#touch(),
+      onSnapshot: (snapshot) => this.#snapshots.commit(snapshot),
+      onFailure: (error) => this.#hooks.failed(error),
+    });
+  }
+
+  #send(to: number, message: Uint8Array, payloads: readonly Uint8Array[] | undefined): boolean {
+    const type = messageType(message);
+    const isQuiesce = type === CoreMessageType.heartbeat && this.#hibernation.isLeaving;
+    if (isQuiesce) this.#saidRest = true;
+    const isSent = this.#node.send(this, to, message, { payloads, isQuiesce });
+    if (type === CoreMessageType.snapshot) this.#snapshots.sent(to, isSent);
+    return isSent;
+  }
+}
