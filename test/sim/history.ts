@@ -27,8 +27,6 @@ export interface Invocation {
   readonly count?: number;
   /** Condition of a produce. */
   readonly expected?: number | undefined;
-  /** Of read. */
-  readonly from?: number;
   /** Of trim. */
   readonly before?: number;
 }
@@ -46,15 +44,18 @@ export interface Completion {
   /** Of end, read and trim. */
   readonly start?: number;
   readonly next?: number;
-  /** Of read: batch and place in it, one record each. */
+  /** Of read: what was read, from an offset on; batch and place in it, one record each. */
+  readonly from?: number;
   readonly records?: readonly (readonly [batch: number, place: number])[];
 }
 
+/** What a topic holds when all is over. */
 export interface FinalContent {
   readonly topic: string;
   readonly start: number;
   readonly next: number;
-  readonly records: readonly (readonly [batch: number, place: number])[];
+  /** All records that ever were, from offset 0 on, trimmed ones too: tells what became of operations without an answer. */
+  readonly all: readonly (readonly [batch: number, place: number])[];
 }
 
 /** One operation from both ends. */

@@ -33,8 +33,8 @@ class Script {
     this.do({ op: "produce", batch, count }, { first });
   }
 
-  final(records: [number, number][], start = 0): void {
-    this.#history.final({ topic: "t", start, next: start + records.length, records });
+  final(all: [number, number][], start = 0): void {
+    this.#history.final({ topic: "t", start, next: all.length, all });
   }
 }
 
@@ -65,8 +65,9 @@ good("one thing after the other", (script) => {
   script.do({ op: "end" }, { start: 0, next: 3 });
   script.do({ op: "trim", before: 1 }, { start: 1 });
   script.do(
-    { op: "read", from: 1 },
+    { op: "read" },
     {
+      from: 1,
       start: 1,
       next: 3,
       records: [
@@ -79,6 +80,7 @@ good("one thing after the other", (script) => {
   script.do({ op: "end" }, { start: 1, next: 3 });
   script.final(
     [
+      [1, 0],
       [1, 1],
       [2, 0],
     ],
@@ -144,7 +146,7 @@ bad("a read that missed what was acknowledged before it", (script) => {
   script.produce(1, 0);
   const two = script.begin({ op: "produce", batch: 2, count: 1 });
   script.end(two, { first: 1 });
-  script.do({ op: "read", from: 0 }, { start: 0, next: 1, records: [[1, 0]] });
+  script.do({ op: "read" }, { from: 0, start: 0, next: 1, records: [[1, 0]] });
   script.produce(3, 2);
 });
 
@@ -167,7 +169,7 @@ bad("a gap", (script) => {
 
 bad("a batch that was read where another one was acknowledged", (script) => {
   script.produce(1, 0);
-  script.do({ op: "read", from: 0 }, { start: 0, next: 1, records: [[2, 0]] });
+  script.do({ op: "read" }, { from: 0, start: 0, next: 1, records: [[2, 0]] });
 });
 
 bad("records of a batch in the wrong order", (script) => {

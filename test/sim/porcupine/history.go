@@ -26,19 +26,22 @@ type event struct {
 	Batch    int  `json:"batch"`
 	Count    int  `json:"count"`
 	Expected *int `json:"expected"`
-	// read
-	From int `json:"from"`
 	// trim
 	Before int `json:"before"`
 
 	// ok, none, unknown
 	Outcome string `json:"outcome"`
 	Reason  string `json:"reason"`
-	First   int    `json:"first"`
-	Start   int    `json:"start"`
-	Next    int    `json:"next"`
-	// Batch and place in it of each record.
+	// produce, resend
+	First int `json:"first"`
+	// read, end, trim, final
+	Start int `json:"start"`
+	Next  int `json:"next"`
+	// read: batch and place in it of each record, from an offset on
+	From    int      `json:"from"`
 	Records [][2]int `json:"records"`
+	// final: all records that ever were, from offset 0 on
+	All [][2]int `json:"all"`
 }
 
 // operation is what the model sees of one: input and output in one, for they explain each other.
@@ -89,8 +92,12 @@ func take(topics map[string]*topic, open map[int]*operation, one event, line int
 		}
 		begun.isEnd, begun.end = true, line
 		begun.Outcome, begun.Reason = one.Outcome, one.Reason
-		begun.First, begun.Start, begun.Next, begun.Records = one.First, one.Start, one.Next, one.Records
+		begun.First, begun.Start, begun.Next = one.First, one.Start, one.Next
+		begun.From, begun.Records = one.From, one.Records
 	case "final":
+		if one.Start < 0 || one.Start > len(one.All) || one.Next != len(one.All) {
+			return fmt.Errorf("%d records from 0 to %d", len(one.All), one.Next)
+		}
 		found := topicOf(topics, one.Topic)
 		found.final, found.finalLine = &one, line
 	default:
@@ -128,7 +135,7 @@ func (t *topic) operations() []porcupine.Operation {
 			}
 			if one.Op == "produce" && t.final != nil {
 				first, isThere := firsts[one.Batch]
-				if !isThere && t.final.Start == 0 {
+				if !isThere {
 					continue
 				}
 				if isThere {
@@ -144,6 +151,7 @@ func (t *topic) operations() []porcupine.Operation {
 	if t.final != nil {
 		read := &operation{event: *t.final, line: t.finalLine, end: t.finalLine, isEnd: true}
 		read.Op, read.Outcome, read.From = "read", "ok", read.Start
+		read.Records = read.All[read.Start:]
 		at := int64(t.finalLine)
 		result = append(result, porcupine.Operation{Input: read, Call: at, Output: read, Return: at})
 	}
@@ -157,8 +165,8 @@ func (t *topic) finalFirsts() map[int]int {
 	if t.final == nil {
 		return firsts
 	}
-	for at, record := range t.final.Records {
-		firsts[record[0]] = t.final.Start + at - record[1]
+	for at, record := range t.final.All {
+		firsts[record[0]] = at - record[1]
 	}
 	return firsts
 }
