@@ -4,19 +4,20 @@
  *   node bench/rpc/unary.ts > unary.jsonl; node bench/table.ts < unary.jsonl
  *   node bench/table.ts --into docs/benchmarks.md < peers.jsonl
  *
- * Of `bench/peers/run.ts` there is a table for each phase, a column for each system; `--into`
- * puts them in the place of those that a file has between `<!-- peers -->` and
- * `<!-- /peers -->`.
+ * Of `bench/peers/run.ts` and `bench/cluster/run.ts` there is a table for each phase, a column for
+ * each system; `--into` puts them in the place of those that a file has between `<!-- peers -->`
+ * and `<!-- /peers -->`, or what `--mark` says instead of `peers`.
  */
 import { readFileSync, writeFileSync } from "node:fs";
 import { text } from "node:stream/consumers";
 import { parseArgs } from "node:util";
 import { peerTables, type Row } from "./peers/tables.ts";
 
-const BEGIN = "<!-- peers -->\n";
-const END = "\n<!-- /peers -->";
-
-const { values } = parseArgs({ options: { into: { type: "string" } } });
+const { values } = parseArgs({
+  options: { into: { type: "string" }, mark: { type: "string", default: "peers" } },
+});
+const BEGIN = `<!-- ${values.mark} -->\n`;
+const END = `\n<!-- /${values.mark} -->`;
 const rows = (await text(process.stdin))
   .split("\n")
   .filter((line) => line.startsWith("{"))

@@ -124,6 +124,6 @@ export function sayFailed(phase: string, { title }: Peer, why: string): void {
 }
 
 /** Writes out what the peers have not: else the disk is busy with it while they are measured. */
-export function flushDisk({ bench }: Contestants): void {
+export function flushDisk({ bench }: Pick<Contestants, "bench">): void {
   execFileSync("sync", ["-f", bench.dir]);
 }

@@ -3,7 +3,6 @@ import { mkdirSync, readFileSync, writeFileSync } from "node:fs";
 import { join, resolve } from "node:path";
 import type { Sample } from "../rpc/load.ts";
 import { cpuSecondsOf } from "../rpc/servers.ts";
-import type { PeerProcess } from "./peer-process.ts";
 
 /** The generator bounds itself; what takes longer is ended. */
 const RUN_MS_MAX = 3 * 60_000;
@@ -26,6 +25,13 @@ interface Line {
   readonly lost?: number;
   readonly errors: number;
   readonly err?: string;
+}
+
+/** Whom the generator loads: one process or more. */
+export interface LoadTarget {
+  readonly pids: readonly number[];
+  /** Flags of the generator that say whom to load. */
+  readonly flags: readonly string[];
 }
 
 export type Flags = Readonly<Record<string, string | number>>;
@@ -65,11 +71,11 @@ export class Generator {
    *
    * @throws when a call failed, or not all records came
    */
-  async run(peer: PeerProcess, flags: Flags): Promise<Sample> {
-    const peerBefore = cpuSecondsOf(peer.pid);
+  async run(peer: LoadTarget, flags: Flags): Promise<Sample> {
+    const peerBefore = cpuSecondsOfAll(peer.pids);
     const ownBefore = cpuSecondsOfChildren();
     const line = JSON.parse(await outputOf(this.start(peer, flags))) as Line;
-    const peerSeconds = cpuSecondsOf(peer.pid) - peerBefore;
+    const peerSeconds = cpuSecondsOfAll(peer.pids) - peerBefore;
     const ownSeconds = cpuSecondsOfChildren() - ownBefore;
     check(line, flags);
     const loaded = line.secs + (WARM_SECONDS[flags["mode"] ?? "append"] ?? 0);
@@ -87,7 +93,7 @@ export class Generator {
   }
 
   /** A run that goes on beside others. Ends by itself, or by `kill`. */
-  start(peer: PeerProcess, flags: Flags): ChildProcess {
+  start(peer: LoadTarget, flags: Flags): ChildProcess {
     const given = Object.entries(flags).flatMap(([name, value]) => [`-${name}`, `${value}`]);
     const child = spawn(this.#path, [...peer.flags, ...given], {
       stdio: ["ignore", "pipe", "ignore"],
@@ -137,6 +143,10 @@ function checkRate({ n, secs, lost = 0 }: Line, flags: Flags): void {
   if (appended < wanted * RATE_PART_MIN) {
     throw new Error(`Cannot use a run: ${appended} of ${wanted} appends were made in time`);
   }
+}
+
+export function cpuSecondsOfAll(pids: readonly number[]): number {
+  return pids.reduce((sum, pid) => sum + cpuSecondsOf(pid), 0);
 }
 
 /** Processor time of all children that have ended. Linux only; elsewhere NaN. */

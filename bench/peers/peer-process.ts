@@ -69,6 +69,10 @@ export class PeerProcess {
     return this.#child?.pid ?? -1;
   }
 
+  get pids(): readonly number[] {
+    return [this.pid];
+  }
+
   get isRunning(): boolean {
     const child = this.#child;
     return child !== undefined && child.exitCode === null && child.signalCode === null;

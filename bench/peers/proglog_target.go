@@ -4,7 +4,8 @@ package main
 // beside the other files of the kit's `client/` folder.
 //
 // Options: `topic` (default "default"); `mode=stream` sends single records through
-// one ProduceStream a connection instead of unary calls.
+// one ProduceStream a connection instead of unary calls. Of several addresses the first
+// that takes a connection is used, the others when it is lost.
 
 import (
 	"context"
@@ -18,6 +19,8 @@ import (
 	"google.golang.org/grpc/backoff"
 	"google.golang.org/grpc/credentials/insecure"
 	"google.golang.org/grpc/mem"
+	"google.golang.org/grpc/resolver"
+	"google.golang.org/grpc/resolver/manual"
 
 	"peers/client/wire"
 )
@@ -48,7 +51,7 @@ func init() {
 			t.topic = "default"
 		}
 		for range cfg.conns {
-			connection, err := dialProglog(cfg.addrs[0])
+			connection, err := dialProglog(cfg.addrs)
 			if err != nil {
 				return nil, err
 			}
@@ -66,9 +69,15 @@ func init() {
 	}
 }
 
-func dialProglog(address string) (*grpc.ClientConn, error) {
+func dialProglog(addresses []string) (*grpc.ClientConn, error) {
+	servers := manual.NewBuilderWithScheme("servers")
+	state := resolver.State{}
+	for _, address := range addresses {
+		state.Addresses = append(state.Addresses, resolver.Address{Addr: address})
+	}
+	servers.InitialState(state)
 	retry := backoff.Config{BaseDelay: retryEvery, Multiplier: 1, MaxDelay: retryEvery}
-	return grpc.NewClient("passthrough:///"+address,
+	return grpc.NewClient("servers:///proglog", grpc.WithResolvers(servers),
 		grpc.WithTransportCredentials(insecure.NewCredentials()),
 		grpc.WithInitialWindowSize(windowBytes), grpc.WithInitialConnWindowSize(windowBytes),
 		grpc.WithConnectParams(grpc.ConnectParams{

@@ -72,12 +72,43 @@ const TABLES: readonly TableShape[] = [
   },
 ];
 
+/** Of bench/cluster/run.ts: three servers of each system. */
+const CLUSTER_TABLES: readonly TableShape[] = [
+  {
+    phases: ["quorum"],
+    heading: "Synced on a majority before the answer: records/s, p50/p99 ms of a call.",
+    figures: [
+      { key: "recordsPerSecond", best: "highest" },
+      { key: "p50Ms", before: ", " },
+      { key: "p99Ms", before: "/" },
+    ],
+  },
+  {
+    phases: ["fail-over"],
+    heading: "kill -9 of the leader: longest time without an answer, ms: median, worst.",
+    figures: [
+      { key: "gapMs", best: "lowest" },
+      { key: "gapMsMax", best: "lowest", before: ", " },
+    ],
+  },
+  {
+    phases: ["idle-topics"],
+    heading: "Three idle servers in all: % of one processor, MB of memory.",
+    figures: [{ key: "percentOfCore" }, { key: "rssMb", before: " %, " }],
+  },
+  {
+    phases: ["new-server"],
+    heading: "A second server copies the log of the first: MB/s; seconds in all.",
+    figures: [{ key: "mbPerSecond" }, { key: "secondsInAll", before: "; " }],
+  },
+];
+
 /** Of two processors: busy from here on. */
 const BUSY_CORES = 1.8;
 
 /** Markdown of the phases that there are rows of: a line for each workload, a column for each peer. */
 export function peerTables(rows: readonly Row[]): string {
-  const tables = TABLES.flatMap((shape) => {
+  const tables = [...TABLES, ...CLUSTER_TABLES].flatMap((shape) => {
     const own = rows.filter(
       (row) => shape.phases.includes(`${row["phase"]}`) && row["title"] !== undefined,
     );
