@@ -3,10 +3,11 @@
  * own, under steady load, while one thing after the other goes wrong. As root on Linux; what is
  * not possible on this machine is named and left out. Needs `npm run build`.
  *
- *   npm run faults -- [--minutes 5] [--seed N] [--only WORD,WORD] [--without WORD,WORD] [--pace 5] [--list]
+ *   npm run faults -- [--minutes 5] [--seed N] [--only WORD,WORD] [--without WORD,WORD]
+ *       [--servers 3] [--pace 5] [--list] [--keep]
  *
  * Every fault comes once before any comes again. `--only "cut off,kill"` takes those whose names
- * have one of the words. Ends with 0 when nothing that was acknowledged is lost, changed,
+ * have one of the words; `--pace` is the pause of a producer between two batches, in ms. Ends with 0 when nothing that was acknowledged is lost, changed,
  * duplicated or out of order; else with 1, and the folder of the run has the history of all
  * answers, the servers' logs and data.
  */
@@ -23,6 +24,7 @@ const { values } = parseArgs({
     seed: { type: "string", default: `${Date.now() % 1_000_000}` },
     only: { type: "string", default: "" },
     without: { type: "string", default: "" },
+    servers: { type: "string", default: "3" },
     pace: { type: "string", default: "5" },
     list: { type: "boolean", default: false },
     keep: { type: "boolean", default: false },
@@ -34,7 +36,10 @@ const say = (line: string): void => {
 const minutes = Number(values.minutes);
 const seed = Number(values.seed);
 const paceMs = Number(values.pace);
-const areNumbers = [minutes, seed, paceMs].every((value) => value >= 0 && Number.isFinite(value));
+const size = Number(values.servers);
+const areNumbers = [minutes, seed, paceMs, size].every(
+  (value) => value >= 0 && Number.isFinite(value),
+);
 if (!areNumbers || minutes > MINUTES_MAX) {
   process.stderr.write(`--minutes is at most ${MINUTES_MAX}, --seed and --pace are numbers\n`);
   process.exit(2);
@@ -64,7 +69,16 @@ for (const name of ["SIGINT", "SIGTERM"] as const) {
 say(`seed ${seed}, ${minutes} minutes, ${possible.length} kinds of faults, in ${dir}`);
 try {
   const run = await runFaults({
-    ...{ dir, seed, paceMs, say, faults: possible, isOnceEach: false, signal: interrupted.signal },
+    ...{
+      dir,
+      size,
+      seed,
+      paceMs,
+      say,
+      faults: possible,
+      isOnceEach: false,
+      signal: interrupted.signal,
+    },
     endsAtMs: performance.now() + minutes * 60_000,
   });
   for (const [name, gaps] of run.gapsMs) {

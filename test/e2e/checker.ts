@@ -1,5 +1,6 @@
 import { createWriteStream, type WriteStream } from "node:fs";
 import { setTimeout as pause } from "node:timers/promises";
+import { failureOf } from "../../src/client/failure.ts";
 import { makeRandom } from "../support/prng.ts";
 import { History, type Tally } from "./checker-history.ts";
 import {
@@ -22,6 +23,7 @@ const IN_FLIGHT = 64;
 const SEQUENCED_IN_FLIGHT = 5;
 const END_PACE_MS = 200;
 const SEEN_MS_MAX = 60_000;
+const TOPIC_MS_MAX = 30_000;
 
 export interface CheckerOptions {
   /** The servers of the cluster as the list is now. */
@@ -170,7 +172,16 @@ export class Checker {
       if (topic === "default") continue;
       // Small segments, so that faults also meet their rotation.
       const settings = { maxSegmentBytes: 256 * 1024 };
-      await targets.clients.topics.createTopic({ topic, settings }, { timeoutMs: 10_000 });
+      await until(`topic ${topic}`, TOPIC_MS_MAX, async () => {
+        try {
+          await targets.clients.topics.createTopic({ topic, settings }, { timeoutMs: 10_000 });
+          return true;
+        } catch (error) {
+          if (failureOf(error).reason === "TOPIC_EXISTS") return true;
+          await targets.next();
+          return undefined;
+        }
+      });
     }
   }
 

@@ -104,10 +104,10 @@ export class ClusterProcesses {
 
   /** Takes folders of a stopped server away, and puts them back when called. */
   hide(node: ClusterNode, names: readonly string[]): () => void {
+    const { dataDir } = node.place;
     const moves = names
-      .map((name) => join(node.place.dataDir, name))
-      .filter((path) => existsSync(path))
-      .map((path) => ({ path, aside: join(this.dir, `aside-${path.replaceAll("/", "-")}`) }));
+      .map((name) => ({ path: join(dataDir, name), aside: `${dataDir}-${name}` }))
+      .filter(({ path }) => existsSync(path));
     for (const { path, aside } of moves) renameSync(path, aside);
     return () => {
       for (const { path, aside } of moves) {
@@ -121,6 +121,9 @@ export class ClusterProcesses {
   async forget(node: ClusterNode): Promise<void> {
     await node.kill();
     this.wipe(node);
+    this.disks.get(node)?.close();
+    this.disks.delete(node);
+    this.clocks.delete(node);
     this.nodes.splice(this.nodes.indexOf(node), 1);
   }
 

@@ -21,6 +21,8 @@ const CALM_ACKS = 100;
 
 export interface FaultRunOptions {
   readonly dir: string;
+  /** Servers: 3 or 5. */
+  readonly size: number;
   readonly seed: number;
   readonly faults: readonly Fault[];
   /** Ends with the fault that is under way then. */
@@ -59,7 +61,7 @@ export async function runFaults(options: FaultRunOptions): Promise<FaultRun> {
   const { dir, seed, faults, say, scale = 1, signal } = options;
   const random = makeRandom(seed);
   const cluster = await ClusterProcesses.start({
-    ...{ dir, flags: FLAGS },
+    ...{ dir, size: options.size, flags: FLAGS },
     hasNetwork: faults.some(({ needs }) => needs === "network"),
     hasClocks: faults.some(({ needs }) => needs === "clocks"),
     diskMib: faults.some(({ needs }) => needs === "disks") ? DISK_MIB : 0,
