@@ -52,6 +52,7 @@ export async function startApi(
   });
   const { onRequest, onStream } = handler;
   const listener = await openPort(t, onRequest, { onStream, ...listenOptions });
+  t.after(() => handler.close());
   return { port: listener.port, listener, topics, state };
 }
 

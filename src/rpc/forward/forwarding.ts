@@ -1,4 +1,5 @@
 import {
+  create,
   type DescMethod,
   type DescService,
   fromBinary,
@@ -7,6 +8,7 @@ import {
 } from "@bufbuild/protobuf";
 import { assert } from "../../base/assert.ts";
 import type { TopicNeed } from "../../cluster/cluster-view.ts";
+import { LeaderHintSchema } from "../../gen/proglog/v1/record_pb.ts";
 import type { Call } from "../call.ts";
 import type { ServingState } from "../serving-state.ts";
 import type { TopicsSource } from "../topics-source.ts";
@@ -53,12 +55,13 @@ export class Forwarding {
         isWrite,
         here: (need) => handler(request, call, need),
         there: async (place, hop) => {
-          const answer = decode<Response>(
+          const answer = decode<Response & Message>(
             method,
             await hop.unary(place, call, encode(method, request)),
           );
-          if (rule.tellsLeader !== true) return answer;
-          return { ...answer, leaderHint: toLeaderHint(place) };
+          return rule.tellsLeader === true
+            ? Object.assign(answer, { leaderHint: create(LeaderHintSchema, toLeaderHint(place)) })
+            : answer;
         },
       });
     };

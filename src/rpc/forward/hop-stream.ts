@@ -1,4 +1,5 @@
 import { findTrailerError } from "@connectrpc/connect/protocol-grpc";
+import { ProglogError } from "../../base/errors.ts";
 import { MIB } from "../../base/units.ts";
 import type { HttpHeaders } from "../../platform/http-options.ts";
 import type { HttpOutgoing } from "../../platform/http-pool.ts";
@@ -122,7 +123,9 @@ export class HopStream {
     const before = this.#waiting.length;
     const unreadable = this.#reader.read(chunk, this.#waiting);
     if (unreadable !== undefined) {
-      this.#end(new HopFailure("The answer cannot be read", true, unreadable));
+      this.#waiting = [];
+      this.#stream.close(CANCEL);
+      this.#end(unreadableAnswer(unreadable));
       return;
     }
     for (const message of this.#waiting.slice(before)) this.#waitingBytes += message.length;
@@ -167,6 +170,14 @@ export class HopStream {
     this.#wake();
     this.#drained();
   }
+}
+
+/** A defect, which would be met again elsewhere. */
+function unreadableAnswer(cause: ProglogError): ProglogError {
+  return new ProglogError("INTERNAL", "Cannot read what another server answered", {
+    metadata: { outcome: "unknown" },
+    cause,
+  });
 }
 
 function isCut(failure: unknown): boolean {
