@@ -3,9 +3,9 @@ import { ProglogError } from "../base/errors.ts";
 import { crc32 } from "../platform/crc32.ts";
 import type { FileSystem } from "../platform/file-system.ts";
 import { readWhole, writeAtomically } from "./atomic-file.ts";
-import { CHECKPOINT_NAME, joinPath } from "./layout.ts";
+import { CHECKPOINT_NAME, CHECKPOINT_PENDING_NAME, joinPath } from "./layout.ts";
 import type { LogExtent, SegmentExtent } from "./log-types.ts";
-import { namingPlatformErrors } from "./storage-errors.ts";
+import { diskFailed, namingPlatformErrors } from "./storage-errors.ts";
 
 /** What of a topic's replica is synced. */
 export interface Checkpoint {
@@ -74,6 +74,69 @@ export async function readCheckpoint(
   );
   if (bytes === undefined) return undefined;
   return bytes === "too-large" ? "damaged" : decodeCheckpoint(bytes, path);
+}
+
+/** What the journal says of a replica's last snapshot, its own or one that a leader sent. */
+export interface SnapshotMark {
+  readonly replicaId: number;
+  readonly snapshotIndex: number;
+  readonly snapshotTerm: number;
+}
+
+/**
+ * Says at start what becomes of a pending checkpoint, which holds a leader's snapshot: it counts from the
+ * moment on at which the journal has its mark.
+ *
+ * "drop" also when it is damaged: should the journal count on it, then the checkpoint that is in its place is
+ * older than the journal allows, which the owner finds.
+ *
+ * @param mark of the topic's replica; undefined when the journal does not know it
+ */
+export function pendingVerdict(
+  pending: Checkpoint | "damaged",
+  mark: SnapshotMark | undefined,
+): "adopt" | "drop" {
+  if (pending === "damaged" || mark === undefined) return "drop";
+  const isIt =
+    pending.replicaId === mark.replicaId &&
+    pending.appliedIndex === mark.snapshotIndex &&
+    pending.appliedTerm === mark.snapshotTerm;
+  return isIt ? "adopt" : "drop";
+}
+
+/**
+ * Puts the pending checkpoint in the place of the checkpoint; durable on return. The log is opened at its
+ * extent afterwards: until then it must not be used.
+ *
+ * @throws DISK_FULL: nothing has changed; DISK_FAILED
+ */
+export async function adoptPendingCheckpoint(fs: FileSystem, dir: string): Promise<void> {
+  const from = joinPath(dir, CHECKPOINT_PENDING_NAME);
+  await namingPlatformErrors(`adopt "${from}"`, () =>
+    fs.rename(from, joinPath(dir, CHECKPOINT_NAME)),
+  );
+  await syncDir(fs, dir);
+}
+
+/**
+ * Deletes the pending checkpoint; durable on return, also when there was none. It must be gone before the log
+ * is appended to or cut, since it speaks of files that are then other ones.
+ *
+ * @throws DISK_FAILED
+ */
+export async function dropPendingCheckpoint(fs: FileSystem, dir: string): Promise<void> {
+  const path = joinPath(dir, CHECKPOINT_PENDING_NAME);
+  await namingPlatformErrors(`delete "${path}"`, () => fs.remove(path));
+  await syncDir(fs, dir);
+}
+
+/** An error is never about space here: what a failed sync has lost a second one does not bring back. */
+async function syncDir(fs: FileSystem, dir: string): Promise<void> {
+  try {
+    await fs.syncDir(dir);
+  } catch (cause) {
+    throw diskFailed(`sync the folder "${dir}"`, cause);
+  }
 }
 
 /** Bytes of the file; see above. */

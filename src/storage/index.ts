@@ -94,6 +94,7 @@ export class Index extends SegmentFile {
   /** Cuts what lies after the first `records` entries. @returns true when there was something */
   async cutAfter(records: number): Promise<boolean> {
     const wanted = records * ENTRY_BYTES;
+    this.#block = undefined;
     if ((await this.sizeIfThere()) <= wanted) return false;
     await this.write((file) => file.truncate(wanted));
     return true;

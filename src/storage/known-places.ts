@@ -15,6 +15,10 @@ export class KnownPlaces {
     }
   }
 
+  clear(): void {
+    this.#positions.clear();
+  }
+
   take(record: number): number | undefined {
     const position = this.#positions.get(record);
     if (position !== undefined) this.#positions.delete(record);

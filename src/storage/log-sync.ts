@@ -40,6 +40,11 @@ export class LogSync {
     if (this.#options.unsynced !== undefined) this.#unsynced.add(segment);
   }
 
+  /** `segment` is gone, or takes appends again. */
+  forget(segment: Segment): void {
+    this.#unsynced.delete(segment);
+  }
+
   /** Something in the folder was made or removed. */
   folderChanged(): void {
     this.#folder.mark();

@@ -1,10 +1,13 @@
 import { assert } from "../base/assert.ts";
 import { ProglogError } from "../base/errors.ts";
 import { type Offset, toOffset } from "../base/units.ts";
+import { copiedBatch, type StoredFrames } from "./copied-frames.ts";
 import { Failure } from "./failure.ts";
 import type { FrameBatch } from "./frame.ts";
 import type { FrameRun } from "./frame-run.ts";
+import { LogLease } from "./log-lease.ts";
 import { LogReader } from "./log-reader.ts";
+import { repairLog } from "./log-repair.ts";
 import { LogSync } from "./log-sync.ts";
 import type {
   FrameLimits,
@@ -23,7 +26,7 @@ import { type LoadedLog, recoverLog } from "./recovery.ts";
 import { Segment } from "./segment.ts";
 import { SegmentList } from "./segment-list.ts";
 import { Serial } from "./serial.ts";
-import { namingPlatformErrors } from "./storage-errors.ts";
+import { namingPlatformErrors, offsetOutOfRange } from "./storage-errors.ts";
 import { frameRecords, refuseBatch } from "./store.ts";
 import { Trimmer } from "./trimmer.ts";
 import { Writer } from "./writer.ts";
@@ -48,10 +51,12 @@ export class Log {
   readonly #trimmer: Trimmer;
   readonly #syncs = new Serial();
   readonly #recent = new RecentSegments();
+  readonly #leases = new Set<LogLease>();
   readonly #isReadOnly: boolean;
   /** The segment that was written last. */
   #writing: Segment | undefined;
   #isClosed = false;
+  #isCutting = false;
 
   private constructor(options: LogOptions, loaded: LoadedLog, isReadOnly = false) {
     const { fs, dir, clock, logger, check } = options;
@@ -168,6 +173,7 @@ export class Log {
    */
   append(batch: FrameBatch): Offset {
     this.#refuseChange();
+    assert(!this.#isCutting, "Cannot append to a log that is being cut back");
     refuseBatch(batch);
     const offset = this.nextOffset;
     const isAtItsPlace = batch.firstOffset === undefined || batch.firstOffset === offset;
@@ -178,9 +184,57 @@ export class Log {
     return offset;
   }
 
+  /**
+   * Appends frames that a peer has stored, byte for byte, after a look at every checksum. They are
+   * readable on return, as those of {@link append}: who may see them is the owner's matter.
+   *
+   * @throws MESSAGE_INVALID when they are not sound, or do not begin at `nextOffset`: nothing was
+   *   appended; else as {@link append}
+   */
+  appendCopied(copied: StoredFrames): Offset {
+    return this.append(copiedBatch(copied, this.nextOffset));
+  }
+
   /** Appends opaque records, as they are. @throws as {@link append} */
   appendData(records: readonly Uint8Array[]): Offset {
     return this.append(frameRecords(records));
+  }
+
+  /**
+   * Goes on at `offset`, above `nextOffset`, for a copy of a log of which everything that is here was
+   * trimmed. The offsets between are nowhere, and must not be read; what was here stays until it is
+   * trimmed, since only a checkpoint with the new extent does without it.
+   */
+  beginAt(offset: Offset): void {
+    this.#refuseChange();
+    assert(offset > this.nextOffset, `Cannot begin at ${offset}: the log is at ${this.nextOffset}`);
+    this.#sync.closed(this.#segments.begin(offset));
+  }
+
+  /**
+   * Drops what was appended since {@link extent} gave `extent`, of which nobody has read: written or not, also while
+   * the disk is full. Nothing may be appended until it resolves. Durable no sooner than a checkpoint
+   * is, and opening at one does it again.
+   *
+   * @throws DISK_FAILED; DRAINING, DISK_FULL when closed meanwhile
+   */
+  async cutBack(extent: LogExtent): Promise<void> {
+    this.#refuseChange();
+    const last = extent.segments.at(-1);
+    assert(last !== undefined, "Cannot cut the log back: the extent has no segment");
+    this.#isCutting = true;
+    try {
+      // First, since a sync may wait for its write.
+      await this.#writer.dropFrom(toOffset(last.base + last.records));
+      await this.#syncs.run(async () => {
+        const gone = this.#segments.takeAfter(last);
+        for (const segment of gone) this.#recent.forget(segment);
+        this.#writing = undefined;
+        await this.#trimmer.cut(gone, this.#segments.newest, last);
+      });
+    } finally {
+      this.#isCutting = false;
+    }
   }
 
   /** Closes the newest segment unless it is empty, and begins a new one. */
@@ -211,6 +265,38 @@ export class Log {
   async readFrames(from: Offset, limits: FrameLimits): Promise<FrameRange> {
     this.#refuseClosed();
     return await this.#reader.readFrames(from, limits);
+  }
+
+  /**
+   * Keeps what is there from `from` on for one reader, also when it is trimmed, until the lease is
+   * released or the log closed. @throws OFFSET_OUT_OF_RANGE; DRAINING
+   */
+  lease(from: Offset): LogLease {
+    this.#refuseClosed();
+    if (!(from >= this.firstOffset && from <= this.nextOffset)) {
+      throw offsetOutOfRange(from, this);
+    }
+    const lease = new LogLease({
+      segments: this.#segments.from(from),
+      pending: this.#writer.pending,
+      recent: this.#recent,
+      onRelease: (released) => this.#leases.delete(released),
+    });
+    this.#leases.add(lease);
+    return lease;
+  }
+
+  /**
+   * Writes frames that a peer has stored over damaged ones of the same offsets, which are written; durable
+   * when it resolves. Their neighbours in the segment must be sound, see `repairRange`.
+   *
+   * @throws MESSAGE_INVALID, OFFSET_OUT_OF_RANGE, STORE_CORRUPT (a wider range is wanted), DISK_FULL;
+   *   DISK_FAILED: the log takes no more writes
+   */
+  async repair(copied: StoredFrames): Promise<void> {
+    this.#refuseChange();
+    const parts = { segments: this.#segments, sync: this.#sync, failure: this.#failure };
+    await repairLog({ ...parts, pending: this.#writer.pending }, copied);
   }
 
   /**
@@ -272,6 +358,7 @@ export class Log {
   async close(options: { readonly discardPending?: boolean } = {}): Promise<void> {
     if (this.#isClosed) return;
     this.#isClosed = true;
+    for (const lease of this.#leases) lease.release();
     try {
       await this.#writer.close(options.discardPending === true);
     } finally {

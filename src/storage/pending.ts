@@ -62,6 +62,16 @@ export class PendingQueue {
     this.#head = 0;
   }
 
+  /** Forgets those that begin at `offset` or above. */
+  dropFrom(offset: Offset): void {
+    while (this.#batches.length > this.#head) {
+      const last = this.#batches.at(-1);
+      if (last === undefined || last.firstOffset < offset) return;
+      this.#batches.pop();
+      this.#bytes -= last.batch.bytes.length;
+    }
+  }
+
   clear(): void {
     this.#batches = [];
     this.#head = 0;

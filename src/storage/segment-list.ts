@@ -73,12 +73,32 @@ export class SegmentList {
     return this.#at(low);
   }
 
+  /** Those from the one on that holds `offset`, which is in range, as they are now. */
+  from(offset: Offset): SegmentList {
+    const at = this.#segments.indexOf(this.find(offset));
+    return new SegmentList(this.#segments.slice(at), this.#make, this.#limits);
+  }
+
   /** Begins a new segment, unless the newest is empty. @returns the one that was closed, if any */
   roll(): Segment | undefined {
     const { newest } = this;
     if (newest.appended.records === 0) return undefined;
     this.#segments.push(this.#make(newest.nextOffset));
     return newest;
+  }
+
+  /** Begins a new segment at `offset`, above all that is here. @returns the one that was closed */
+  begin(offset: Offset): Segment {
+    const { newest } = this;
+    this.#segments.push(this.#make(offset));
+    return newest;
+  }
+
+  /** Takes out the segments after the one that begins at `base`, newest first: it is the newest again. */
+  takeAfter({ base }: { readonly base: number }): readonly Segment[] {
+    const at = this.#segments.findIndex((segment) => segment.base === base);
+    assert(at >= 0, `A log has no segment at ${base}`);
+    return this.#segments.splice(at + 1).reverse();
   }
 
   /** Takes out the closed segments whose records all lie below `offset`. */

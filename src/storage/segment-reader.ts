@@ -67,6 +67,12 @@ export class SegmentReader {
     return { bytes, first: from, ends, file: this.#parts.store.path, position: toPosition(start) };
   }
 
+  /** Something was repaired: if the index does not fit, it is compared with the store again. */
+  lookAgain(): void {
+    this.#isChecked = false;
+    this.#checking = undefined;
+  }
+
   async #find(wanted: Wanted): Promise<Found> {
     const { count, limits } = wanted;
     const positions = await this.#positions(wanted);

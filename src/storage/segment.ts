@@ -1,5 +1,6 @@
 import { type Offset, toOffset, toPosition } from "../base/units.ts";
 import type { FileSystem } from "../platform/file-system.ts";
+import type { CopiedBatch } from "./copied-frames.ts";
 import type { FrameBatch } from "./frame.ts";
 import { decodeFrames, type FrameRun } from "./frame-run.ts";
 import { ENTRY_BYTES, encodeEntries, Index, type StoreSize } from "./index.ts";
@@ -7,6 +8,7 @@ import { KnownPlaces } from "./known-places.ts";
 import { indexName, joinPath, storeName } from "./layout.ts";
 import type { FrameLimits, FrameRange, SegmentExtent, SegmentInfo } from "./log-types.ts";
 import { giveBackReadBuffer, takeReadBuffer } from "./read-buffers.ts";
+import { repairRange } from "./repair-range.ts";
 import { SegmentReader } from "./segment-reader.ts";
 import { Dirty, Serial } from "./serial.ts";
 import { Store } from "./store.ts";
@@ -49,6 +51,8 @@ export class Segment {
   #appended = EMPTY;
   #written = EMPTY;
   #isCreated = false;
+  /** The files end with what is written, but for what a failed write left. */
+  #isCut = true;
   #leases = 0;
   #idle: PromiseWithResolvers<void> | undefined;
 
@@ -149,6 +153,23 @@ export class Segment {
     });
   }
 
+  /** Forgets what was given a place, and cuts off what was written, after `end`. May be tried again. */
+  async cutBack({ records, storeBytes: bytes }: SegmentExtent): Promise<void> {
+    this.#appended = { records, bytes };
+    if (this.#written.records > records) {
+      this.#written = this.#appended;
+      this.#isCut = false;
+    }
+    if (this.#isCut) return;
+    await this.#writes.run(async () => {
+      this.#places.clear();
+      await this.store.write((file) => file.truncate(bytes));
+      await this.index.cutAfter(records);
+      this.#dirty.mark();
+      this.#isCut = true;
+    });
+  }
+
   /** Resolves when all that is written would survive a power cut: the store, then the index. */
   async sync(): Promise<void> {
     await this.#dirty.clean(async () => {
@@ -192,6 +213,17 @@ export class Segment {
     // Who reads on begins there.
     this.#places.put(run.resumeOffset - this.base, start + run.endAt);
     return buffer === undefined ? run : { ...run, giveBack: () => giveBackReadBuffer(buffer) };
+  }
+
+  /** Puts sound frames in the place of damaged ones that are written; see {@link repairRange}. */
+  async repair(batch: CopiedBatch): Promise<void> {
+    const wasOpen = this.store.isOpen;
+    try {
+      await this.#mend(() => repairRange(this, this.#written, batch));
+    } finally {
+      this.#reader.lookAgain();
+      if (!wasOpen) await this.close();
+    }
   }
 
   /** Nobody deletes the segment's files until {@link Segment.release}. */

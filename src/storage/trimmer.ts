@@ -1,5 +1,6 @@
 import type { FileSystem } from "../platform/file-system.ts";
 import type { LogSync } from "./log-sync.ts";
+import type { SegmentExtent } from "./log-types.ts";
 import type { Segment } from "./segment.ts";
 import { Serial } from "./serial.ts";
 import type { Writer } from "./writer.ts";
@@ -45,6 +46,22 @@ export class Trimmer {
     });
   }
 
+  /**
+   * Deletes `gone`, the newest segments, from the last one back, and what `newest` has beyond `end`. What a crash
+   * leaves of them is deleted when the log is opened at an extent.
+   *
+   * @throws as {@link remove}
+   */
+  async cut(gone: readonly Segment[], newest: Segment, end: SegmentExtent): Promise<void> {
+    const { writer, sync } = this.#options;
+    for (const segment of gone) {
+      sync.forget(segment);
+      await this.#delete(segment, `delete "${segment.store.path}"`);
+    }
+    sync.forget(newest);
+    await writer.withSpace(`cut "${newest.store.path}"`, () => newest.cutBack(end));
+  }
+
   /** Segments that are to go and whose files are still there, oldest first. */
   leaving(): readonly Segment[] {
     return [...this.#leaving];
@@ -57,10 +74,15 @@ export class Trimmer {
 
   /** @param successor becomes the first one: without its files the log would begin at 0 again */
   async #remove(segment: Segment, successor: Segment): Promise<void> {
-    const { fs, writer, sync } = this.#options;
+    const { writer, sync } = this.#options;
     const what = `delete "${segment.store.path}"`;
     await writer.writtenUpTo(segment.nextOffset);
     await writer.withSpace(what, () => sync.prepareRemoval(segment, successor));
+    await this.#delete(segment, what);
+  }
+
+  async #delete(segment: Segment, what: string): Promise<void> {
+    const { fs, writer, sync } = this.#options;
     do await segment.idle();
     while (segment.isLeased);
     this.#leaving.delete(segment);

@@ -56,6 +56,8 @@ export class Writer {
   /** Why nothing is written any more, after closing with something left. */
   #ended: ProglogError | undefined;
   readonly #sleepers = new Set<() => void>();
+  /** What is not to be written, and who waits for that. */
+  #drops: { readonly offset: Offset; readonly resolve: () => void }[] = [];
 
   constructor(options: WriterOptions) {
     this.#options = options;
@@ -84,6 +86,17 @@ export class Writer {
   /** Resolves when everything below `end` is in the files. @throws as {@link whenRoom} */
   writtenUpTo(end: Offset): Promise<void> {
     return this.#wait(end);
+  }
+
+  /** Leaves unwritten what was pushed from `offset` on. Resolves when nothing of it is being written. */
+  dropFrom(offset: Offset): Promise<void> {
+    return new Promise((resolve) => {
+      this.#drops.push({ offset, resolve });
+      const hasEnded = (this.#options.failure.error ?? this.#ended) !== undefined;
+      const isWriting = this.#running !== undefined && !hasEnded;
+      if (!isWriting) this.#drop();
+      else for (const wake of this.#sleepers) wake();
+    });
   }
 
   /** Runs `work` until there is space for it. Any other rejection is a failure. */
@@ -159,20 +172,35 @@ export class Writer {
         const group = this.pending.group(GROUP_LIMITS);
         const segment = group[0]?.segment;
         if (segment === undefined) break;
-        await this.withSpace(`write to "${segment.store.path}"`, async () => {
+        const isWritten = await this.withSpace(`write to "${segment.store.path}"`, async () => {
+          // Some of it may not be wanted any more.
+          if (this.#drops.length > 0) return false;
           await this.#options.prepare(segment);
           await segment.write(group);
+          return true;
         });
-        if (this.#ended !== undefined) return;
-        this.pending.shift(group.length);
+        if (this.#ended !== undefined) return this.#drop();
+        if (isWritten) this.pending.shift(group.length);
+        this.#drop();
         this.#resolveSome();
       }
       this.#running = undefined;
+      this.#drop();
       this.#schedule();
     } catch (error) {
+      this.#drop();
       // Stays set: nothing is written after this. Those who wait are told.
       this.#rejectAll(error as ProglogError);
     }
+  }
+
+  #drop(): void {
+    for (const { offset, resolve } of this.#drops) {
+      this.pending.dropFrom(offset);
+      this.#pushedEnd = Math.min(this.#pushedEnd, offset);
+      resolve();
+    }
+    this.#drops = [];
   }
 
   #wait(end: Offset | undefined): Promise<void> {
