@@ -12,7 +12,7 @@ const UNKNOWN = { kind: "unknown" } as const;
 
 test("while nobody leads, a call is told so before its deadline, and nothing was done", async (t) => {
   const { other } = await startPair(t);
-  const timeoutMs = 800;
+  const timeoutMs = 450;
   const clients = WAYS.map((way) => other.clients(way).log);
   for (const log of clients) await log.consume({ topic: "default" }); // connections are open
   other.cluster.lead("default", UNKNOWN);
