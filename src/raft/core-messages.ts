@@ -80,7 +80,7 @@ export function messageTo(message: CoreMessage): number {
   return u64(message, TO_AT);
 }
 
-/** The replica that wrote it; of a forwarded transfer of the leadership, the one that shall have it. */
+/** The replica that wrote it; of a forwarded read request, the one that reads. */
 export function messageFrom(message: CoreMessage): number {
   return u64(message, FROM_AT);
 }

@@ -199,6 +199,7 @@ export interface CoreGroup {
   jobDone(job: number): readonly CoreMessage[];
   /** The answer comes in `reads` of a Ready; or never: ask again. */
   readIndex(context: Uint8Array): void;
+  /** Nothing happens but on the leader. It takes no proposals meanwhile, for one election timeout. */
   transferLeader(replicaId: number): void;
   /**
    * Gives up the leadership, or the leader it follows, so that another one can be elected. A leader

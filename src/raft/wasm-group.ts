@@ -1,5 +1,4 @@
 import { assert } from "../base/assert.ts";
-import { EMPTY_BYTES } from "../base/bytes.ts";
 import type {
   ConfChange,
   ConfState,
@@ -17,6 +16,8 @@ import { readReady, readStatus } from "./wasm-ready.ts";
 
 /** Types of changes, as protobuf numbers them (raftpb.ConfChangeType). */
 const CONF_CHANGE_TYPES = { "add-voter": 0, remove: 1, "add-learner": 3 } as const;
+
+const NO_MESSAGES: readonly CoreMessage[] = [];
 
 /** A group in the module. Made by `WasmCore.open`. */
 export class WasmGroup implements CoreGroup {
@@ -81,21 +82,19 @@ export class WasmGroup implements CoreGroup {
   applyConfChange(type: number, data: Uint8Array): ConfState {
     const size = this.#instance.input(data);
     this.#call(this.#instance.exports.apply_conf_change, type, size);
-    return this.#result().confState();
+    return this.#read((reader) => reader.confState());
   }
 
   ready(): CoreReady | undefined {
     this.#check();
     if (!this.#isReady) return undefined;
     this.#call(this.#instance.exports.ready);
-    const bytes = this.#instance.result();
-    return bytes.length === 0 ? undefined : readReady(new CoreReader(bytes));
+    return this.#read(readReady);
   }
 
   jobDone(job: number): readonly CoreMessage[] {
     this.#call(this.#instance.exports.job_done, job);
-    const bytes = this.#instance.result();
-    return bytes.length === 0 ? [] : new CoreReader(bytes).list();
+    return this.#instance.hasResult ? this.#read((reader) => reader.list()) : NO_MESSAGES;
   }
 
   readIndex(context: Uint8Array): void {
@@ -126,7 +125,7 @@ export class WasmGroup implements CoreGroup {
 
   status(): CoreStatus {
     this.#call(this.#instance.exports.status);
-    return readStatus(this.#result());
+    return this.#read(readStatus);
   }
 
   close(): void {
@@ -179,9 +178,13 @@ export class WasmGroup implements CoreGroup {
     return this.#failure;
   }
 
-  #result(): CoreReader {
-    const bytes = this.#instance.result();
-    return new CoreReader(bytes.length === 0 ? EMPTY_BYTES : bytes);
+  /** Reads what the last call gave. That it cannot be read is a fault of the module's. */
+  #read<T>(read: (reader: CoreReader) => T): T {
+    try {
+      return read(new CoreReader(this.#instance.result()));
+    } catch (cause) {
+      throw this.#fail("The core gave what cannot be read", { cause });
+    }
   }
 }
 

@@ -129,6 +129,12 @@ export class WasmInstance {
     return bytes.length;
   }
 
+  /** The last call gave something. */
+  get hasResult(): boolean {
+    this.#refresh();
+    return this.#view.getUint32(this.#resultAt + 4, true) > 0;
+  }
+
   /** A copy of what the last call gave; empty when it gave nothing. */
   result(): Uint8Array {
     this.#refresh();

@@ -128,7 +128,7 @@ export const FAILURES: Readonly<Record<string, RaftCoreCase>> = {
     const cluster = make([1, 2, 3]);
     cluster.elect(1);
     const { term } = cluster.hardState(1);
-    const local = [0, 1, 2, 10, 11, 12, 19, 20, 21, 22, 23, 24, 200];
+    const local = [0, 1, 2, 10, 11, 12, 13, 19, 20, 21, 22, 23, 24, 200];
     for (const type of local) {
       for (const to of [1, 2]) {
         const entries = [{ term, type: 0, data: bytesOf("x") }];

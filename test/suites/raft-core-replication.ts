@@ -168,8 +168,12 @@ export const REPLICATION: Readonly<Record<string, RaftCoreCase>> = {
     cluster.group(1).transferLeader(2);
     assert.equal(cluster.group(1).status().transferee, 2);
     assert.equal(cluster.group(1).propose([bytesOf("b")]), "dropped");
+    cluster.settle();
     cluster.heal();
     cluster.tick(ELECTION_TICKS);
+    cluster.group(3).transferLeader(2);
+    cluster.settle();
+    assert.deepEqual(cluster.leaders(), [1]);
     cluster.group(1).transferLeader(2);
     cluster.settle();
     assert.deepEqual(cluster.leaders(), [2]);

@@ -33,7 +33,7 @@ func check(id uint64, m *pb.Message) int32 {
 		size := len(m.GetContext())
 		isFine = len(m.GetEntries()) == 0 && (size == 0 || size == heartbeatContextBytes)
 	case pb.MsgAppResp, pb.MsgVote, pb.MsgVoteResp, pb.MsgPreVote, pb.MsgPreVoteResp,
-		pb.MsgTransferLeader, pb.MsgTimeoutNow:
+		pb.MsgTimeoutNow:
 		isFine = len(m.GetEntries()) == 0
 	}
 	hasSnapshot := m.GetSnapshot() != nil
@@ -58,7 +58,7 @@ func areInOrder(m *pb.Message) bool {
 			return false
 		}
 	}
-	return before <= m.GetTerm() && m.GetIndex()+uint64(len(m.GetEntries())) <= safeMax
+	return before <= m.GetTerm() && m.GetIndex()+uint64(len(m.GetEntries())) <= numberMax
 }
 
 // isSnapshot: ids are not 0, and nobody is in two lists that exclude one another.

@@ -188,9 +188,15 @@ func readIndex(handle, size uint32) int32 {
 	})
 }
 
+// transfer_leader does nothing but on a leader: the library would forward the request, and panics
+// where one is forwarded twice.
+//
 //go:wasmexport transfer_leader
 func transferLeader(handle uint32, to float64) int32 {
 	return on(handle, func(g *group) int32 {
+		if g.node.BasicStatus().RaftState != raft.StateLeader {
+			return statusDropped
+		}
 		g.node.TransferLeader(uint64(to))
 		return statusOK
 	})

@@ -13,8 +13,9 @@ const (
 	messageEntriesMax = 1 << 16
 	// Ids in one list of a conf state.
 	membersMax = 64
-	// JavaScript's safe integers; the host's numbers are not exact above.
-	safeMax = 1<<53 - 1
+	// Of ids, terms and indexes. The host's numbers are exact up to twice of it, so there is room to
+	// count on from what a message says.
+	numberMax = 1 << 52
 )
 
 // A reader takes bytes apart. After the first one that cannot be it is bad and gives zeros.
@@ -48,14 +49,14 @@ func (r *reader) u32() uint32 {
 	return 0
 }
 
-// u64 reads a safe integer.
+// u64 reads an id, a term or an index.
 func (r *reader) u64() uint64 {
 	b := r.take(8)
 	if b == nil {
 		return 0
 	}
 	v := binary.LittleEndian.Uint64(b)
-	if v > safeMax {
+	if v > numberMax {
 		r.bad = true
 		return 0
 	}

@@ -17,7 +17,7 @@ const (
 	readyHasSnapshot
 )
 
-// ready gives what is to be done now; an empty result when there is nothing.
+// ready gives what is to be done now. To be called when the last code said so.
 //
 //	u8 flags, u64 append job, u64 apply job, u64 first committed, u64 last committed,
 //	[u64 leader, u8 role], [hard state], [snapshot], u64 index of the first entry, entries,
@@ -27,9 +27,7 @@ const (
 //go:wasmexport ready
 func ready(handle uint32) int32 {
 	return on(handle, func(g *group) int32 {
-		if g.node.HasReady() {
-			give(g.putReady(out[:0], g.node.Ready()))
-		}
+		give(g.putReady(out[:0], g.node.Ready()))
 		return statusOK
 	})
 }
