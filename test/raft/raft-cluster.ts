@@ -36,6 +36,8 @@ export class Member {
   readonly failures: unknown[] = [];
   readonly #cluster: RaftCluster;
   checkpoint: Checkpoint;
+  /** A snapshot's, which counts when the journal has its mark. */
+  pending: Checkpoint | undefined;
   journal: FakeRaftJournal;
   clock: SimLifeClock;
   machine: Recorder;
@@ -66,14 +68,25 @@ export class Member {
 
   /** Resolves when it has recovered; do not wait for that where time has to pass for it. */
   start(): Promise<void> {
-    const { cluster } = { cluster: this.#cluster };
+    const cluster = this.#cluster;
+    this.#adopt();
     this.#life += 1;
     const life = this.#life;
     this.clock = new SimLifeClock(cluster.clock, { offsetUs: 0 });
     this.journal = new FakeRaftJournal(this.disk, this.clock, cluster.flushMs);
     const { applied, index, term, conf } = this.checkpoint;
     this.machine = new Recorder(applied, index);
-    this.machine.onApply = (at, entryTerm, text) => cluster.onApply(this, at, entryTerm, text);
+    this.machine.onApply = (at, entryTerm, text) => {
+      if (life === this.#life && this.isUp) cluster.onApply(this, at, entryTerm, text);
+    };
+    this.machine.onPrepared = ({ index: at, term: atTerm, conf: atConf, data }) => {
+      if (life !== this.#life) return;
+      const [, ...texts] = JSON.parse(new TextDecoder().decode(data)) as [number, ...string[]];
+      this.pending = { applied: texts, index: at, term: atTerm, conf: atConf };
+    };
+    this.machine.onCommitted = ({ index: at }) => {
+      if (life === this.#life && this.pending?.index === at) this.checkpoint = this.pending;
+    };
     cluster.onStart(this);
     this.node = new RaftNode({
       core: makeCore(cluster.seed * 1000 + this.id * 37 + life, this.clock),
@@ -82,7 +95,9 @@ export class Member {
       limits: cluster.limits,
       nodeOf: (_topicId, replicaId) => `n${replicaId}`,
       transport: {
-        send: (nodeId, envelope) => cluster.send(this, nodeId, envelope),
+        send: (nodeId, envelope) => {
+          return life === this.#life && this.isUp && cluster.send(this, nodeId, envelope);
+        },
       },
       onFailure: (error) => this.failures.push(error),
     });
@@ -103,6 +118,14 @@ export class Member {
     });
   }
 
+  /** The journal has the mark of a snapshot that was prepared: it is what this replica begins with. */
+  #adopt(): void {
+    const { pending } = this;
+    if (pending === undefined || pending.index <= this.checkpoint.index) return;
+    if (this.disk.get(this.id).snapshotIndex >= pending.index) this.checkpoint = pending;
+    this.pending = undefined;
+  }
+
   /** Power is cut. */
   crash(keep?: (count: number) => number): void {
     this.journal.crash(keep);
@@ -119,12 +142,9 @@ export class Member {
     if (group === undefined || machine.index > group.appliedIndex) return;
     const { appliedIndex: index, appliedTerm: term, conf } = group;
     this.checkpoint = { applied: [...machine.applied], index, term, conf };
-    const first = Math.max(this.journal.firstIndex(this.id), index - kept);
-    const at = kept === 0 ? index : first;
+    const at = Math.max(this.journal.firstIndex(this.id) - 1, index - kept);
     const atTerm = this.journal.termAt(this.id, at);
-    if (at <= this.journal.lastIndex(this.id) && atTerm !== undefined) {
-      this.journal.setCheckpoint(this.id, at, kept === 0 ? term : atTerm);
-    }
+    if (atTerm !== undefined) this.journal.setCheckpoint(this.id, at, atTerm);
   }
 
   propose(text: string): Promise<string> {

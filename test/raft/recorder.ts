@@ -12,6 +12,8 @@ export class Recorder implements RaftHost<string, string> {
   poison: string | undefined;
   /** What an offered snapshot waits for. */
   install: (offered: OfferedSnapshot, signal: AbortSignal) => Promise<void> = async () => {};
+  onPrepared: (offered: OfferedSnapshot) => void = () => {};
+  onCommitted: (offered: OfferedSnapshot) => void = () => {};
   onApply: (index: number, term: number, text: string) => void = () => {};
   installs = 0;
 
@@ -56,10 +58,12 @@ export class Recorder implements RaftHost<string, string> {
   async installSnapshot(offered: OfferedSnapshot, signal: AbortSignal): Promise<PreparedSnapshot> {
     await this.install(offered, signal);
     signal.throwIfAborted();
+    this.onPrepared(offered);
     return {
       commit: async () => {
         await undefined;
         this.restore(offered);
+        this.onCommitted(offered);
       },
       abort: () => {},
     };

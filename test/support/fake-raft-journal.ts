@@ -183,7 +183,6 @@ export class FakeRaftJournal implements RaftJournal {
     replica.entries = replica.entries.slice(index - replica.snapshotIndex);
     replica.snapshotIndex = index;
     replica.snapshotTerm = term;
-    if (replica.state.commit < index) replica.state = { ...replica.state, commit: index };
   }
 
   #refuse(items: readonly Waiting[]): void {
