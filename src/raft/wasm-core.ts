@@ -2,6 +2,7 @@ import { assert } from "../base/assert.ts";
 import type { CoreGroup, CoreGroupConfig, RaftCore } from "./core.ts";
 import { CoreRefusedError } from "./core.ts";
 import { CoreWriter } from "./core-codec.ts";
+import { CORE_APPEND_BYTES_MAX, CORE_MEMBERS_MAX } from "./core-limits.ts";
 import { WasmGroup } from "./wasm-group.ts";
 import { CallStatus, type WasmCoreOptions, WasmInstance } from "./wasm-instance.ts";
 
@@ -29,6 +30,7 @@ export class WasmCore implements RaftCore {
 
   /** @throws {CoreRefusedError} when the library refuses the configuration, or the log with it */
   open(config: CoreGroupConfig): CoreGroup {
+    checkConfig(config);
     const { host, exports } = this.#instance;
     const handle = this.#instance.call(exports.next_handle);
     host.add(handle, config.log);
@@ -84,5 +86,20 @@ export class WasmCore implements RaftCore {
       .u32(config.messageBytesMax)
       .hardState(config.hardState)
       .confState(config.conf).bytes;
+  }
+}
+
+function checkConfig({ messageBytesMax, conf }: CoreGroupConfig): void {
+  if (messageBytesMax > CORE_APPEND_BYTES_MAX) {
+    throw new CoreRefusedError(
+      `Cannot open a group with append messages of ${messageBytesMax} bytes, at most ${CORE_APPEND_BYTES_MAX} are allowed`,
+    );
+  }
+  const lists = [conf.voters, conf.learners, conf.votersOutgoing, conf.learnersNext];
+  const members = Math.max(...lists.map((list) => list.length));
+  if (members > CORE_MEMBERS_MAX) {
+    throw new CoreRefusedError(
+      `Cannot open a group of ${members} replicas, at most ${CORE_MEMBERS_MAX} are allowed`,
+    );
   }
 }

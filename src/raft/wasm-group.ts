@@ -10,7 +10,13 @@ import type {
 } from "./core.ts";
 import { CoreGroupFailedError, CoreRefusedError } from "./core.ts";
 import { CoreReader, type CoreWriter } from "./core-codec.ts";
-import { CORE_MESSAGE_BYTES_MAX, CORE_READ_CONTEXT_BYTES_MAX } from "./core-limits.ts";
+import {
+  CORE_ENTRY_BYTES_MAX,
+  CORE_MEMBERS_MAX,
+  CORE_MESSAGE_BYTES_MAX,
+  CORE_MESSAGE_ENTRIES_MAX,
+  CORE_READ_CONTEXT_BYTES_MAX,
+} from "./core-limits.ts";
 import { CallStatus, type WasmFunction, type WasmInstance } from "./wasm-instance.ts";
 import { readReady, readStatus } from "./wasm-ready.ts";
 
@@ -66,12 +72,18 @@ export class WasmGroup implements CoreGroup {
   }
 
   propose(data: readonly Uint8Array[]): CoreVerdict {
+    checkMost("entries in one proposal", data.length, CORE_MESSAGE_ENTRIES_MAX);
     const writer = this.#writer.reset().u32(data.length);
-    for (const bytes of data) writer.sized(bytes);
+    for (const bytes of data) {
+      checkMost("bytes in an entry", bytes.length, CORE_ENTRY_BYTES_MAX);
+      writer.sized(bytes);
+    }
     return this.#ask(this.#instance.exports.propose, writer.bytes);
   }
 
   proposeConfChange(changes: readonly ConfChange[], context: Uint8Array): CoreVerdict {
+    checkMost("changes at once", changes.length, CORE_MEMBERS_MAX);
+    checkMost("bytes in a context", context.length, CORE_ENTRY_BYTES_MAX);
     const writer = this.#writer.reset().u32(changes.length);
     for (const change of changes) {
       writer.u8(CONF_CHANGE_TYPES[change.type]).u64(checkedId(change.replicaId));
@@ -98,11 +110,7 @@ export class WasmGroup implements CoreGroup {
   }
 
   readIndex(context: Uint8Array): void {
-    if (context.length > CORE_READ_CONTEXT_BYTES_MAX) {
-      throw new CoreRefusedError(
-        `Cannot read with a context of ${context.length} bytes, at most ${CORE_READ_CONTEXT_BYTES_MAX} are allowed`,
-      );
-    }
+    checkMost("bytes in a read request", context.length, CORE_READ_CONTEXT_BYTES_MAX);
     this.#ask(this.#instance.exports.read_index, context);
   }
 
@@ -191,4 +199,9 @@ export class WasmGroup implements CoreGroup {
 function checkedId(id: number): number {
   if (Number.isSafeInteger(id) && id > 0) return id;
   throw new CoreRefusedError(`Cannot use ${id} as a replica's id: it must be an integer from 1`);
+}
+
+function checkMost(what: string, count: number, max: number): void {
+  if (count <= max) return;
+  throw new CoreRefusedError(`Cannot have ${count} ${what}, at most ${max} are allowed`);
 }

@@ -1,6 +1,7 @@
 import { assert } from "../base/assert.ts";
 import type { CoreLog } from "./core.ts";
 import { CoreWriter } from "./core-codec.ts";
+import { CORE_STATE_BYTES_MAX } from "./core-limits.ts";
 
 /** Answers that are no length and no term, as `wasm/storage.go` knows them. */
 const COMPACTED = -1;
@@ -78,6 +79,10 @@ export class WasmHost {
         this.#ask(handle, COMPACTED, (log) => {
           const snapshot = log.snapshot();
           if (snapshot === undefined) return COMPACTED;
+          assert(
+            snapshot.data.length <= CORE_STATE_BYTES_MAX,
+            `The state is ${snapshot.data.length} bytes, at most ${CORE_STATE_BYTES_MAX} are allowed`,
+          );
           return this.#write(this.#writer.reset().snapshot(snapshot).bytes, at, room);
         }),
       log: (level: number, at: number, size: number) => {

@@ -12,30 +12,36 @@ const PROGRESS_IS_ACTIVE = 2;
 
 const PROGRESS_STATES = ["probe", "replicate", "snapshot"] as const;
 
+type Draft<T> = { -readonly [Key in keyof T]: T[Key] };
+
 export function readReady(reader: CoreReader): CoreReady {
   const flags = reader.u8();
-  const appendJob = reader.u64();
-  const applyJob = reader.u64();
-  const commitFirst = reader.u64();
-  const commitLast = reader.u64();
-  const soft =
-    (flags & READY_HAS_SOFT) === 0
-      ? undefined
-      : { leader: reader.u64(), role: reader.u8() as CoreRole };
-  const hardState = (flags & READY_HAS_HARD) === 0 ? undefined : reader.hardState();
-  const snapshot = (flags & READY_HAS_SNAPSHOT) === 0 ? undefined : reader.snapshot();
-  const entries = reader.entries(reader.u64());
-  const messages = reader.list();
+  const ready: Draft<CoreReady> = {
+    appendJob: reader.u64(),
+    applyJob: reader.u64(),
+    commitFirst: reader.u64(),
+    commitLast: reader.u64(),
+    entries: [],
+    messages: [],
+    reads: [],
+  };
+  if ((flags & READY_HAS_SOFT) !== 0) {
+    ready.soft = { leader: reader.u64(), role: reader.u8() as CoreRole };
+  }
+  if ((flags & READY_HAS_HARD) !== 0) ready.hardState = reader.hardState();
+  if ((flags & READY_HAS_SNAPSHOT) !== 0) ready.snapshot = reader.snapshot();
+  ready.entries = reader.entries(reader.u64());
+  ready.messages = reader.list();
+  ready.reads = readReads(reader);
+  return ready;
+}
+
+function readReads(reader: CoreReader): CoreReady["reads"] {
   const reads: { index: number; context: Uint8Array }[] = [];
   for (let left = reader.u32(); left > 0; left -= 1) {
     reads.push({ index: reader.u64(), context: reader.sized() });
   }
-  return {
-    ...(soft === undefined ? {} : { soft }),
-    ...(hardState === undefined ? {} : { hardState }),
-    ...(snapshot === undefined ? {} : { snapshot }),
-    ...{ entries, appendJob, commitFirst, commitLast, applyJob, messages, reads },
-  };
+  return reads;
 }
 
 export function readStatus(reader: CoreReader): CoreStatus {

@@ -1,12 +1,20 @@
 import assert from "node:assert/strict";
 import { test } from "node:test";
+import { EMPTY_BYTES } from "../../src/base/bytes.ts";
 import {
   CoreGroupFailedError,
   CoreRefusedError,
   CoreTrappedError,
   type RaftCore,
 } from "../../src/raft/core.ts";
-import { CORE_MESSAGE_BYTES_MAX, CORE_READ_CONTEXT_BYTES_MAX } from "../../src/raft/core-limits.ts";
+import {
+  CORE_ENTRY_BYTES_MAX,
+  CORE_MEMBERS_MAX,
+  CORE_MESSAGE_BYTES_MAX,
+  CORE_MESSAGE_ENTRIES_MAX,
+  CORE_READ_CONTEXT_BYTES_MAX,
+  CORE_STATE_BYTES_MAX,
+} from "../../src/raft/core-limits.ts";
 import { WasmCore } from "../../src/raft/wasm-core.ts";
 import { loadRaftModule } from "../../src/server/raft-module.ts";
 import { write } from "../suites/raft-core-replication.ts";
@@ -162,10 +170,68 @@ test("a read request's context has a limit", () => {
   cluster.group(1).readIndex(context);
   cluster.settle();
   assert.deepEqual(cluster.replica(1).reads, [{ index: 2, context }]);
-  assert.throws(
-    () => cluster.group(1).readIndex(new Uint8Array(context.length + 1)),
-    CoreRefusedError,
-  );
+  assert.throws(() => cluster.group(1).readIndex(new Uint8Array(context.length + 1)), {
+    name: "CoreRefusedError",
+    message: "Cannot have 1025 bytes in a read request, at most 1024 are allowed",
+  });
+});
+
+test("what is proposed has limits, so that every message of it can be sent", () => {
+  const cluster = new CoreCluster(WasmCore.create(module, seededWorld(1)), [1, 2, 3]);
+  cluster.elect(1);
+  const [largest, many] = [new Uint8Array(CORE_ENTRY_BYTES_MAX), CORE_MESSAGE_ENTRIES_MAX];
+  assert.equal(cluster.group(1).propose([largest]), "ok");
+  const small = new Uint8Array(5).fill(1);
+  assert.equal(cluster.group(1).propose(new Array(many).fill(small)), "ok");
+  cluster.settle();
+  for (const { log } of cluster.all) assert.equal(log.lastIndex(), 3 + many);
+  const change = { type: "add-learner", replicaId: 4 } as const;
+  const tooMuch = [
+    () => cluster.group(1).propose([new Uint8Array(largest.length + 1)]),
+    () => cluster.group(1).propose(new Array(many + 1).fill(small)),
+    () => cluster.group(1).propose([]),
+    () => cluster.group(1).proposeConfChange([change], new Uint8Array(largest.length + 1)),
+    () => cluster.group(1).proposeConfChange(new Array(65).fill(change), EMPTY_BYTES),
+  ];
+  for (const call of tooMuch) assert.throws(call, CoreRefusedError);
+  assert.equal(cluster.group(1).hasReady, false);
+});
+
+test("too much that is uncommitted is dropped", () => {
+  const cluster = new CoreCluster(WasmCore.create(module, seededWorld(1)), [1, 2, 3]);
+  cluster.elect(1);
+  for (const id of [2, 3]) cluster.isolate(id);
+  const largest = new Uint8Array(CORE_ENTRY_BYTES_MAX);
+  const verdicts = Array.from({ length: 20 }, () => cluster.group(1).propose([largest]));
+  assert.ok(verdicts.slice(0, 16).every((verdict) => verdict === "ok"));
+  assert.ok(verdicts.slice(16).every((verdict) => verdict === "dropped"));
+  cluster.heal();
+  cluster.tick(3);
+  assert.equal(cluster.group(1).propose([largest]), "ok");
+});
+
+test("a group has limits", () => {
+  const core = WasmCore.create(module, seededWorld(1));
+  const ids = Array.from({ length: CORE_MEMBERS_MAX + 1 }, (_, at) => at + 1);
+  new CoreCluster(core, ids.slice(1));
+  assert.throws(() => new CoreCluster(core, ids), {
+    name: "CoreRefusedError",
+    message: "Cannot open a group of 65 replicas, at most 64 are allowed",
+  });
+});
+
+test("a state that is too large for a message fails its group", () => {
+  const cluster = new CoreCluster(WasmCore.create(module, seededWorld(1)), [1, 2, 3]);
+  cluster.elect(1);
+  cluster.isolate(3);
+  write(cluster, 1, "a", "b");
+  cluster.replica(1).compact();
+  const snapshot = cluster.replica(1).log.snapshot();
+  assert.ok(snapshot !== undefined);
+  const data = new Uint8Array(CORE_STATE_BYTES_MAX + 1);
+  cluster.replica(1).log.offer({ ...snapshot, data });
+  cluster.heal();
+  assert.throws(() => cluster.tick(5), CoreGroupFailedError);
 });
 
 test("a group may be closed twice and not be used afterwards", () => {

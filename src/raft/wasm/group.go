@@ -174,7 +174,7 @@ func propose(handle, size uint32) int32 {
 		r := reader{bytes: input(size)}
 		m := &pb.Message{Type: pb.MsgProp.Enum(), From: &g.id, Entries: r.proposals()}
 		if r.bad || len(m.Entries) == 0 {
-			return refuse("no entries")
+			return refuse("no entries, or too many")
 		}
 		return statusOf(g.node.Step(m))
 	})

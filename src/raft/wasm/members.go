@@ -19,7 +19,7 @@ func proposeConfChange(handle, size uint32) int32 {
 		r := reader{bytes: input(size)}
 		change := r.confChange()
 		if r.bad || len(change.Changes) == 0 {
-			return refuse("no changes")
+			return refuse("no changes, or too many")
 		}
 		if err := g.tryChange(change); err != nil {
 			return refuse(err.Error())
