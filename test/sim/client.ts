@@ -54,7 +54,7 @@ export class Client {
     else if (dice < 0.5) await this.#produceExpected(machine, topic);
     else if (dice < 0.7) await this.#producer.produce(machine, topic);
     else if (dice < 0.82) await this.#read(machine, topic);
-    else if (dice < 0.9) await this.#end(machine, topic);
+    else if (dice < 0.9) await this.end(machine, topic);
     else if (dice < 0.92) await this.#trim(machine, topic);
     else await this.#look(machine, topic);
   }
@@ -75,7 +75,7 @@ export class Client {
   async #produceExpected(machine: Machine, topic: KnownTopic): Promise<void> {
     const known = this.#calls.ends.get(topic.key);
     const expectedNextOffset =
-      known === undefined || this.#random() < 0.4 ? await this.#end(machine, topic) : known;
+      known === undefined || this.#random() < 0.4 ? await this.end(machine, topic) : known;
     if (expectedNextOffset === undefined) return;
     await this.#produce(machine, topic, this.#calls.newBatch(), { expectedNextOffset });
   }
@@ -138,8 +138,8 @@ export class Client {
     }
   }
 
-  /** @returns the next offset, if it was told */
-  async #end(machine: Machine, topic: KnownTopic): Promise<number | undefined> {
+  /** Asks where the topic ends. @returns the next offset, if it was told */
+  async end(machine: Machine, topic: KnownTopic): Promise<number | undefined> {
     const operation = this.#calls.invoke(machine, topic, { op: "end" });
     try {
       const status = await this.#anywhere(machine, topic, async (server, caller) => {

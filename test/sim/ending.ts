@@ -245,6 +245,7 @@ export class Ending {
   async #contents(topics: readonly KnownTopic[]): Promise<Map<KnownTopic, Content>> {
     const contents = new Map<KnownTopic, Content>();
     for (const topic of topics) {
+      await this.#confirmed(topic);
       for (const replica of await checkEqualEnds(this.#world, topic)) {
         const { firstOffset: start, nextOffset: next } = replica.handle.status();
         const records = await readReplica(this.#world, topic, replica);
@@ -254,6 +255,18 @@ export class Ending {
       }
     }
     return contents;
+  }
+
+  /** After a start, replicas may have less than was acknowledged until somebody leads. */
+  async #confirmed(topic: KnownTopic): Promise<void> {
+    const world = this.#world;
+    const isSo = async () => {
+      const machine = world.machines.find(isRunning);
+      const client = new Client("last", world, () => 0.5);
+      return machine !== undefined && (await client.end(machine, topic)) !== undefined;
+    };
+    if (await waitUntil(world, isSo)) return;
+    world.violations.report(`nobody says where ${topic.key} ends after all was healed`);
   }
 
   #judge(topic: KnownTopic, before: Content | undefined, after: Content | undefined): void {

@@ -131,7 +131,7 @@ export class SimCalls implements PeerCalls {
         reject(error);
       };
       const open: OpenCall = { address, fail };
-      const giveUp = () => fail(new ProglogError("CANCELED", "The caller gave the call up"));
+      const giveUp = () => fail(canceled("The caller gave the call up"));
       this.#open.add(open);
       const cancelTimer = this.#port.clock.schedule(timeoutMs, () => fail(unreached(address)));
       if (signal?.aborted === true) {
@@ -201,8 +201,7 @@ export class SimCalls implements PeerCalls {
 
   /** The machine stops: whoever was asked sees that nobody waits any more. */
   end(): void {
-    for (const call of [...this.#open])
-      call.fail(new ProglogError("CANCELED", "The machine stops"));
+    for (const call of [...this.#open]) call.fail(canceled("The machine stops"));
   }
 }
 
@@ -214,6 +213,11 @@ function hostOf(target: SimPort): PeerHost {
 
 function unreached(place: string, outcome = "unknown"): ProglogError {
   return new ProglogError("NO_QUORUM", `Cannot reach "${place}"`, { metadata: { outcome } });
+}
+
+/** Nobody knows what the other side has done. */
+function canceled(message: string): ProglogError {
+  return new ProglogError("CANCELED", message, { metadata: { outcome: "unknown" } });
 }
 
 function copyOf({ firstOffset, frames }: CopyPiece): CopyPiece {

@@ -25,8 +25,11 @@ const (
 	exitTimeLimit
 )
 
-// Operations that are named of those that could not be placed.
-const namedMax = 8
+// Operations that are named of those that could not be placed, and how long.
+const (
+	namedMax     = 6
+	describedMax = 200
+)
 
 func main() {
 	timeout := flag.Duration("timeout", time.Minute, "time limit for each topic")
@@ -93,7 +96,11 @@ func explain(operations []porcupine.Operation, timeout time.Duration) string {
 		if named++; named > namedMax {
 			return text + " ..."
 		}
-		text += "\n  " + logModel.DescribeOperation(operation.Input, operation.Output)
+		described := logModel.DescribeOperation(operation.Input, operation.Output)
+		if len(described) > describedMax {
+			described = described[:describedMax] + " ..."
+		}
+		text += "\n  " + described
 	}
 	return text
 }
