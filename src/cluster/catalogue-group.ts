@@ -3,12 +3,9 @@ import { ProglogError } from "../base/errors.ts";
 import { topicDir } from "../storage/layout.ts";
 import { Catalogue } from "../topics/catalogue.ts";
 import type { ProposedCatalogueCommand } from "../topics/catalogue-commands.ts";
-import {
-  CATALOGUE_REPLICA_ID,
-  CATALOGUE_TOPIC_ID,
-  type CatalogueOutcome,
-  CatalogueState,
-} from "../topics/catalogue-state.ts";
+import { CATALOGUE_REPLICA_ID } from "../topics/catalogue-members.ts";
+import type { CatalogueOutcome } from "../topics/catalogue-outcomes.ts";
+import { CATALOGUE_TOPIC_ID, CatalogueState } from "../topics/catalogue-state.ts";
 import { CLUSTER_TOPIC_NAME } from "../topics/names.ts";
 import { Group, type GroupContext } from "./group.ts";
 import { addReplica, FIRST_INDEX, FIRST_TERM, loadCheckpoint } from "./replica-files.ts";

@@ -1,6 +1,6 @@
 import { ProglogError } from "../base/errors.ts";
 import type { LogExtent } from "../storage/log-types.ts";
-import type { CatalogueEntry } from "../topics/catalogue-state.ts";
+import type { CatalogueEntry } from "../topics/catalogue-topics.ts";
 import { TopicState } from "../topics/topic-state.ts";
 import { FIRST_INDEX, FIRST_TERM } from "./replica-files.ts";
 

@@ -1,12 +1,12 @@
 import { unappliedEntries } from "../raft/unapplied.ts";
 import { CHECKPOINT_NAME, joinPath, topicDir } from "../storage/layout.ts";
-import type { CatalogueEntry } from "../topics/catalogue-state.ts";
 import { decodeEntry, type TopicCommand } from "../topics/commands.ts";
 import { ForgottenState } from "../topics/forgotten.ts";
 import { rebuildExtent } from "../topics/rebuild.ts";
 import { TopicState } from "../topics/topic-state.ts";
 import { damaged, type FoundTopic, nothingApplied } from "./found-topic.ts";
 import type { GroupContext } from "./group.ts";
+import type { LocalTopic } from "./local-topic.ts";
 import { FIRST_INDEX, FIRST_TERM } from "./replica-files.ts";
 
 type Context = Pick<GroupContext, "fs" | "journal" | "logger">;
@@ -19,10 +19,7 @@ type Context = Pick<GroupContext, "fs" | "journal" | "logger">;
  * @throws STORE_CORRUPT when records may be missing, or when an entry of the journal was decided
  *   by what is forgotten; JOURNAL_CORRUPT
  */
-export async function withoutCheckpoint(
-  context: Context,
-  entry: CatalogueEntry,
-): Promise<FoundTopic> {
+export async function withoutCheckpoint(context: Context, entry: LocalTopic): Promise<FoundTopic> {
   const { fs, journal, logger } = context;
   const { replicaId, settings } = entry;
   const dir = topicDir(entry.id);
@@ -72,7 +69,7 @@ async function isTrimmed(context: Context, replicaId: number, offset: number): P
 /** Throws when an entry after `appliedIndex` would come out otherwise than its callers were told. */
 async function refuseForgotten(
   context: Context,
-  entry: CatalogueEntry,
+  entry: LocalTopic,
   appliedIndex: number,
 ): Promise<void> {
   const { id, replicaId } = entry;

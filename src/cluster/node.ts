@@ -9,13 +9,14 @@ import { Admission } from "../raft/admission.ts";
 import { type FolderLock, lockFolder } from "../storage/folder-lock.ts";
 import { JOURNAL_DIR } from "../storage/layout.ts";
 import type { NodeIdentity } from "../storage/node-file.ts";
-import type { CatalogueEntry } from "../topics/catalogue-state.ts";
+import { FEATURE_LEVEL } from "../topics/members.ts";
 import { DEFAULT_TOPIC_NAME } from "../topics/names.ts";
 import { TopicRegistry } from "../topics/registry.ts";
 import { TailMemory } from "../topics/tail.ts";
 import type { Topics } from "../topics/topics.ts";
 import { createCatalogue, openCatalogue } from "./catalogue-group.ts";
 import { type CheckpointedGroup, Checkpoints } from "./checkpoints.ts";
+import { type LocalTopic, localTopic } from "./local-topic.ts";
 import { NodeFailure } from "./node-failure.ts";
 import { DEFAULT_NODE_SETTINGS, type NodeSettings } from "./node-settings.ts";
 import { Reconciler } from "./reconciler.ts";
@@ -31,6 +32,9 @@ import { forEachOf, orDiskFull } from "./wait.ts";
 
 /** Topics that are opened side by side at start. */
 const OPENING_MAX = 16;
+
+/** Memory that a proposal to the catalogue takes. */
+const PROPOSAL_BYTES = 1_024;
 
 export interface NodeOptions {
   /** Its root is the data folder. */
@@ -89,7 +93,7 @@ export class Node {
     let identity: NodeIdentity;
     try {
       identity = await identify(fs, random, clock.wallUs());
-      parts = await openParts(options, settings, { lock, reserve });
+      parts = await openParts(options, settings, { identity, lock, reserve });
     } catch (error) {
       await lock.release().catch(() => {});
       throw error;
@@ -97,6 +101,7 @@ export class Node {
     const node = new Node(parts, identity, settings);
     try {
       await recoverTopics(parts);
+      await foundCluster(parts, identity);
       if (parts.catalogue.machine.state.get(DEFAULT_TOPIC_NAME) === undefined) {
         await node.topics.create(DEFAULT_TOPIC_NAME, {});
       }
@@ -143,11 +148,29 @@ async function lockWithReserve(options: NodeOptions, reserve: Reserve): Promise<
   }
 }
 
+/** Begins the cluster of one, unless that was done before. */
+async function foundCluster({ catalogue }: NodeParts, identity: NodeIdentity): Promise<void> {
+  if (catalogue.machine.state.clusterId !== "") return;
+  const { nodeId, clusterId } = identity;
+  const unknown = { address: "", zone: "", version: "", folderNonce: "" };
+  const server = { nodeId, featureLevel: FEATURE_LEVEL, ...unknown };
+  await catalogue.voter.propose({ kind: "found", clusterId, server }, { bytes: PROPOSAL_BYTES });
+}
+
 async function openParts(
   options: NodeOptions,
   settings: NodeSettings,
-  { lock, reserve }: { readonly lock: FolderLock; readonly reserve: Reserve },
+  {
+    identity,
+    lock,
+    reserve,
+  }: {
+    readonly identity: NodeIdentity;
+    readonly lock: FolderLock;
+    readonly reserve: Reserve;
+  },
 ): Promise<NodeParts> {
+  const { nodeId } = identity;
   const { fs, clock, random, logger } = options;
   const failure = new NodeFailure(logger, options.onFailure);
   const onFailure = (error: unknown) => failure.report(error);
@@ -156,6 +179,7 @@ async function openParts(
   let checkpoints: Checkpoints | undefined;
   let throttle: Throttle | undefined;
   const context: TopicContext = {
+    nodeId,
     fs,
     journal,
     sync,
@@ -188,7 +212,7 @@ async function openParts(
     if (isNew) await makeTopicsDir(fs);
     const catalogue = await (isNew ? createCatalogue(context) : openCatalogue(context));
     await catalogue.voter.recover();
-    await inspectFolders(fs, { journal, catalogue: catalogue.machine.state, logger });
+    await inspectFolders(fs, { nodeId, journal, catalogue: catalogue.machine.state, logger });
     const reconciler = new Reconciler(context, catalogue);
     checkpoints = new Checkpoints({
       journal,
@@ -243,9 +267,10 @@ function stopAll({ catalogue, reconciler }: NodeParts, reason: ProglogError): vo
 async function recoverTopics({ context, catalogue, reconciler, checkpoints }: NodeParts) {
   const { journal, clock } = context;
   const { state } = catalogue.machine;
-  for (const { id } of state.departing()) await reconciler.settled(id);
   const groups: TopicGroup[] = [];
-  await forEachOf(state.entries(), OPENING_MAX, async (entry) => {
+  const topics = state.entries().map((entry) => localTopic(entry, context.nodeId));
+  const here = topics.filter((topic) => topic !== undefined);
+  await forEachOf(here, OPENING_MAX, async (entry) => {
     if (journal.replica(entry.replicaId) === undefined) {
       await reconciler.settled(entry.id).catch(unlessDiskFull);
       return;
@@ -270,7 +295,7 @@ async function recoverTopics({ context, catalogue, reconciler, checkpoints }: No
 }
 
 /** The others are served nevertheless. */
-function unlessDamaged(error: unknown, { name }: CatalogueEntry): ProglogError {
+function unlessDamaged(error: unknown, { name }: LocalTopic): ProglogError {
   if (!hasReason(error, "STORE_CORRUPT")) throw error;
   return new ProglogError("STORE_CORRUPT", `Cannot use topic "${name}": ${error.message}`, {
     metadata: { offset: "", ...error.metadata, topic: name },

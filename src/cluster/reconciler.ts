@@ -1,16 +1,15 @@
 import { hasReason, ProglogError } from "../base/errors.ts";
 import { Serial } from "../storage/serial.ts";
 import type { Catalogue } from "../topics/catalogue.ts";
-import type { CatalogueEntry, DepartingTopic } from "../topics/catalogue-state.ts";
 import type { TopicHost } from "../topics/registry.ts";
 import { TopicHandle } from "../topics/topic.ts";
 import { topicNotFound } from "../topics/topic-errors.ts";
 import type { CatalogueGroup } from "./catalogue-group.ts";
+import { type LocalTopic, localTopic } from "./local-topic.ts";
 import { removeReplica } from "./replica-files.ts";
 import { createTopic, type TopicContext, type TopicGroup } from "./topic-group.ts";
 
 const RETRY_MS = 1_000;
-const PROPOSAL_BYTES = 256;
 
 /** A topic whose files are damaged: it is not open, and its journal entries are kept. */
 export interface DamagedTopic {
@@ -19,7 +18,7 @@ export interface DamagedTopic {
 }
 
 export interface OpenTopic {
-  readonly entry: CatalogueEntry;
+  readonly entry: LocalTopic;
   readonly group: TopicGroup;
   readonly handle: TopicHandle;
 }
@@ -34,6 +33,8 @@ export class Reconciler implements TopicHost {
   readonly #catalogue: CatalogueGroup;
   readonly #topics = new Map<number, OpenTopic>();
   readonly #damaged = new Map<number, DamagedTopic>();
+  /** Replicas, by topic, whose removal has begun. */
+  readonly #removing = new Map<number, number>();
   /** Work on one topic happens one after the other, on different topics side by side. */
   readonly #turns = new Map<number, Serial>();
   readonly #background = new Set<Promise<unknown>>();
@@ -59,7 +60,7 @@ export class Reconciler implements TopicHost {
   }
 
   /** Leaves a damaged topic as it is, for `proglog log verify` and `repair`, or to be deleted. */
-  setAside({ id, replicaId }: CatalogueEntry, reason: ProglogError): void {
+  setAside({ id, replicaId }: LocalTopic, reason: ProglogError): void {
     this.#damaged.set(id, { replicaId, reason });
   }
 
@@ -78,7 +79,7 @@ export class Reconciler implements TopicHost {
   }
 
   /** Takes over a group that was opened from disk. */
-  adopt(entry: CatalogueEntry, group: TopicGroup): void {
+  adopt(entry: LocalTopic, group: TopicGroup): void {
     const { sync } = this.#context;
     const handle = new TopicHandle({
       entry,
@@ -99,12 +100,13 @@ export class Reconciler implements TopicHost {
 
   async #reconcile(topicId: number): Promise<void> {
     const { state }: Catalogue = this.#catalogue.machine;
-    const departing = state.departingById(topicId);
     const entry = state.byId(topicId);
+    const topic = entry === undefined ? undefined : localTopic(entry, this.#context.nodeId);
     try {
-      if (departing !== undefined) await this.#remove(departing);
-      else if (entry !== undefined && !this.#isHere(topicId)) await this.#create(entry);
-      else if (entry === undefined) this.#turns.delete(topicId);
+      const here = this.#replicaHere(topicId);
+      if (here !== undefined && here !== topic?.replicaId) await this.#remove(topicId, here);
+      if (topic === undefined) this.#turns.delete(topicId);
+      else if (here !== topic.replicaId) await this.#create(topic);
     } catch (error) {
       // The catalogue has it, so it will be done when there is room.
       if (hasReason(error, "DISK_FULL")) this.#retry(topicId);
@@ -113,11 +115,13 @@ export class Reconciler implements TopicHost {
     }
   }
 
-  #isHere(topicId: number): boolean {
-    return this.#topics.has(topicId) || this.#damaged.has(topicId);
+  /** The topic's replica on this node, whatever the catalogue says of it. */
+  #replicaHere(topicId: number): number | undefined {
+    const open = this.#topics.get(topicId)?.group.replicaId;
+    return open ?? this.#damaged.get(topicId)?.replicaId ?? this.#removing.get(topicId);
   }
 
-  async #create(entry: CatalogueEntry): Promise<void> {
+  async #create(entry: LocalTopic): Promise<void> {
     if (this.#isClosing) {
       throw new ProglogError("DRAINING", "Cannot create the topic: the server is stopping");
     }
@@ -126,30 +130,19 @@ export class Reconciler implements TopicHost {
     this.adopt(entry, group);
   }
 
-  async #remove(departing: DepartingTopic): Promise<void> {
-    const open = this.#topics.get(departing.id);
+  async #remove(topicId: number, replicaId: number): Promise<void> {
+    this.#removing.set(topicId, replicaId);
+    const open = this.#topics.get(topicId);
     if (open !== undefined) {
       const reason = topicNotFound(open.entry.name);
       open.handle.end(reason);
       open.group.stop(reason);
-      this.#topics.delete(departing.id);
+      this.#topics.delete(topicId);
       await open.group.close({ discard: true });
     }
-    this.#damaged.delete(departing.id);
-    await removeReplica(this.#context, { topicId: departing.id, replicaId: departing.replicaId });
-    this.#forget(departing);
-  }
-
-  /** Nobody waits for this: were it lost, the next start would find nothing left to delete, and say it again. */
-  #forget({ id: topicId }: DepartingTopic): void {
-    const { logger } = this.#context;
-    const told = this.#catalogue.voter
-      .propose({ kind: "removed", topicId }, { bytes: PROPOSAL_BYTES, makesRoom: true })
-      .then(() => this.#turns.delete(topicId))
-      .catch((error) =>
-        logger.debug("A deleted topic is not forgotten yet", { topicId, why: `${error}` }),
-      );
-    this.#track(told);
+    this.#damaged.delete(topicId);
+    await removeReplica(this.#context, { topicId, replicaId });
+    this.#removing.delete(topicId);
   }
 
   #retry(topicId: number): void {

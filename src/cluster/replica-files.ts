@@ -76,6 +76,11 @@ export async function removeReplica(
   const { fs, journal } = context;
   const { topicId, replicaId } = place;
   if (journal.replica(replicaId) !== undefined) await journal.removeReplica(replicaId);
+  await removeFolder(fs, topicId);
+}
+
+/** Removes a topic's folder, of which the journal knows nothing. */
+export async function removeFolder(fs: FileSystem, topicId: number): Promise<void> {
   const dir = topicDir(topicId);
   await namingPlatformErrors(`delete the folder "${dir}"`, async () => {
     if (await fs.exists(dir)) {

@@ -14,12 +14,16 @@ import {
 } from "../storage/layout.ts";
 import { type NodeIdentity, readNodeFile, writeNodeFile } from "../storage/node-file.ts";
 import { namingPlatformErrors } from "../storage/storage-errors.ts";
+import { CATALOGUE_REPLICA_ID } from "../topics/catalogue-members.ts";
+import { CATALOGUE_TOPIC_ID, type CatalogueState } from "../topics/catalogue-state.ts";
+import { placeOn } from "../topics/group-placement.ts";
 import {
-  CATALOGUE_REPLICA_ID,
-  CATALOGUE_TOPIC_ID,
-  type CatalogueState,
-} from "../topics/catalogue-state.ts";
-import { deleteFolder, FIRST_INDEX, syncFolder } from "./replica-files.ts";
+  deleteFolder,
+  FIRST_INDEX,
+  removeFolder,
+  removeReplica,
+  syncFolder,
+} from "./replica-files.ts";
 
 /** Hidden files, what a new file system has, and what a start that was cut short leaves. */
 const MAY_BE_IN_A_NEW_FOLDER = /^(\.|lost\+found$|LOCK|reserve|node\.json\.)/;
@@ -73,35 +77,49 @@ export async function makeTopicsDir(fs: FileSystem): Promise<void> {
 }
 
 /**
- * Compares the folders and the journal with the catalogue: finishes deletions, keeps and
- * reports what nobody knows.
+ * Compares the folders and the journal with the catalogue: removes replicas that it lists no more,
+ * finishes deletions, keeps and reports what nobody knows.
  *
  * @throws JOURNAL_CORRUPT when the journal has a replica that the catalogue never made
  */
 export async function inspectFolders(
   fs: FileSystem,
-  parts: { readonly journal: Journal; readonly catalogue: CatalogueState; readonly logger: Logger },
+  parts: {
+    readonly nodeId: string;
+    readonly journal: Journal;
+    readonly catalogue: CatalogueState;
+    readonly logger: Logger;
+  },
 ): Promise<void> {
-  const { journal, catalogue, logger } = parts;
-  const isKnown = (topicId: number) =>
-    topicId === CATALOGUE_TOPIC_ID ||
-    catalogue.byId(topicId) !== undefined ||
-    catalogue.departingById(topicId) !== undefined;
+  const { nodeId, journal, catalogue, logger } = parts;
+  const listedId = (topicId: number): number | undefined => {
+    const group = catalogue.group(topicId);
+    return group === undefined ? undefined : placeOn(group, nodeId)?.replicaId;
+  };
   for (const { replicaId, topicId } of journal.replicas()) {
-    if (isKnown(topicId)) continue;
-    throw new ProglogError(
-      "JOURNAL_CORRUPT",
-      `Cannot start: the journal has replica ${replicaId} of topic ${topicId}, which the catalogue does not know`,
-      { metadata: { replicaId: `${replicaId}`, topicId: `${topicId}` } },
-    );
+    if (topicId === CATALOGUE_TOPIC_ID || listedId(topicId) === replicaId) continue;
+    if (replicaId >= catalogue.nextReplicaId || topicId >= catalogue.nextTopicId) {
+      throw unknownReplica(replicaId, topicId);
+    }
+    // Its id was given, and is given to no other one: it is wanted no more.
+    await removeReplica({ fs, journal }, { topicId, replicaId });
   }
   for (const { topicId, isDeleted, name } of await topicDirs(fs)) {
     const dir = joinPath(TOPICS_DIR, name);
     if (isDeleted) await deleteFolder(fs, dir);
-    else if (!isKnown(topicId)) {
-      logger.warn("A folder is of no topic that the catalogue knows; it is kept", { dir });
+    else if (topicId !== CATALOGUE_TOPIC_ID && listedId(topicId) === undefined) {
+      if (topicId < catalogue.nextTopicId) await removeFolder(fs, topicId);
+      else logger.warn("A folder is of no topic that the catalogue knows; it is kept", { dir });
     }
   }
+}
+
+function unknownReplica(replicaId: number, topicId: number): ProglogError {
+  return new ProglogError(
+    "JOURNAL_CORRUPT",
+    `Cannot start: the journal has replica ${replicaId} of topic ${topicId}, which the catalogue does not know`,
+    { metadata: { replicaId: `${replicaId}`, topicId: `${topicId}` } },
+  );
 }
 
 async function topicDirs(fs: FileSystem): Promise<(TopicDirName & { readonly name: string })[]> {

@@ -4,7 +4,6 @@ import { type Checkpoint, readCheckpoint } from "../storage/checkpoint.ts";
 import { checkFrame } from "../storage/frame.ts";
 import { topicDir } from "../storage/layout.ts";
 import { Log } from "../storage/log.ts";
-import type { CatalogueEntry } from "../topics/catalogue-state.ts";
 import type { ProposedCommand } from "../topics/commands.ts";
 import { TopicReplica } from "../topics/replica.ts";
 import { effectiveSettings } from "../topics/settings.ts";
@@ -13,6 +12,7 @@ import { type TopicOutcome, TopicState } from "../topics/topic-state.ts";
 import type { EffectiveSettings } from "../topics/topics.ts";
 import { damaged, type FoundTopic, nothingApplied } from "./found-topic.ts";
 import { Group, type GroupContext } from "./group.ts";
+import type { LocalTopic } from "./local-topic.ts";
 import { withoutCheckpoint } from "./lost-checkpoint.ts";
 import { addReplica, FIRST_INDEX, loadCheckpoint } from "./replica-files.ts";
 
@@ -20,6 +20,7 @@ export type TopicGroup = Group<TopicOutcome, ProposedCommand, TopicReplica>;
 
 /** What the groups of topics need beside what all need. */
 export interface TopicContext extends GroupContext {
+  readonly nodeId: string;
   readonly defaults: EffectiveSettings;
   /** Applied bytes of one topic that may wait for their write while the journal is applied at start. */
   readonly pendingBytesMax: number;
@@ -35,10 +36,7 @@ export interface TopicContext extends GroupContext {
  * Makes the replica of a new topic.
  * @throws STORE_CORRUPT when there are records in its folder: ids are never used twice
  */
-export async function createTopic(
-  context: TopicContext,
-  entry: CatalogueEntry,
-): Promise<TopicGroup> {
+export async function createTopic(context: TopicContext, entry: LocalTopic): Promise<TopicGroup> {
   // An attempt before this one may have come so far.
   if (context.journal.replica(entry.replicaId) !== undefined)
     return await openTopic(context, entry);
@@ -55,7 +53,7 @@ export async function createTopic(
  * @throws STORE_CORRUPT when the folder or something in it is missing or damaged and cannot be
  *   made good from the journal; nothing is cut then
  */
-export async function openTopic(context: TopicContext, entry: CatalogueEntry): Promise<TopicGroup> {
+export async function openTopic(context: TopicContext, entry: LocalTopic): Promise<TopicGroup> {
   const { fs, journal } = context;
   const dir = topicDir(entry.id);
   if (!(await fs.exists(dir))) throw damaged(entry, `its folder "${dir}" is missing`);
@@ -79,7 +77,7 @@ export async function openTopic(context: TopicContext, entry: CatalogueEntry): P
 
 async function openFound(
   context: TopicContext,
-  entry: CatalogueEntry,
+  entry: LocalTopic,
   found: FoundTopic,
 ): Promise<TopicGroup> {
   const { fs, logger, clock, defaults, pendingBytesMax, writeDelayMs, onFailure } = context;
@@ -117,7 +115,7 @@ async function openFound(
   });
 }
 
-function atCheckpoint(entry: CatalogueEntry, checkpoint: Checkpoint): FoundTopic {
+function atCheckpoint(entry: LocalTopic, checkpoint: Checkpoint): FoundTopic {
   const { extent, appliedIndex, appliedTerm } = checkpoint;
   try {
     const state = TopicState.decode(checkpoint.state);
@@ -134,7 +132,7 @@ function atCheckpoint(entry: CatalogueEntry, checkpoint: Checkpoint): FoundTopic
 }
 
 /** A crash may have left the beginnings of this very topic, never more. */
-async function refuseUsedFolder(context: TopicContext, entry: CatalogueEntry): Promise<void> {
+async function refuseUsedFolder(context: TopicContext, entry: LocalTopic): Promise<void> {
   const { fs } = context;
   const dir = topicDir(entry.id);
   if (!(await fs.exists(dir))) return;

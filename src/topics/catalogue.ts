@@ -4,7 +4,8 @@ import {
   encodeCatalogueCommand,
   type ProposedCatalogueCommand,
 } from "./catalogue-commands.ts";
-import type { CatalogueOutcome, CatalogueState } from "./catalogue-state.ts";
+import type { CatalogueOutcome } from "./catalogue-outcomes.ts";
+import type { CatalogueState } from "./catalogue-state.ts";
 import type { Captured, Machine, MachineEntry } from "./machine.ts";
 
 /** The catalogue as a machine: all of it is in its checkpoint, it has no other files. */

@@ -1,7 +1,10 @@
 import { ProglogError } from "../base/errors.ts";
 import type { ProposedCatalogueCommand } from "./catalogue-commands.ts";
-import type { CatalogueEntry, CatalogueOutcome, CatalogueState } from "./catalogue-state.ts";
+import type { CatalogueOutcome } from "./catalogue-outcomes.ts";
+import type { CatalogueState } from "./catalogue-state.ts";
+import type { CatalogueEntry } from "./catalogue-topics.ts";
 import { checkKnownTopicName, checkTopicName } from "./names.ts";
+import { planTopic } from "./placement.ts";
 import type { Replicator } from "./replicator.ts";
 import { checkSettings, effectiveSettings } from "./settings.ts";
 import type { TopicHandle } from "./topic.ts";
@@ -55,12 +58,13 @@ export class TopicRegistry implements Topics {
   async create(name: string, settings: TopicSettings): Promise<TopicInfo> {
     checkTopicName(name);
     const checked = checkSettings(settings);
-    const { host, topicCountMax } = this.#options;
+    const { host, catalogue, defaults, topicCountMax } = this.#options;
     const outcome = await this.#propose({
       kind: "create",
       name,
       topicCountMax,
       settings: checked,
+      places: planTopic(catalogue, checked.replicationFactor ?? defaults.replicationFactor),
     });
     if (outcome.kind !== "created") throw refused(outcome, name);
     await host.settled(outcome.entry.id).catch(outcomeUnknown);
@@ -82,7 +86,7 @@ export class TopicRegistry implements Topics {
     const entry = catalogue.get(name);
     const outcome = await this.#propose({ kind: "delete", name, topicId }, true);
     if (outcome.kind !== "deleted") throw refused(outcome, name);
-    const { id } = outcome.departing;
+    const { id } = outcome.entry;
     host.open(id)?.end(topicNotFound(entry?.name ?? name));
     await host.settled(id).catch(outcomeUnknown);
   }

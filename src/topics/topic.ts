@@ -2,7 +2,7 @@ import { ProglogError } from "../base/errors.ts";
 import { type RecordSpans, spansOf } from "../base/record-spans.ts";
 import { MIB } from "../base/units.ts";
 import { ENVELOPE_BYTES_MAX } from "../storage/envelope.ts";
-import type { CatalogueEntry } from "./catalogue-state.ts";
+import type { CatalogueEntry } from "./catalogue-topics.ts";
 import type { ProposedCommand } from "./commands.ts";
 import { checkProducerId } from "./names.ts";
 import { IN_FLIGHT_MAX } from "./producers.ts";

@@ -79,7 +79,7 @@ async function runAll(ops: readonly SimOperation[], code: string): Promise<void>
 
 /** Some runs do less of a kind than others. */
 async function isReached(op: SimOperation, at: number, code: string): Promise<boolean> {
-  for (const seed of [0, 1, 2, 3]) {
+  for (const seed of [0, 1, 2, 3, 4, 5]) {
     try {
       if (await runWithFault({ op, at, seed }, code)) return true;
     } catch (cause) {

@@ -13,6 +13,7 @@ import { TOPIC_SETTINGS } from "../../src/topics/settings.ts";
 import type { TopicSettingName, TopicSettings } from "../../src/topics/topics.ts";
 import { runGolden } from "../support/golden.ts";
 import { listOf } from "../support/spans.ts";
+import { commandsOf } from "./catalogue-arbitrary.ts";
 
 const number = fc.maxSafeNat();
 const clockUs = number;
@@ -47,22 +48,11 @@ const entry: fc.Arbitrary<ProposedCommand[]> = fc.oneof(
     .map((command) => [command]),
 );
 
-const catalogueCommand: fc.Arbitrary<CatalogueCommand> = fc.oneof(
-  fc.record({
-    kind: fc.constant("create" as const),
-    clockUs,
-    name: fc.string({ unit: "binary" }).map((text) => text.toWellFormed()),
-    topicCountMax: number,
-    settings,
-  }),
-  fc.record({
-    kind: fc.constant("delete" as const),
-    clockUs,
-    name: fc.string(),
-    topicId: number,
-  }),
-  fc.record({ kind: fc.constant("removed" as const), clockUs, topicId: number }),
-);
+const binary = fc.string({ unit: "binary" }).map((text) => text.toWellFormed());
+const catalogueCommand = commandsOf({
+  ...{ number, topicId: number, topicCountMax: number, replicaId: number, version: number },
+  ...{ factor: number, name: binary, nodeId: binary, text: binary, settings },
+});
 
 test("the commands of an entry come back as they were encoded", () => {
   fc.assert(
@@ -119,8 +109,21 @@ test("an unknown version, kind, condition or setting is an error, never passed o
   assert.throws(() => decodeEntry(change(3, 8)), /unknown conditions 8/);
   assert.throws(() => decodeEntry(Uint8Array.of(1, 4, 0, 1, 99, 0, 0)), /tag 99/);
   assert.throws(() => decodeEntry(Uint8Array.of(1, 1, 0, 0, 0)), /no records/);
-  assert.throws(() => decodeCatalogueCommand(Uint8Array.of(3, 1, 0)), /unknown version 3/);
-  assert.throws(() => decodeCatalogueCommand(Uint8Array.of(1, 9, 0)), /unknown kind 9/);
+});
+
+test("an unknown version, kind, field, state, role or flag of a catalogue command is an error", () => {
+  const decode = (...bytes: number[]) => decodeCatalogueCommand(Uint8Array.of(...bytes));
+  const update = [2, 3, 0, 1, 97];
+  assert.equal(decode(...update, 1, 2).kind, "updateServer");
+  assert.throws(() => decode(1, 1, 0), /unknown version 1/);
+  assert.throws(() => decode(3, 1, 0), /unknown version 3/);
+  assert.throws(() => decode(2, 0, 0), /unknown kind 0/);
+  assert.throws(() => decode(2, 10, 0), /unknown kind 10/);
+  assert.throws(() => decode(...update, 4), /unknown fields 4/);
+  assert.throws(() => decode(...update, 1, 3), /state of a member has the tag 3/);
+  assert.throws(() => decode(2, 4, 0, 1, 97, 2), /neither true nor false/);
+  assert.throws(() => decode(2, 8, 0, 1, 1, 1, 1, 97, 3), /role of a replica has the tag 3/);
+  assert.throws(() => decode(2, 6, 0, 1, 255, 0), /not valid UTF-8/);
 });
 
 test("counts of a shared entry that do not fit what follows are errors", () => {
