@@ -3,7 +3,7 @@ import { ByteReader, ByteWriter } from "../base/bytes.ts";
 import { crc32 } from "../platform/crc32.ts";
 import { fieldError } from "./fields.ts";
 
-/** Where a list goes on: after a name, among those with a prefix. */
+/** Where a list goes on: after a name, among those with a prefix, or of another kind of list by its name. */
 export interface PagePlace {
   readonly prefix: string;
   readonly after: string;
@@ -31,7 +31,7 @@ export function readPageToken(token: string, prefix: string): PagePlace {
   const place = parse(token);
   if (place === undefined) throw fieldError("page_token", "it is not from a page of this list");
   if (place.prefix !== prefix) {
-    throw fieldError("page_token", "it is from a list with another name_prefix");
+    throw fieldError("page_token", "it is from another list, or one with other filters");
   }
   return place;
 }

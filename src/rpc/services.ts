@@ -4,8 +4,11 @@ import { ServerReflection } from "../gen/grpc/reflection/v1/reflection_pb.ts";
 import { ServerReflection as ServerReflectionAlpha } from "../gen/grpc/reflection/v1alpha/reflection_pb.ts";
 import { Health } from "../gen/health/v1/health_pb.ts";
 import { Log } from "../gen/log/v1/log_pb.ts";
+import { ClusterService } from "../gen/proglog/v1/cluster_service_pb.ts";
 import { LogService } from "../gen/proglog/v1/log_service_pb.ts";
 import { TopicService } from "../gen/proglog/v1/topic_service_pb.ts";
+import type { Call } from "./call.ts";
+import { ClusterServiceHandlers } from "./cluster-service.ts";
 import type { ErrorMap } from "./error-map.ts";
 import { Forwarding } from "./forward/forwarding.ts";
 import type { Router } from "./forward/router.ts";
@@ -14,6 +17,7 @@ import {
   FROM_PLACE,
   type NamesTopicFirst,
   OF_END,
+  type Rule,
   SEED_READ,
   SEED_WRITE,
   TO_CATALOGUE,
@@ -50,7 +54,7 @@ export interface ServiceOptions {
 }
 
 /** Our own services; health knows their names. */
-const PUBLIC_SERVICES = [LogService, TopicService, Log] as const;
+const PUBLIC_SERVICES = [LogService, TopicService, ClusterService, Log] as const;
 
 /** Everything this server answers. */
 export function makeServices(options: ServiceOptions): readonly ServedService[] {
@@ -58,6 +62,7 @@ export function makeServices(options: ServiceOptions): readonly ServedService[] 
   const services = [
     logService(options, guard),
     topicService(options, guard),
+    clusterService(options, guard),
     seedLogService(options, guard),
     healthService(options, guard),
     ...(options.peers === undefined ? [] : [peerService(options.peers)]),
@@ -122,6 +127,37 @@ function topicService(options: ServiceOptions, guard: Guard): ServedService {
       findOffset: guard.unary(
         forwarding.unary("findOffset", OF_END, handlers.findOffset.bind(handlers)),
       ),
+    },
+    endsWithDrain: true,
+  };
+}
+
+function clusterService(options: ServiceOptions, guard: Guard): ServedService {
+  const handlers = new ClusterServiceHandlers(options.topics);
+  const forwarding = new Forwarding(options, ClusterService);
+  const change = <Request, Response>(
+    name: string,
+    handler: (request: Request, call: Call) => Promise<Response>,
+    rule: Rule<Request> = TO_CATALOGUE,
+  ) => guard.unary(forwarding.unary(name, rule, handler));
+  return {
+    desc: ClusterService,
+    implementation: {
+      getStatus: guard.unary(handlers.getStatus.bind(handlers)),
+      listServers: guard.unary(handlers.listServers.bind(handlers)),
+      listReplicas: guard.unary(
+        forwarding.preferLeader("listReplicas", handlers.listReplicas.bind(handlers)),
+      ),
+      addServer: change("addServer", handlers.addServer.bind(handlers)),
+      updateServer: change("updateServer", handlers.updateServer.bind(handlers)),
+      removeServer: change("removeServer", handlers.removeServer.bind(handlers)),
+      transferLeadership: change(
+        "transferLeadership",
+        handlers.transferLeadership.bind(handlers),
+        TO_LEADER,
+      ),
+      moveReplica: change("moveReplica", handlers.moveReplica.bind(handlers)),
+      rebalance: change("rebalance", handlers.rebalance.bind(handlers)),
     },
     endsWithDrain: true,
   };

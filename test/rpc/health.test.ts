@@ -9,7 +9,13 @@ import { ServingState } from "../../src/rpc/serving-state.ts";
 import { failsWith, GRPC, startApi, until, WAYS } from "./api.ts";
 import { request } from "./ports.ts";
 
-const SERVICES = ["", "proglog.v1.LogService", "proglog.v1.TopicService", "log.v1.Log"];
+const SERVICES = [
+  "",
+  "proglog.v1.LogService",
+  "proglog.v1.TopicService",
+  "proglog.v1.ClusterService",
+  "log.v1.Log",
+];
 
 for (const way of WAYS) {
   test(`health of every service, by every method (${way.name})`, async (t) => {

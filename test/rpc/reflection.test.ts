@@ -42,6 +42,7 @@ const SERVICES = [
   "grpc.reflection.v1.ServerReflection",
   "grpc.reflection.v1alpha.ServerReflection",
   "log.v1.Log",
+  "proglog.v1.ClusterService",
   "proglog.v1.LogService",
   "proglog.v1.TopicService",
 ];

@@ -112,7 +112,7 @@ export class FakeCluster implements ClusterView {
     );
   }
 
-  async addServer(address: string): Promise<MemberInfo> {
+  async addServer(address: string, _waiting: ClusterWaiting): Promise<MemberInfo> {
     this.#ask(`add ${address}`);
     const member = memberAt("added", address);
     this.memberList.push(member);

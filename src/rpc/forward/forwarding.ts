@@ -132,6 +132,25 @@ export class Forwarding {
     };
   }
 
+  /** For questions that every server answers, and the leader best. @param ask asks it */
+  preferLeader<Request, Response>(
+    name: string,
+    handler: (
+      request: Request,
+      call: Call,
+      ask: (topic: string) => Promise<Response | undefined>,
+    ) => Promise<Response>,
+  ): (request: Request, call: Call) => Promise<Response> {
+    const method = this.#method(name);
+    const { router } = this.#options;
+    return (request, call) =>
+      handler(request, call, (topic) =>
+        router.askLeader(topic, call, async (place, hop) =>
+          decode<Response>(method, await hop.unary(place, call, encode(method, request))),
+        ),
+      );
+  }
+
   #method(name: string): DescMethod {
     const method = this.#desc.method[name];
     assert(method !== undefined, `No method ${name} in ${this.#desc.typeName}`);

@@ -78,6 +78,24 @@ export class Router {
     }
   }
 
+  /** What the topic's leader answers; undefined when it is this server, or cannot be asked. */
+  async askLeader<T>(
+    topic: string,
+    call: Call,
+    ask: (place: LeaderPlace, hop: Hop) => Promise<T>,
+  ): Promise<T | undefined> {
+    const { hop, topics } = this.#options;
+    const route = topics.cluster?.routeTopic(topic, "leader");
+    if (route?.kind !== "there" || call.headers[FORWARDED_HEADER] !== undefined) return undefined;
+    try {
+      return await ask(route.leader, hop);
+    } catch (thrown) {
+      if (call.reason !== undefined) throw call.reason;
+      if (thrown instanceof HopFailure || isMoved(toldBy(thrown))) return undefined;
+      throw thrown;
+    }
+  }
+
   /**
    * Serves a call where it can be served; waits when nobody leads its topic.
    *
