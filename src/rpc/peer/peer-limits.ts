@@ -5,7 +5,7 @@ export interface PeerLimits {
   /** Bytes that wait for one peer before they are sent; what comes beyond them is dropped. */
   readonly controlQueueBytesMax: number;
   readonly payloadQueueBytesMax: number;
-  /** Bytes of a stream that the peer has not said to have received; a larger message goes alone. */
+  /** As long as a peer has not said to have received fewer bytes of a stream, another message is sent. */
   readonly controlWindowBytes: number;
   readonly payloadWindowBytes: number;
   /** Messages of one turn of the event loop are sent together, up to about so many bytes. */
@@ -37,7 +37,7 @@ export const PEER_LIMITS: PeerLimits = {
   controlQueueBytesMax: MIB,
   payloadQueueBytesMax: 16 * MIB,
   controlWindowBytes: 256 * KIB,
-  payloadWindowBytes: 8 * MIB,
+  payloadWindowBytes: 4 * MIB,
   requestBytesTarget: MIB,
   requestMessagesMax: 16_384,
   requestBytesMax: 128 * MIB,

@@ -6,7 +6,10 @@ import { encodeRequest, type Outgoing, toOutgoing } from "./peer-encoder.ts";
 export interface SendQueueOptions {
   /** Bytes that may wait. One message alone may be larger. */
   readonly queueBytesMax: number;
-  /** Bytes that may be on their way. One message alone may be larger. */
+  /**
+   * As long as fewer bytes are on their way, another message is sent: so it may be one message more. Larger
+   * than what a receiver leaves unsaid.
+   */
   readonly windowBytes: number;
   /** About the bytes of one request. */
   readonly requestBytesTarget: number;
@@ -106,7 +109,7 @@ export class SendQueue {
     for (; end < countMax; end += 1) {
       const next = bytes + (this.#waiting[end]?.sizedBytes ?? 0);
       if (bytes > 0 && next > requestBytesTarget) break;
-      if (inFlight + bytes > 0 && inFlight + next > windowBytes) break;
+      if (inFlight + bytes >= windowBytes) break;
       bytes = next;
     }
     this.#waitingBytes -= bytes;
