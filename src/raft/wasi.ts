@@ -86,8 +86,8 @@ function wasiFunctions(memory: () => Uint8Array, host: WasiHost): Record<string,
     fd_prestat_get: () => ERRNO_BADF,
     fd_close: () => ERRNO_SUCCESS,
     sched_yield: () => ERRNO_SUCCESS,
-    // Go's scheduler waits for a timer of its own here, in the middle of its garbage collection. It
-    // finds that the time has passed: nobody may sleep in a call, and a simulated clock stands still.
+    // Go's scheduler looks for timers here, in the middle of its garbage collection, and may wait for
+    // one. Then it finds that the time has passed: nobody may sleep in a call.
     poll_oneoff: (
       subscriptionsAt: number,
       _eventsAt: number,

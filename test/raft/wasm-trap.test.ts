@@ -243,6 +243,19 @@ test("a group may be closed twice and not be used afterwards", () => {
   assert.throws(() => group.tick(), /after it was closed/);
 });
 
+test("a clock that stands still does not stop the core's garbage collection", () => {
+  const options = { ...seededWorld(1), monotonicNs: () => 1n };
+  const cluster = new CoreCluster(WasmCore.create(module, options), [1, 2, 3]);
+  cluster.elect(1);
+  // Some ten megabytes of garbage.
+  const data = new Array(1000).fill(Uint8Array.of(1, 2, 3, 4, 5));
+  for (let times = 0; times < 50; times += 1) {
+    assert.equal(cluster.group(1).propose(data), "ok");
+    cluster.settle();
+  }
+  assert.equal(cluster.replica(3).appliedIndex, 50_002);
+});
+
 test("the memory of closed groups is used again", () => {
   const core = WasmCore.create(module, seededWorld(1));
   const round = () => {
