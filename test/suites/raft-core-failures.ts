@@ -5,9 +5,9 @@ import {
   CoreRefusedError,
   CoreRole,
 } from "../../src/raft/core.ts";
-import type { CoreCluster } from "../raft/core-cluster.ts";
+import { type CoreCluster, confOf } from "../raft/core-cluster.ts";
 import { ELECTION_TICKS } from "../raft/core-replica.ts";
-import { makeMessage } from "../raft/messages.ts";
+import { type MessageFields, makeMessage } from "../raft/messages.ts";
 import { bytesOf, write } from "./raft-core-replication.ts";
 import type { RaftCoreCase } from "./raft-core-suite.ts";
 
@@ -159,6 +159,62 @@ export const FAILURES: Readonly<Record<string, RaftCoreCase>> = {
     assert.equal(cluster.group(2).hasReady, false);
     assert.equal(cluster.group(2).step(whole), "ok");
     assert.equal(cluster.group(2).hasReady, true);
+  },
+
+  "messages that contradict themselves are ignored": (make) => {
+    const cluster = make([1, 2, 3]);
+    cluster.elect(1);
+    const { term } = cluster.hardState(1);
+    const { append, heartbeat, heartbeatResponse, snapshot, vote } = CoreMessageType;
+    const [readIndex, readIndexResponse] = [15, 16];
+    const entry = (of: number, type = 0, text = "x") => ({ term: of, type, data: bytesOf(text) });
+    const at = { index: 2, logTerm: term };
+    const conf = confOf([1, 2]);
+    const state = { index: 9, term, conf, data: bytesOf("") };
+    const contradictions: readonly MessageFields[] = [
+      { type: append, ...at, entries: [entry(term - 1)] },
+      { type: append, ...at, entries: [entry(term), entry(term - 1)] },
+      { type: append, ...at, entries: [entry(term + 1)] },
+      { type: append, index: 0, logTerm: 0, entries: [entry(0)] },
+      { type: append, ...at, term: 0, entries: [entry(term)] },
+      { type: append, ...at, entries: [entry(term, 3)] },
+      { type: append, ...at, entries: [entry(term, 2, "no change")] },
+      { type: append, ...at, snapshot: state },
+      { type: append, ...at, context: new Uint8Array(65) },
+      { type: append, logTerm: term, index: 2 ** 53 - 1 },
+      { type: append, ...at, term: 2 ** 53 - 1 },
+      { type: heartbeat, context: new Uint8Array(3) },
+      { type: heartbeat, context: new Uint8Array(16) },
+      { type: heartbeatResponse, context: new Uint8Array(7) },
+      { type: heartbeat, entries: [entry(term)] },
+      { type: vote, term: 0 },
+      { type: vote, term: term + 1, entries: [entry(term)] },
+      { type: snapshot },
+      { type: snapshot, snapshot: { ...state, index: 0 } },
+      { type: snapshot, snapshot: { ...state, conf: confOf([]) } },
+      { type: snapshot, snapshot: { ...state, conf: confOf([1, 2, 2]) } },
+      { type: snapshot, snapshot: { ...state, conf: confOf([1, 2], [2]) } },
+      { type: snapshot, snapshot: { ...state, conf: confOf([1, 2, 0]) } },
+      { type: snapshot, snapshot: { ...state, conf: { ...conf, autoLeave: true } } },
+      { type: snapshot, snapshot: { ...state, conf: { ...conf, learnersNext: [3] } } },
+      { type: readIndex, term: 0 },
+      { type: readIndex, term: 0, entries: [entry(0), entry(0)] },
+      { type: readIndex, entries: [entry(0)] },
+      { type: readIndex, term: 0, entries: [entry(0, 0, "x".repeat(1025))] },
+      { type: readIndexResponse },
+    ];
+    for (const [from, to] of [
+      [1, 2],
+      [3, 1],
+    ] as const) {
+      for (const fields of contradictions) {
+        const message = makeMessage({ from, to, term, ...fields });
+        assert.equal(cluster.group(to).step(message), "ignored", JSON.stringify(fields));
+        assert.equal(cluster.group(to).hasReady, false, JSON.stringify(fields));
+      }
+    }
+    write(cluster, 1, "a");
+    for (const replica of cluster.all) assert.deepEqual(replica.appliedData(), ["a"]);
   },
 
   "a group that does not fit its log is not opened": (make) => {
