@@ -133,6 +133,10 @@ function watch(
   stream.on("response", take);
   stream.on("trailers", take);
   stream.on("data", onData);
+  // The server has said all: that we have not need not hold the call open.
+  stream.once("end", () => {
+    if (!stream.closed) stream.close(constants.NGHTTP2_CANCEL);
+  });
   stream.on("error", (thrown) => {
     cause = thrown;
   });

@@ -38,7 +38,10 @@ function read(bytes: Uint8Array, messagesMax = MESSAGES_MAX): Found {
 }
 
 /** The request of `envelopes` without the envelope of gRPC, which is checked. */
-function encode(envelopes: readonly RaftEnvelope[], head = new Uint8Array(0)): Uint8Array {
+function encode(
+  envelopes: readonly RaftEnvelope[],
+  head: Uint8Array = new Uint8Array(0),
+): Uint8Array {
   const whole = concat(encodeRequest(head, envelopes.map(toOutgoing)));
   assert.equal(readLength(whole, 0), whole.length - ENVELOPE_BYTES);
   return whole.slice(ENVELOPE_BYTES);
@@ -130,12 +133,8 @@ test("ids above 2^53 - 1 are refused, not rounded", () => {
 });
 
 test("a message that is none of the core's is refused", () => {
-  for (const message of [
-    new Uint8Array(0),
-    new Uint8Array(61),
-    new Uint8Array(80).fill(255),
-  ] as const) {
-    const messages = [{ message: Uint8Array.from(message) }];
+  for (const length of [0, 61, 80]) {
+    const messages = [{ message: new Uint8Array(length).fill(255) }];
     const request = create(PayloadRequestSchema, { messages });
     assert.throws(() => read(toBinary(PayloadRequestSchema, request)), /no message of the core/);
   }
