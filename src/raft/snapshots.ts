@@ -1,6 +1,7 @@
 import type { AppliedState, ApplyLoop } from "./apply-loop.ts";
 import type { CoreMessage, CoreSnapshot } from "./core.ts";
 import type { CoreDriver } from "./core-driver.ts";
+import { CORE_STATE_BYTES_MAX } from "./core-limits.ts";
 import { messageSnapshot, messageTerm } from "./core-messages.ts";
 import { IncomingSnapshot } from "./incoming-snapshot.ts";
 import { membersOf } from "./membership.ts";
@@ -52,6 +53,11 @@ export class Snapshots {
     if (!this.#incoming.isIdle) return undefined;
     const captured = this.#parts.host.captureSnapshot();
     if (captured === undefined) return undefined;
+    if (captured.data.length > CORE_STATE_BYTES_MAX) {
+      const fields = { topicId: this.#parts.topicId, stateBytes: captured.data.length };
+      this.#parts.node.logger.error("A state is too large to be sent to a replica", fields);
+      return undefined;
+    }
     const { index, term, conf } = this.#parts.loop.applied;
     return { index, term, conf, data: captured.data };
   }

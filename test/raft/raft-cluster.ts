@@ -1,7 +1,7 @@
 import { SILENT_LOGGER } from "../../src/base/log.ts";
 import { MIB } from "../../src/base/units.ts";
 import { Admission } from "../../src/raft/admission.ts";
-import type { ConfState } from "../../src/raft/core.ts";
+import type { ConfState, CoreGroup } from "../../src/raft/core.ts";
 import { confOf } from "../../src/raft/membership.ts";
 import { RaftGroup } from "../../src/raft/raft-group.ts";
 import type { RaftLimits } from "../../src/raft/raft-limits.ts";
@@ -44,6 +44,8 @@ export class Member {
   node: RaftNode | undefined;
   group: RaftGroup<string, string> | undefined;
   poisonedCount = 0;
+  /** Of its group, to be broken. */
+  core: CoreGroup | undefined;
   #life = 0;
 
   constructor(cluster: RaftCluster, id: number, conf: ConfState) {
@@ -88,8 +90,14 @@ export class Member {
       if (life === this.#life && this.pending?.index === at) this.checkpoint = this.pending;
     };
     cluster.onStart(this);
+    const core = makeCore(cluster.seed * 1000 + this.id * 37 + life, this.clock);
+    const open = core.open.bind(core);
+    core.open = (config) => {
+      this.core = open(config);
+      return this.core;
+    };
     this.node = new RaftNode({
-      core: makeCore(cluster.seed * 1000 + this.id * 37 + life, this.clock),
+      core,
       clock: this.clock,
       logger: SILENT_LOGGER,
       limits: cluster.limits,
@@ -150,7 +158,9 @@ export class Member {
   propose(text: string): Promise<string> {
     const { group } = this;
     if (group === undefined) return Promise.reject(new Error("It is down"));
-    return group.propose(text, { bytes: text.length });
+    const call = group.propose(text, { bytes: text.length });
+    call.catch(() => {}); // Tests look at it later.
+    return call;
   }
 }
 
