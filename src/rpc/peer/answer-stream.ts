@@ -35,8 +35,8 @@ export class AnswerStream {
   constructor(options: AnswerStreamOptions) {
     this.#options = options;
     this.#reader = responseReader(options.limits.requestBytesMax);
-    options.signal?.addEventListener("abort", this.#onAbort);
-    if (options.signal?.aborted === true) this.#onAbort();
+    options.signal?.addEventListener("abort", this.close);
+    if (options.signal?.aborted === true) this.close();
     else this.#start();
   }
 
@@ -60,11 +60,10 @@ export class AnswerStream {
   }
 
   /** Gives the call up, unless it is over. */
-  close(): void {
-    this.#end(undefined);
-    this.#controller.abort();
-    this.#call?.destroy();
-  }
+  readonly close = (): void => {
+    this.#end(new ProglogError("CANCELED", "The call to a peer was given up"));
+    this.#drop();
+  };
 
   #start(): void {
     const { address, limits, path, request } = this.#options;
@@ -99,7 +98,7 @@ export class AnswerStream {
     for (const message of this.#waiting.slice(before)) this.#waitingBytes += message.length;
     if (error !== undefined) {
       this.#end(error);
-      this.#call?.destroy();
+      this.#drop();
       return;
     }
     if (this.#waitingBytes >= WAITING_BYTES_MAX && !this.#isPaused) {
@@ -117,18 +116,17 @@ export class AnswerStream {
     );
   }
 
-  readonly #onAbort = (): void => {
-    this.#end(new ProglogError("CANCELED", "The call to a peer was given up"));
-    this.#controller.abort();
-    this.#call?.destroy();
-  };
-
   #end(error: ProglogError | undefined): void {
     if (this.#isEnded) return;
     this.#isEnded = true;
     this.#error = error;
-    this.#options.signal?.removeEventListener("abort", this.#onAbort);
+    this.#options.signal?.removeEventListener("abort", this.close);
     this.#wake();
+  }
+
+  #drop(): void {
+    this.#controller.abort();
+    this.#call?.destroy();
   }
 
   async #wait(): Promise<void> {
@@ -137,8 +135,7 @@ export class AnswerStream {
       this.#end(
         new ProglogError("DEADLINE_EXCEEDED", `The peer answered nothing for ${silenceMsMax} ms`),
       );
-      this.#controller.abort();
-      this.#call?.destroy();
+      this.#drop();
     });
     await new Promise<void>((resolve) => {
       this.#wake = () => {
