@@ -32,16 +32,18 @@ export function loadInteraction(): InteractionModule | string {
   return { module: new WebAssembly.Module(bytes), scripts };
 }
 
+/** Gets all modules that are needed. @returns where the library is; undefined when one cannot be had */
 function moduleDir(): string | undefined {
-  const required = /go\.etcd\.io\/raft\/v3 (v\S+)/.exec(
-    readFileSync(join(SOURCES, "go.mod"), "utf8"),
-  );
-  const { status, stdout } = spawnSync(
-    "go",
-    ["mod", "download", "-json", `${RAFT_MODULE}@${required?.[1]}`],
-    { encoding: "utf8", timeout: SECONDS_MAX * 1000 },
-  );
-  return status === 0 ? (JSON.parse(stdout) as { readonly Dir: string }).Dir : undefined;
+  const required = readFileSync(join(SOURCES, "go.mod"), "utf8").matchAll(/^\t(\S+) (v\S+)$/gm);
+  const wanted = [...required].map(([, path, version]) => `${path}@${version}`);
+  const options = { encoding: "utf8", timeout: SECONDS_MAX * 1000 } as const;
+  const { status, stdout } = spawnSync("go", ["mod", "download", "-json", ...wanted], options);
+  if (status !== 0) return undefined;
+  const found = JSON.parse(`[${stdout.replaceAll("}\n{", "},{")}]`) as readonly {
+    readonly Path: string;
+    readonly Dir: string;
+  }[];
+  return found.find(({ Path }) => Path === RAFT_MODULE)?.Dir;
 }
 
 function build(version: string): string {
