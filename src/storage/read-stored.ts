@@ -25,7 +25,8 @@ export async function* readStored(
   { firstOffset, endOffset, bytesMax = MIB }: StoredRange,
 ): AsyncGenerator<StoredFrames, void, void> {
   if (firstOffset >= endOffset) return;
-  if (endOffset > log.nextOffset) throw offsetOutOfRange(endOffset - 1, log);
+  const isThere = firstOffset >= 0 && endOffset <= log.nextOffset;
+  if (!isThere) throw offsetOutOfRange(firstOffset, log);
   const lease = log.lease(toOffset(firstOffset));
   const limits = { bytesMax, recordsMax: Number.MAX_SAFE_INTEGER, end: toOffset(endOffset) };
   try {
