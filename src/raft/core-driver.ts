@@ -65,7 +65,8 @@ export class CoreDriver<W> {
   readonly #queue: StorageQueue<W>;
   /** Snapshots that are on their way into the journal and the machine. */
   #snapshotCount = 0;
-  #proposals: readonly Proposal<W>[] = [];
+  /** Accepted by the core: the last entries of what it says next. */
+  #proposals: Proposal<W>[] = [];
   #hardState: CoreHardState;
   /** As the journal has it, or will. */
   #storedState: CoreHardState;
@@ -150,7 +151,7 @@ export class CoreDriver<W> {
       verdict = core.propose(proposals.map(({ payload }) => describePayload(payload.length)));
     });
     if (verdict === "ok") {
-      this.#proposals = proposals;
+      this.#proposals.push(...proposals);
       this.drain();
     }
     return verdict;
@@ -189,10 +190,7 @@ export class CoreDriver<W> {
     if (this.#isDraining || this.#isClosed) return;
     this.#isDraining = true;
     try {
-      for (let ready = this.#core.ready(); ready !== undefined; ready = this.#core.ready()) {
-        this.#carryOut(ready);
-        if (this.#isClosed) return;
-      }
+      while (this.#carryOutNext());
       this.#staged.clear();
     } catch (error) {
       this.#parts.onFailure(error);
@@ -201,7 +199,21 @@ export class CoreDriver<W> {
     }
   }
 
-  #carryOut(ready: CoreReady): void {
+  /** @returns false when the core wants nothing now */
+  #carryOutNext(): boolean {
+    if (this.#isClosed) return false;
+    // Those that are made meanwhile are of the next one.
+    const proposals = this.#proposals;
+    this.#proposals = [];
+    const ready = this.#core.ready();
+    const count = ready?.entries.length ?? 0;
+    assert(count >= proposals.length, "The core accepted a proposal and does not say where");
+    if (ready === undefined) return false;
+    this.#carryOut(ready, proposals);
+    return true;
+  }
+
+  #carryOut(ready: CoreReady, proposals: readonly Proposal<W>[]): void {
     const { outbox, onSoft, onTerm, onRead, onCommitted } = this.#parts;
     if (ready.hardState !== undefined) {
       const isNewTerm = ready.hardState.term !== this.#hardState.term;
@@ -213,8 +225,8 @@ export class CoreDriver<W> {
       this.#snapshotCount += 1;
       this.#dropEntries();
     }
-    const makesRoom = this.#proposals.some((proposal) => proposal.makesRoom);
-    this.#store(ready, this.#take(ready.entries), makesRoom);
+    const makesRoom = proposals.some((proposal) => proposal.makesRoom);
+    this.#store(ready, this.#take(ready.entries, proposals), makesRoom);
     for (const message of ready.messages) outbox.post(message);
     for (const { index, context } of ready.reads) onRead(index, context);
     if (ready.applyJob !== 0) onCommitted(ready.commitLast, ready.applyJob);
@@ -227,14 +239,9 @@ export class CoreDriver<W> {
   }
 
   /** Puts the entries that the core has accepted where they are found until they are applied. */
-  #take(entries: readonly CoreEntry[]): readonly TailEntry<W>[] {
+  #take(entries: readonly CoreEntry[], proposals: readonly Proposal<W>[]): readonly TailEntry<W>[] {
     const first = entries[0];
-    const proposals = this.#proposals;
-    this.#proposals = [];
-    if (first === undefined) {
-      assert(proposals.length === 0, "The core accepted a proposal and does not say where");
-      return [];
-    }
+    if (first === undefined) return [];
     const { tail, confEntries, onLost } = this.#parts;
     const lost = tail.cutFrom(first.index);
     if (lost.length > 0) onLost(lost);

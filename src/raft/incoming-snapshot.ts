@@ -44,11 +44,18 @@ export class IncomingSnapshot {
     });
   }
 
-  /** The journal has its mark. */
-  async commit(snapshot: CoreSnapshot): Promise<void> {
+  /** The journal has its mark. `adopted` is called when the machine is what it says. */
+  async commit(snapshot: CoreSnapshot, adopted: () => void): Promise<void> {
     const prepared = this.#prepared;
     assert(prepared !== undefined, `Snapshot ${snapshot.index} was not prepared`);
-    await prepared.commit();
+    let isAdopted = false;
+    const adopt = () => {
+      if (isAdopted) return;
+      isAdopted = true;
+      adopted();
+    };
+    await prepared.commit(adopt);
+    adopt();
     this.#prepared = undefined;
   }
 

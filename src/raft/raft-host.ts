@@ -16,8 +16,13 @@ export interface OfferedSnapshot {
 
 /** A snapshot whose records are here; nobody sees them yet. */
 export interface PreparedSnapshot {
-  /** The journal has its mark: the machine becomes what it says. Rejects only when the node cannot go on. */
-  commit(): Promise<void>;
+  /**
+   * The journal has its mark: the machine becomes what it says. Rejects only when the node cannot go on.
+   *
+   * @param adopted to be called in the turn in which the machine becomes it, so that the group's applied index
+   *   never says something else than the machine; else that is done when this resolves
+   */
+  commit(adopted: () => void): Promise<void>;
   /** It will not be committed. Must not throw. */
   abort(): void;
 }

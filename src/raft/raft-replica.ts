@@ -263,7 +263,9 @@ export class RaftReplica<O, C> implements NodeGroup {
         const bytes = describedBytes(coreType, data);
         return bytes === undefined || payloads?.[at]?.length === bytes;
       });
-      if (isWhole) driver.stepAppend(message, entries, payloads ?? []);
+      // What comes faster than the disk takes it is dropped: the leader sends it again.
+      const hasRoom = entries.length === 0 || driver.isStored || !this.#tail.isOver;
+      if (isWhole && hasRoom) driver.stepAppend(message, entries, payloads ?? []);
     } else if (type === CoreMessageType.snapshot) {
       this.#snapshots.offered(message, { fromNode, fromReplica });
     } else {

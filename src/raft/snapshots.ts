@@ -118,10 +118,9 @@ export class Snapshots {
 
   /** The journal has the mark of a snapshot: it becomes the state. */
   async commit(snapshot: CoreSnapshot): Promise<void> {
-    await this.#incoming.commit(snapshot);
     const { index, term, conf } = snapshot;
     const state: AppliedState = { index, term, conf };
-    this.#parts.loop.installed(state);
+    await this.#incoming.commit(snapshot, () => this.#parts.loop.installed(state));
     this.#parts.onInstalled();
     this.#incoming.committed();
   }

@@ -284,7 +284,10 @@ test("a replica that is added begins with a snapshot, and may vote when it has c
   assert.equal(await settled(raised), "undefined");
   const next = leaderOf(cluster);
   assert.notEqual(next, leader, "who does not belong to it cannot lead");
-  assert.deepEqual([...groupOf(next).conf.voters].sort(), [1, 2, 3, 4].filter((id) => id !== leader.id));
+  assert.deepEqual(
+    [...groupOf(next).conf.voters].sort(),
+    [1, 2, 3, 4].filter((id) => id !== leader.id),
+  );
   assert.deepEqual(groupOf(next).conf.votersOutgoing, []);
   const call = next.propose("e");
   await cluster.run(200);
@@ -309,7 +312,9 @@ test("a snapshot that could not be taken, or was lost, is sent again", async () 
     offers.push(index);
     if (offers.length === 1) throw new Error("the sender has gone");
   };
-  groupOf(leader).changeConf([{ type: "add-learner", replicaId: 4 }]).catch(() => {});
+  groupOf(leader)
+    .changeConf([{ type: "add-learner", replicaId: 4 }])
+    .catch(() => {});
   await cluster.run(500);
   assert.equal(offers.length, 1);
   assert.deepEqual(fourth.machine.applied, []);
@@ -341,7 +346,9 @@ test("a state is sent again when the connection broke, and not while the receive
     if (message[0] === SNAPSHOT) sent += 1;
     return [1];
   };
-  groupOf(leader).changeConf([{ type: "add-learner", replicaId: 4 }]).catch(() => {});
+  groupOf(leader)
+    .changeConf([{ type: "add-learner", replicaId: 4 }])
+    .catch(() => {});
   for (let at = 0; at < 20; at += 1) {
     await cluster.run(500);
     groupOf(leader).snapshotProgressed(4);
