@@ -55,7 +55,8 @@ export class LogTail<W> {
 
   at(index: number): TailEntry<W> | undefined {
     const first = this.#entries[this.#head];
-    return first === undefined ? undefined : this.#entries[this.#head + index - first.index];
+    if (first === undefined || index < first.index) return undefined;
+    return this.#entries[this.#head + index - first.index];
   }
 
   /** Its index follows the last one. */
@@ -79,6 +80,8 @@ export class LogTail<W> {
   dropThrough(index: number): void {
     for (let entry = this.#entries[this.#head]; entry !== undefined && entry.index <= index; ) {
       this.#count(-(entry.payload?.length ?? 0));
+      // The list keeps its front for a while.
+      entry.payload = undefined;
       this.#head += 1;
       entry = this.#entries[this.#head];
     }
