@@ -87,6 +87,12 @@ export class CoreReplica {
     if (ready.appendJob > 0) this.#send(this.#group.jobDone(ready.appendJob));
   }
 
+  /** The oldest of what the disk holds. */
+  storeOne(): void {
+    const ready = this.held.shift();
+    if (ready !== undefined) this.store(ready);
+  }
+
   /** Everything that the disk held, in order. */
   releaseDisk(): void {
     this.isDiskHeld = false;
@@ -102,9 +108,13 @@ export class CoreReplica {
 
   /** Makes a snapshot of now, and drops the log up to it. */
   compact(): void {
+    this.#offerSnapshot();
+    this.log.compact(this.appliedIndex);
+  }
+
+  #offerSnapshot(): void {
     const index = this.appliedIndex;
     const term = this.log.termAt(index) ?? 0;
-    this.log.compact(index);
     this.log.offer({ index, term, conf: this.conf, data: EMPTY_BYTES });
   }
 
@@ -114,7 +124,11 @@ export class CoreReplica {
       electionTicks: ELECTION_TICKS,
       heartbeatTicks: HEARTBEAT_TICKS,
       appliedIndex: this.appliedIndex,
-      hardState: this.hardState,
+      // What is applied is committed, also when the commit index was on its way to the disk.
+      hardState: {
+        ...this.hardState,
+        commit: Math.max(this.hardState.commit, this.appliedIndex),
+      },
       conf: this.conf,
       log: this.log,
       inflightMessagesMax: 64,
@@ -130,6 +144,8 @@ export class CoreReplica {
       this.appliedIndex = entry.index;
       if (entry.type === CORE_ENTRY_NORMAL) continue;
       this.conf = this.#group.applyConfChange(entry.type, entry.data);
+      // A replica that is not named in a snapshot ignores it: an old one would do for no new replica.
+      if (this.log.snapshot() !== undefined) this.#offerSnapshot();
     }
     this.#group.jobDone(applyJob);
   }
