@@ -5,6 +5,7 @@ import type { CatalogueState } from "./catalogue-state.ts";
 import type { CatalogueEntry } from "./catalogue-topics.ts";
 import { checkKnownTopicName, checkTopicName } from "./names.ts";
 import { planTopic } from "./placement.ts";
+import { layoutOf } from "./placement-model.ts";
 import type { Replicator } from "./replicator.ts";
 import { checkSettings, effectiveSettings } from "./settings.ts";
 import type { TopicHandle } from "./topic.ts";
@@ -21,6 +22,9 @@ import type {
 
 /** Memory that a proposal to the catalogue takes. */
 const PROPOSAL_BYTES = 1_024;
+
+/** Plans for a new topic, each after the one before was out of date. */
+const PLANS_MAX = 3;
 
 /** Who makes and removes replicas as the catalogue says; `cluster/reconciler.ts`. */
 export interface TopicHost {
@@ -58,14 +62,8 @@ export class TopicRegistry implements Topics {
   async create(name: string, settings: TopicSettings): Promise<TopicInfo> {
     checkTopicName(name);
     const checked = checkSettings(settings);
-    const { host, catalogue, defaults, topicCountMax } = this.#options;
-    const outcome = await this.#propose({
-      kind: "create",
-      name,
-      topicCountMax,
-      settings: checked,
-      places: planTopic(catalogue, checked.replicationFactor ?? defaults.replicationFactor),
-    });
+    const { host } = this.#options;
+    const outcome = await this.#proposeTopic(name, checked);
     if (outcome.kind !== "created") throw refused(outcome, name);
     await host.settled(outcome.entry.id).catch(outcomeUnknown);
     return this.#infoOf(outcome.entry);
@@ -122,6 +120,19 @@ export class TopicRegistry implements Topics {
     const { name, id, createTimeUs, settings } = entry;
     const effective = effectiveSettings(settings, defaults);
     return { name, id, createTimeUs, settings, effectiveSettings: effective };
+  }
+
+  /** Plans again where servers came or went between the plan and its turn. */
+  async #proposeTopic(name: string, settings: TopicSettings): Promise<CatalogueOutcome> {
+    const { catalogue, defaults, topicCountMax } = this.#options;
+    const { replicationFactor } = effectiveSettings(settings, defaults);
+    for (let plans = 1; ; plans += 1) {
+      const places = planTopic(layoutOf(catalogue, defaults), replicationFactor);
+      const command = { kind: "create", name, topicCountMax, settings, places } as const;
+      const outcome = await this.#propose(command);
+      const isStale = outcome.kind === "refused" && outcome.reason === "PLACEMENT_STALE";
+      if (!isStale || plans === PLANS_MAX) return outcome;
+    }
   }
 
   #propose(command: ProposedCatalogueCommand, makesRoom = false): Promise<CatalogueOutcome> {

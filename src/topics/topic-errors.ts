@@ -1,4 +1,5 @@
 import { ProglogError } from "../base/errors.ts";
+import { describeClusterRefusal } from "./catalogue-errors.ts";
 import { isServerTopic } from "./names.ts";
 import type { Refusal } from "./topic-state.ts";
 
@@ -89,6 +90,9 @@ function describe(refusal: Refusal, topic: string, value: (key: string) => strin
     case "TOPIC_REPLACED":
       return `Cannot delete topic "${topic}": it has id ${value("topicId")} now`;
     default:
-      return `Cannot change topic "${topic}": refused with ${refusal.reason}`;
+      return (
+        describeClusterRefusal(refusal, value) ??
+        `Cannot change topic "${topic}": refused with ${refusal.reason}`
+      );
   }
 }
