@@ -53,8 +53,10 @@ export function changeGroup<G extends GroupPlacement>(
   places: readonly WantedPlace[],
   giveId: () => number,
 ): G {
+  const here = [...group.replicas, ...group.leaving];
+  const ids = new Map(here.map(({ nodeId, replicaId }) => [nodeId, replicaId]));
   const replicas = inNodeOrder(places).map((place) =>
-    placed(place, placeOn(group, place.nodeId)?.replicaId ?? giveId()),
+    placed(place, ids.get(place.nodeId) ?? giveId()),
   );
   return wanting(group, replicas);
 }
@@ -77,10 +79,8 @@ export function isSamePlacement(
   left: readonly WantedPlace[],
   right: readonly WantedPlace[],
 ): boolean {
-  if (left.length !== right.length) return false;
-  return left.every((place) =>
-    right.some(({ nodeId, role }) => nodeId === place.nodeId && role === place.role),
-  );
+  const roles = new Map(right.map(({ nodeId, role }) => [nodeId, role]));
+  return left.length === right.length && left.every((at) => roles.get(at.nodeId) === at.role);
 }
 
 /** Bytes: `[count varint]` then per place `[node id][role u8: 1 voter, 2 learner]`. */
