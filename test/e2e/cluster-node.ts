@@ -4,6 +4,7 @@ import { dirname } from "node:path";
 import { setTimeout as pause } from "node:timers/promises";
 import { createClient } from "@connectrpc/connect";
 import { createGrpcTransport } from "@connectrpc/connect-node";
+import { ClusterService } from "../../src/gen/proglog/v1/cluster_service_pb.ts";
 import { LogService } from "../../src/gen/proglog/v1/log_service_pb.ts";
 import { TopicService } from "../../src/gen/proglog/v1/topic_service_pb.ts";
 import { EXECUTABLE } from "./server-process.ts";
@@ -155,6 +156,7 @@ export class ClusterNode {
     return {
       log: createClient(LogService, transport),
       topics: createClient(TopicService, transport),
+      cluster: createClient(ClusterService, transport),
     };
   }
 }

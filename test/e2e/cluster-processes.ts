@@ -162,9 +162,18 @@ export class ClusterProcesses {
   async whenSettled(msMax = SETTLED_MS_MAX): Promise<void> {
     let last = "";
     await until("the cluster settles", msMax, async () => {
-      const { code, text } = await this.command("cluster", "status", "-o", "json");
-      last = text;
-      return code === 0 && isWell(text) ? true : undefined;
+      const node = this.nodes.find(({ isRunning }) => isRunning);
+      try {
+        const status = await node?.calls.cluster.getStatus({}, { timeoutMs: 3_000 });
+        if (status === undefined) return undefined;
+        const { serversDown, topicsLeaderless, topicsUnderReplicated } = status;
+        last = JSON.stringify({ serversDown, topicsLeaderless, topicsUnderReplicated });
+        const isWell = serversDown + topicsLeaderless + topicsUnderReplicated === 0;
+        return isWell && status.leader !== undefined ? true : undefined;
+      } catch (error) {
+        last = `${error}`;
+        return undefined;
+      }
     }).catch((error: Error) => {
       throw new Error(`${error.message}: ${last.slice(0, 2_000)}`);
     });
@@ -203,13 +212,6 @@ export class ClusterProcesses {
     this.nodes.push(node);
     return node;
   }
-}
-
-/** What `cluster status -o json` says; fields that are missing are 0. */
-function isWell(text: string): boolean {
-  const status = JSON.parse(text) as Readonly<Record<string, unknown>>;
-  const bad = ["serversDown", "topicsLeaderless", "topicsUnderReplicated"];
-  return bad.every((field) => Number(status[field] ?? 0) === 0);
 }
 
 /** Polls until there is something. @throws when it takes longer than `msMax` */
