@@ -172,6 +172,8 @@ test("an index that is of no use is made good too", async () => {
       await put(fs, STORE_0, at, new Uint8Array((starts[end] ?? 0) - at).fill(0x77));
       const entries = isAll ? index.length : (end - first) * 16;
       await put(fs, INDEX_0, isAll ? 0 : first * 16, new Uint8Array(entries).fill(0x77));
+      // Who reads finds that neither is sound; that must not be the last word.
+      assert.equal(await isSound(log, toOffset(first)), false);
       await repair(log, frames, first, end);
       assert.deepEqual(await readFile(fs, STORE_0), store);
       // Entries that were not in the range are mended by the first who needs them.
@@ -242,25 +244,28 @@ test("without room a repair is refused and may be tried again; a disk that fails
 // when the power goes in between. Method: random rot in stores and indexes, repairs of what is found
 // damaged, cut short at a random step now and then, and begun again.
 // Replay one run: SEED=17 node --test test/storage/repair-range.test.ts
+const LAST_RECORD_BYTES = 80;
+
 async function run(seed: number): Promise<void> {
   const random = makeRandom(seed);
   let fs = new SimFileSystem(random);
   const { log: first, frames, extent } = await pair(fs, 40, integerFrom(random, 5, 60));
   await first.close();
   const whole = fs.dump();
+  // What is needed to open the log at all: the end of its newest segment.
+  const newest = [...whole.keys()].at(-1)?.slice(0, -4) ?? "";
   for (const [path, bytes] of whole) {
-    for (let flips = integerFrom(random, 0, 6); flips > 0; flips -= 1) {
-      const at = integerFrom(random, 0, bytes.length - 1);
-      const count = Math.min(integerFrom(random, 1, 200), bytes.length - at);
+    const end = bytes.length - (path.startsWith(newest) ? LAST_RECORD_BYTES : 0);
+    for (let flips = end > 0 ? integerFrom(random, 0, 6) : 0; flips > 0; flips -= 1) {
+      const at = integerFrom(random, 0, end - 1);
+      const count = Math.min(integerFrom(random, 1, 200), end - at);
       await put(fs, path, at, new Uint8Array(count).fill(integerFrom(random, 0, 255)));
     }
   }
   for (let life = 0; ; life += 1) {
     assert.ok(life < 20, "it never ends");
     const isCut = life < 3 && random() < 0.6;
-    const log = await Log.openAt(checkedOptions(fs), extent).catch(isCorrupt);
-    // The index of the newest segment is needed to open: see below.
-    if (typeof log === "boolean") return;
+    const log = await Log.openAt(checkedOptions(fs), extent);
     const stopAt = fs.steps + (isCut ? integerFrom(random, 1, 60) : Number.POSITIVE_INFINITY);
     fs.onStep((step) => {
       if (step >= stopAt) throw new SimCrash();
