@@ -27,7 +27,7 @@ const NO_MESSAGES: readonly CoreMessage[] = [];
 
 /** A group in the module. Made by `WasmCore.open`. */
 export class WasmGroup implements CoreGroup {
-  readonly handle: number;
+  readonly #handle: number;
   readonly #instance: WasmInstance;
   readonly #writer: CoreWriter;
   #isReady: boolean;
@@ -38,8 +38,14 @@ export class WasmGroup implements CoreGroup {
   constructor(instance: WasmInstance, writer: CoreWriter, handle: number, isReady: boolean) {
     this.#instance = instance;
     this.#writer = writer;
-    this.handle = handle;
+    this.#handle = handle;
     this.#isReady = isReady;
+  }
+
+  /** Its place in the module: another group's once this one is closed. */
+  get handle(): number {
+    assert(!this.#isClosed, "A group was used after it was closed");
+    return this.#handle;
   }
 
   get hasReady(): boolean {
@@ -140,8 +146,8 @@ export class WasmGroup implements CoreGroup {
     if (this.#isClosed) return;
     this.#isClosed = true;
     this.#isReady = false;
-    this.#instance.host.delete(this.handle);
-    this.#instance.call(this.#instance.exports.close_group, this.handle);
+    this.#instance.host.delete(this.#handle);
+    this.#instance.call(this.#instance.exports.close_group, this.#handle);
   }
 
   #ask(operation: WasmFunction, input: Uint8Array): CoreVerdict {
@@ -151,7 +157,7 @@ export class WasmGroup implements CoreGroup {
 
   #call(operation: WasmFunction, a = 0, b = 0): number {
     this.#check();
-    return this.#outcome(this.#instance.call(operation, this.handle, a, b));
+    return this.#outcome(this.#instance.call(operation, this.#handle, a, b));
   }
 
   #check(): void {
@@ -163,7 +169,7 @@ export class WasmGroup implements CoreGroup {
   #outcome(code: number): number {
     this.#isReady = (code & 1) === 1;
     const status = code >> 1;
-    const cause = this.#instance.host.takeError(this.handle);
+    const cause = this.#instance.host.takeError(this.#handle);
     if (cause !== undefined) {
       // The library was told something that is not so.
       const said = cause instanceof Error ? cause.message : String(cause);
@@ -176,7 +182,7 @@ export class WasmGroup implements CoreGroup {
 
   /** Asks again, since the text may be that of another group by now. */
   #failureText(): string {
-    this.#instance.call(this.#instance.exports.tick, this.handle);
+    this.#instance.call(this.#instance.exports.tick, this.#handle);
     return this.#instance.resultText();
   }
 

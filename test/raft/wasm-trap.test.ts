@@ -235,12 +235,16 @@ test("a state that is too large for a message fails its group", () => {
 });
 
 test("a group may be closed twice and not be used afterwards", () => {
-  const cluster = new CoreCluster(WasmCore.create(module, seededWorld(1)), [1, 2, 3]);
+  const core = WasmCore.create(module, seededWorld(1));
+  const cluster = new CoreCluster(core, [1, 2, 3]);
   const group = cluster.group(1);
   group.close();
   group.close();
   assert.equal(group.hasReady, false);
   assert.throws(() => group.tick(), /after it was closed/);
+  // Its place in the module may be another one's by now.
+  new CoreCluster(core, [1]);
+  assert.throws(() => core.tickAll([cluster.group(2), group]), /after it was closed/);
 });
 
 test("a clock that stands still does not stop the core's garbage collection", () => {
