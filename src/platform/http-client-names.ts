@@ -1,4 +1,4 @@
-import { lookup, resolveSrv } from "node:dns/promises";
+import { promises as dns } from "node:dns";
 import { isIP } from "node:net";
 
 /** A place that can be dialled. */
@@ -18,7 +18,8 @@ const PORT_MAX = 65_535;
 
 /**
  * Where `address` leads now: all places of a name, in the resolver's order. Asked anew each time,
- * since names get other places when machines are replaced.
+ * since names get other places when machines are replaced; Bun would remember for 30 s where a name
+ * led that is given to its sockets.
  *
  * @param address `host:port`, or a name of SRV records
  * @throws the platform's error when the name cannot be resolved; ERR_INVALID_URL when it is no address
@@ -33,7 +34,7 @@ export async function resolveAddress(address: string): Promise<readonly HostPort
 }
 
 async function resolveService(service: string): Promise<readonly HostPort[]> {
-  const records = await resolveSrv(service);
+  const records = await dns.resolveSrv(service);
   records.sort((left, right) => left.priority - right.priority || right.weight - left.weight);
   const found: HostPort[] = [];
   let failure: unknown;
@@ -50,7 +51,7 @@ async function resolveService(service: string): Promise<readonly HostPort[]> {
 
 async function placesOf(name: string, port: number): Promise<readonly HostPort[]> {
   if (isIP(name) !== 0) return [{ host: name, port, name }];
-  const places = await lookup(name, { all: true });
+  const places = await dns.lookup(name, { all: true });
   return places.map(({ address: host }) => ({ host, port, name }));
 }
 

@@ -6,12 +6,15 @@ import {
   type IncomingHttpHeaders,
 } from "node:http2";
 import type { Socket } from "node:net";
-import { MIB } from "../base/units.ts";
+import { KIB, MIB } from "../base/units.ts";
 import { type DialOptions, dial } from "./http-client-socket.ts";
 import type { HttpHeaders } from "./http-options.ts";
+import { IS_BUN } from "./http-runtime.ts";
 
 /** What a stream may have under way to us: what comes is taken at once, or as its reader can. */
 const STREAM_WINDOW_BYTES = MIB;
+/** What is written in one piece, at most: Bun 1.4 copies a piece that it cannot send at once. */
+const PIECE_BYTES = 256 * KIB;
 /** What node:http2 may hold of one connection, in MiB: more than our callers let wait. */
 const SESSION_MEMORY_MIB = 1024;
 
@@ -43,7 +46,10 @@ export class HttpCall {
 
   /** Does nothing when the call is over. `bytes` must not be changed afterwards. */
   write(bytes: Uint8Array): void {
-    if (!this.#stream.destroyed && !this.#stream.writableEnded) this.#stream.write(bytes);
+    if (this.#stream.destroyed || this.#stream.writableEnded) return;
+    for (let at = 0; at < bytes.length; at += PIECE_BYTES) {
+      this.#stream.write(bytes.subarray(at, at + PIECE_BYTES));
+    }
   }
 
   /** Nothing more is sent. */
@@ -78,6 +84,7 @@ export async function openCall(options: HttpCallOptions): Promise<HttpCall> {
     { ":method": "POST", ":path": options.path, ...options.fields },
     { endStream: false },
   );
+  if (IS_BUN) writeOneByOne(stream);
   watch(stream, session, options);
   return new HttpCall(stream);
 }
@@ -120,6 +127,14 @@ function openSession(socket: Socket, options: HttpCallOptions): Promise<ClientHt
     session.once("close", onClose);
     session.once("remoteSettings", () => settle(undefined));
   });
+}
+
+/**
+ * Bun 1.4 joins all that waits before it copies it to be sent. Piece by piece, a call with 64 KiB messages
+ * costs 0.6 of that.
+ */
+function writeOneByOne(stream: object): void {
+  (stream as { _writev?: unknown })._writev = undefined;
 }
 
 function watch(

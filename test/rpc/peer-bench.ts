@@ -89,7 +89,8 @@ async function echo(port: string): Promise<void> {
       return;
     }
     count += 1;
-    if (count % 16 === 0 || topicId === 9) side.network.send("main", heartbeat(count));
+    const isLarge = (payloads[0]?.length ?? 0) > KIB;
+    if (isLarge || count % 16 === 0 || topicId === 9) side.network.send("main", heartbeat(count));
   };
   process.stdout.write(`${side.port}\n`);
 }
@@ -143,7 +144,7 @@ async function main(): Promise<void> {
     const theirsUs = await ask(heartbeat());
     const oursUs = cpuUs();
     const startMs = performance.now();
-    const aheadMax = Math.max(2 * 16, Math.min(COUNT_MAX, Math.floor(AHEAD_BYTES / bytes)));
+    const aheadMax = Math.max(3, Math.min(COUNT_MAX, Math.floor(AHEAD_BYTES / bytes)));
     answered = base;
     for (let sent = 0; sent < total; ) {
       if (sent - (answered - base) >= aheadMax) {

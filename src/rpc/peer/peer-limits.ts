@@ -14,7 +14,10 @@ export interface PeerLimits {
   readonly requestMessagesMax: number;
   /** Bytes of one message of a stream that is received: a batch of the largest size must fit. */
   readonly requestBytesMax: number;
-  /** After so many bytes a receiver says what it has received. */
+  /**
+   * After so many bytes a receiver says what it has received: fewer than any window, and so few that a slow
+   * connection does not look silent.
+   */
   readonly acknowledgeBytes: number;
   /** Bytes of one message that answers. */
   readonly responseBytesMax: number;
@@ -41,7 +44,7 @@ export const PEER_LIMITS: PeerLimits = {
   requestBytesTarget: MIB,
   requestMessagesMax: 16_384,
   requestBytesMax: 128 * MIB,
-  acknowledgeBytes: 64 * KIB,
+  acknowledgeBytes: 128 * KIB,
   responseBytesMax: 64 * KIB,
   refusedMax: 256,
   dialTimeoutMs: 2_000,
