@@ -121,6 +121,8 @@ export class Chaos {
     const { network, machines } = this.#parts;
     const names = machines.filter(({ lives }) => lives > 0).map(({ name }) => name);
     const others = names.filter((name) => name !== machine.name);
+    // With several at once nobody would reach anybody most of the time.
+    if (this.#random() < 0.7) network.heal();
     if (fault === "partition") {
       const left = names.filter(() => this.#random() < 0.5);
       network.partition([left, names.filter((name) => !left.includes(name))]);

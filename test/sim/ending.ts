@@ -1,6 +1,7 @@
 import { CLUSTER_TOPIC_NAME } from "../../src/topics/names.ts";
 import type { Topic } from "../../src/topics/topics.ts";
 import { readToEnd } from "../support/topic-reads.ts";
+import { checkAnswers } from "./answers.ts";
 import { Client } from "./client.ts";
 import { parseRecord, type RecordId } from "./content.ts";
 import type { GroupViews } from "./group-views.ts";
@@ -136,45 +137,6 @@ async function readReplica(
 
 function isAt(id: RecordId, wanted: { readonly batch: number; readonly place: number }): boolean {
   return id[0] === wanted.batch && id[1] === wanted.place;
-}
-
-/**
- * What clients were told, against all records that ever were in a topic (its own numbers): acknowledged batches
- * are there once, where they were told to be; those that were refused for certain are not.
- */
-function checkAnswers(world: World, topic: KnownTopic, all: readonly RecordId[]): void {
-  const firsts = new Map<number, number>();
-  for (const [offset, [batch, place]] of all.entries()) {
-    const first = offset - place;
-    const known = firsts.get(batch);
-    world.violations.expect(
-      known === undefined || known === first,
-      () => `batch ${batch} is in ${topic.key} twice: at ${known} and ${first}`,
-    );
-    firsts.set(batch, first);
-  }
-  const sent = new Set<number>();
-  for (const operation of world.history.operations) {
-    const { op, batch = -1, completion } = operation;
-    if (op !== "produce" || operation.topic !== topic.key) continue;
-    sent.add(batch);
-    const first = firsts.get(batch);
-    if (completion?.outcome === "ok") {
-      world.violations.expect(
-        first === completion.first,
-        () =>
-          `batch ${batch} was acknowledged at ${completion.first} of ${topic.key}, is at ${first}`,
-      );
-    } else if (completion?.outcome === "none") {
-      world.violations.expect(
-        first === undefined,
-        () => `batch ${batch} was refused (${completion.reason}), is at ${first} of ${topic.key}`,
-      );
-    }
-  }
-  for (const batch of firsts.keys()) {
-    world.violations.expect(sent.has(batch), () => `nobody sent batch ${batch} to ${topic.key}`);
-  }
 }
 
 /** Brings a run to its end: everything works again, nothing was lost, and all replicas are the same. */

@@ -5,9 +5,9 @@ import { type SimClock, SimLifeClock } from "../support/sim-clock.ts";
 import { SimCrash, SimFileSystem } from "../support/sim-file-system.ts";
 import type { SimNetwork } from "../support/sim-network.ts";
 import type { SimPort } from "../support/sim-port.ts";
+import type { PassingCore } from "./passing-core.ts";
 import type { OpenServer, SimulatedServer } from "./server.ts";
 import type { Violations } from "./violation.ts";
-import type { WitnessCore } from "./witness.ts";
 
 /** Latency of what changes the disk, in milliseconds. */
 const DISK_MS_MIN = 0.05;
@@ -22,7 +22,7 @@ export interface Life {
   readonly fs: SimFileSystem;
   readonly clock: SimLifeClock;
   readonly port: SimPort;
-  readonly core: WitnessCore;
+  readonly core: PassingCore;
   /** Set when the server has started. */
   server: SimulatedServer | undefined;
   isOver: boolean;
@@ -37,7 +37,7 @@ export interface MachineParts {
   readonly clock: SimClock;
   readonly network: SimNetwork;
   readonly violations: Violations;
-  readonly makeCore: () => WitnessCore;
+  readonly makeCore: () => PassingCore;
   readonly openServer: OpenServer;
   /** The server's network, by way of the machine's. */
   readonly networkOf: (port: SimPort) => NodeNetwork;

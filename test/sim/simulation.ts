@@ -17,10 +17,10 @@ import { Machine } from "./machine.ts";
 import { Operator } from "./operator.ts";
 import type { Router } from "./routed.ts";
 import type { Scenario } from "./scenario.ts";
-import type { OpenServer } from "./server.ts";
+import type { OpenServer, ServerParts } from "./server.ts";
 import { Trace } from "./trace.ts";
 import { Violations } from "./violation.ts";
-import { WitnessCore } from "./witness.ts";
+import { witnessCore } from "./witness.ts";
 import type { KnownTopic, World } from "./world.ts";
 
 /** Calm before and after, and recovery; a run that takes longer hangs. */
@@ -33,8 +33,8 @@ export interface SimulationOptions {
   readonly openServer: OpenServer;
   /** Raft itself, one for all machines of the run. */
   readonly core: RaftCore;
-  /** A rule to break between each server and the core, to see that it is found. */
-  readonly mutate?: (core: RaftCore) => RaftCore;
+  /** Breaks a rule for each server, to see that it is found. */
+  readonly mutate?: ((parts: ServerParts) => ServerParts) | undefined;
   /** File for the trace. */
   readonly tracePath?: string;
   readonly logger?: (machine: string) => Logger;
@@ -190,9 +190,8 @@ class Simulation implements World {
       clock: this.#clock,
       network: this.#network,
       violations: this.violations,
-      makeCore: () => new WitnessCore(core, this.#views),
-      openServer: (parts) =>
-        openServer(mutate === undefined ? parts : { ...parts, core: mutate(parts.core) }),
+      makeCore: () => witnessCore(core, this.#views),
+      openServer: (parts) => openServer(mutate?.(parts) ?? parts),
       networkOf: (port) => this.#watched(port),
       join: at === 0 ? [] : seeds.filter((_, number) => number !== at),
       trace,
