@@ -153,6 +153,7 @@ export class Ending {
     const world = this.#world;
     await checkServing(world);
     const topics = await this.#liveTopics();
+    await this.#checkSameCatalogue();
     for (const topic of topics) await this.#checkAccepting(topic);
     const before = await this.#contents(topics);
     // Everything that was applied came from a log that is applied once more after a start.
@@ -187,6 +188,18 @@ export class Ending {
       );
       return isThere;
     });
+  }
+
+  /** All members come to know the same topics and the same members. */
+  async #checkSameCatalogue(): Promise<void> {
+    const world = this.#world;
+    let texts: readonly string[] = [];
+    const isSame = () => {
+      texts = world.machines.filter(isRunning).map(catalogueOf);
+      return texts.every((text) => text === texts[0]);
+    };
+    if (await waitUntil(world, isSame)) return;
+    world.violations.report(`catalogues do not become the same: ${texts.join("\n  ")}`);
   }
 
   /** Liveness: a batch sent to any server is appended. */
@@ -250,6 +263,15 @@ export class Ending {
         `${what} of ${topic.key} differ: ${left.start} to ${left.next}, ${right.start} to ${right.next}`,
     );
   }
+}
+
+function catalogueOf({ server }: Machine): string {
+  const { topics = [] } = server?.topics.list({ limit: 1_000 }) ?? {};
+  const members = server?.cluster.members() ?? [];
+  return JSON.stringify({
+    topics: topics.map(({ name, id }) => `${name}#${id}`),
+    members: members.map(({ nodeId, state }) => `${nodeId} ${state}`),
+  });
 }
 
 interface Content {
