@@ -40,7 +40,7 @@ export class LogSync {
     if (this.#options.unsynced !== undefined) this.#unsynced.add(segment);
   }
 
-  /** `segment` is gone, or takes appends again. */
+  /** `segment` is gone. */
   forget(segment: Segment): void {
     this.#unsynced.delete(segment);
   }

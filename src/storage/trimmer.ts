@@ -58,7 +58,6 @@ export class Trimmer {
       sync.forget(segment);
       await this.#delete(segment, `delete "${segment.store.path}"`);
     }
-    sync.forget(newest);
     await writer.withSpace(`cut "${newest.store.path}"`, () => newest.cutBack(end));
   }
 

@@ -73,13 +73,16 @@ onDisks("a log that is cut back is as it was, in its segment and in later ones",
     );
     appendTo(log, count);
     const extent = log.extent();
-    for (const isWritten of [false, true]) {
+    for (const state of ["pending", "synced", "written"]) {
       await copy(source, log, end);
-      if (isWritten) await log.sync();
+      if (state === "written") await log.written();
+      if (state === "synced") await log.sync();
       await log.cutBack(extent);
       assert.deepEqual(log.extent(), extent);
       assert.equal(log.nextOffset, count);
     }
+    // Their files are not made again.
+    log.configure({ segmentBytesMax: 2 ** 30, segmentRecordsMax: 17 });
     appendTo(log, end + 5);
     assert.deepEqual(await bodiesFrom(log, 0), texts(0, end + 5));
     const all = await log.sync();
@@ -90,6 +93,30 @@ onDisks("a log that is cut back is as it was, in its segment and in later ones",
     await again.close();
   }
   await source.close();
+});
+
+test("what takes the place of records that were cut off is read as it is", async () => {
+  const log = await Log.open(checkedOptions(new SimFileSystem(makeRandom(1))));
+  appendTo(log, 5);
+  const extent = await log.sync();
+  await copy(await peer(40), log, 40);
+  await log.written();
+  const limits = { bytesMax: 200, recordsMax: 4 };
+  for (let offset = 0; offset < 40; offset += 1) {
+    await log.read(toOffset(offset));
+    (await log.readRun(toOffset(offset), limits))?.giveBack?.();
+  }
+  await log.cutBack(extent);
+  const others = Array.from({ length: 60 }, (_, at) => `record of another size, ${at * at * at}`);
+  for (const other of others) appendBodies(log, [utf8(other)], 9);
+  await log.written();
+  assert.deepEqual(await bodiesFrom(log, 5), others);
+  // The last ones first: a read says where the next one begins.
+  for (let offset = 64; offset >= 5; offset -= 1) {
+    const run = await log.readRun(toOffset(offset), limits);
+    assert.equal(run?.offsets[0], offset);
+    assert.ok((await log.read(toOffset(offset))).length > 0);
+  }
 });
 
 test("while the disk is full what waits for room is dropped, and the room is given back", async () => {
