@@ -129,6 +129,25 @@ test("a leader does not rest while somebody is behind", async () => {
   assertWell(cluster);
 });
 
+test("a follower that has something to do does not rest, and disturbs nobody", async () => {
+  const cluster = await RaftCluster.started({ limits: LIMITS });
+  const { leader } = cluster;
+  const [busy] = cluster.followers;
+  assert.ok(leader !== undefined && busy !== undefined);
+  busy.machine.hasRoom = false;
+  leader.propose("a");
+  const term = leader.group?.term;
+  await cluster.run(15_000);
+  assert.ok(awake(cluster).includes(busy.id), "its machine has not applied everything");
+  busy.machine.hasRoom = true;
+  await cluster.run(15_000);
+  assert.deepEqual(busy.machine.applied, ["a"]);
+  assert.deepEqual(awake(cluster), []);
+  assert.equal(cluster.leader, leader);
+  assert.equal(leader.group?.term, term);
+  assertWell(cluster);
+});
+
 test("an old leader that slept through an election finds out before it answers a read", async () => {
   const { cluster, leader } = await resting();
   cluster.route = (from, to) => ((from === leader) === (to === leader) ? [1] : []);

@@ -385,6 +385,26 @@ test("what is committed is applied after a crash, and nothing twice", async () =
   assertWell(cluster);
 });
 
+test("what only a crashed leader has is not applied when it comes back", async () => {
+  const cluster = await RaftCluster.started();
+  const old = leaderOf(cluster);
+  isolate(cluster, old.id);
+  old.propose("lost");
+  await cluster.run(100);
+  const index = old.journal.lastIndex(old.id);
+  old.crash();
+  old.start().catch(() => {});
+  await cluster.run(3000);
+  assert.equal(old.journal.lastIndex(old.id), index, "it is journalled");
+  assert.deepEqual(old.machine.applied, []);
+  leaderOf(cluster).propose("kept");
+  await cluster.run(100);
+  rejoin(cluster);
+  await cluster.run(3000);
+  for (const { machine } of cluster.members) assert.deepEqual(machine.applied, ["kept"]);
+  assertWell(cluster);
+});
+
 test("a pass over the journal may apply what is committed, before the group is opened", async () => {
   const cluster = await RaftCluster.started({ count: 1 });
   const member = cluster.member(1);

@@ -94,6 +94,8 @@ export class FakeRaftJournal implements RaftJournal {
   #waiting: Waiting[] = [];
   #writing: Waiting[] = [];
   #fills: (() => void)[] = [];
+  /** Replicas of which something is refused and not told yet: what follows it is refused too. */
+  readonly #refused = new Set<number>();
   #isRunning = false;
   #isCrashed = false;
 
@@ -110,7 +112,9 @@ export class FakeRaftJournal implements RaftJournal {
   ): void {
     const isUrgent = options.isUrgent ?? write.entries.length === 0;
     const item = { write, done, isUrgent };
-    if (this.isDiskFull && !isUrgent) {
+    const { replicaId } = write;
+    if (this.isDiskFull && (!isUrgent || this.#refused.has(replicaId))) {
+      this.#refused.add(replicaId);
       queueMicrotask(() => this.#refuse([item]));
       return;
     }
@@ -127,8 +131,11 @@ export class FakeRaftJournal implements RaftJournal {
   fill(): void {
     this.isDiskFull = true;
     this.#runFills();
-    const refused = this.#waiting.filter(({ isUrgent }) => !isUrgent);
-    this.#waiting = this.#waiting.filter(({ isUrgent }) => isUrgent);
+    const refused = this.#waiting.filter(({ write, isUrgent }) => {
+      if (!isUrgent) this.#refused.add(write.replicaId);
+      return this.#refused.has(write.replicaId);
+    });
+    this.#waiting = this.#waiting.filter((item) => !refused.includes(item));
     this.#refuse(refused);
   }
 
@@ -186,7 +193,8 @@ export class FakeRaftJournal implements RaftJournal {
   }
 
   #refuse(items: readonly Waiting[]): void {
-    for (const { done } of items) {
+    for (const { write, done } of items) {
+      this.#refused.delete(write.replicaId);
       if (!this.#isCrashed) done(new ProglogError("DISK_FULL", "Cannot append: no room"));
     }
   }
