@@ -27,7 +27,7 @@ import { decodeWebText, encodeWebText } from "./web-text.ts";
 
 export interface CallServerOptions extends CallDoorOptions {
   readonly logger: Logger;
-  /** Whether the lean path takes the calls that it can; else the library takes all. Default true. */
+  /** Whether the lean path takes the calls that it can; else the library takes all but those of servers. Default true. */
   readonly lean?: boolean | undefined;
 }
 
@@ -41,13 +41,15 @@ export class CallServer {
   readonly #bytesMax: RouteLimits;
   readonly #libraryErrors: LibraryErrors;
   readonly #door: CallDoor;
-  readonly #lean: LeanServer | undefined;
+  readonly #lean: LeanServer;
+  readonly #isLean: boolean;
 
   constructor(services: readonly ServedService[], options: CallServerOptions) {
     const { errors, lean = true, limits } = options;
     this.#options = options;
     this.#door = new CallDoor(options);
-    this.#lean = lean ? new LeanServer({ ...options, door: this.#door }) : undefined;
+    this.#lean = new LeanServer({ ...options, door: this.#door });
+    this.#isLean = lean;
     this.#libraryErrors = new LibraryErrors(errors, limits.requestBytesMax);
     const binaryBytesMax = limits.requestBytesMax + REQUEST_SLACK_BYTES;
     const jsonBytesMax = Math.ceil(binaryBytesMax * JSON_GROWTH);
@@ -67,9 +69,8 @@ export class CallServer {
     connection: HttpConnection,
     fields?: Record<string, string>,
   ): boolean {
-    if (this.#lean === undefined) return false;
     const route = this.#routes.get(headers[":path"] ?? "");
-    if (route === undefined) return false;
+    if (route === undefined || !this.#isLeanFor(route)) return false;
     return this.#lean.takeStream(route, stream, headers, connection, fields);
   }
 
@@ -102,7 +103,12 @@ export class CallServer {
     connection: HttpConnection,
   ): boolean {
     const http1 = response as Http1Response;
-    return this.#lean?.takeRequest(route, request, http1, connection) === true;
+    return this.#isLeanFor(route) && this.#lean.takeRequest(route, request, http1, connection);
+  }
+
+  /** Servers' calls have no other way. */
+  #isLeanFor(route: Route): boolean {
+    return this.#isLean || route.isPeer;
   }
 
   /** The library's way. */

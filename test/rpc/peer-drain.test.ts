@@ -41,6 +41,15 @@ test("calls of clients do not keep servers from speaking: they count apart", asy
   await two.host.until(() => two.host.received.length === 1);
 });
 
+test("servers speak when the lean path is off for clients", async (t) => {
+  const world = new PeerWorld(t);
+  const one = await world.start("one", { lean: false });
+  const two = await world.start("two", { lean: false });
+  one.network.send("two", append(1, Uint8Array.of(1)));
+  await two.host.until(() => two.host.received.length === 1);
+  await assert.rejects(one.network.peers.propose("two", Uint8Array.of(1)));
+});
+
 test("more calls of servers than there may be are refused, and tried again", async (t) => {
   const world = new PeerWorld(t);
   const one = await world.start("one");

@@ -16,6 +16,7 @@ import { readLength } from "../../src/rpc/lean/envelope.ts";
 import { encodeRequest, toOutgoing } from "../../src/rpc/peer/peer-encoder.ts";
 import { PeerReader } from "../../src/rpc/peer/peer-reader.ts";
 import { changes, mutate } from "../fuzz/support/mutations.ts";
+import { runs } from "../fuzz/support/runs.ts";
 import { append, coreMessage } from "./peer-world.ts";
 
 const ENVELOPE_BYTES = 5;
@@ -153,7 +154,7 @@ test("broken bytes are refused with MESSAGE_INVALID, or read as something whole"
         assert.ok(hasReason(thrown, "MESSAGE_INVALID"), String(thrown));
       }
     }),
-    { numRuns: 2_000 },
+    runs(500),
   );
 });
 

@@ -121,6 +121,7 @@ export interface NodeOptions {
   readonly network?: Partial<PeerNetworkOptions>;
   readonly listen?: Partial<ListenOptions>;
   readonly callLimits?: Partial<typeof RPC_LIMITS>;
+  readonly lean?: boolean;
   /** Default: found among `places`. */
   readonly addressOf?: (nodeId: string) => string | undefined;
 }
@@ -166,6 +167,7 @@ export class PeerWorld {
       errors,
       state,
       limits,
+      lean: options.lean,
     });
     return openPort(
       this.#t,

@@ -35,7 +35,8 @@ export class PeerLink {
   readonly #control: PeerStream;
   readonly #payload: PeerStream;
   #heardMs: number | undefined;
-  #wasLost = false;
+  /** A stream broke, and nothing came since. */
+  #isLost = false;
   #clockOffsetUs: number | undefined;
   /** What the log said last of each stream. */
   readonly #told: Record<StreamName, "up" | "down" | undefined> = {
@@ -74,7 +75,8 @@ export class PeerLink {
   get isUp(): boolean | undefined {
     const { clock, limits } = this.#options;
     const { pingIntervalMs, pingTimeoutMs } = limits;
-    if (this.#heardMs === undefined) return this.#wasLost ? false : undefined;
+    if (this.#isLost) return false;
+    if (this.#heardMs === undefined) return undefined;
     return clock.monotonicMs() - this.#heardMs <= pingIntervalMs + pingTimeoutMs;
   }
 
@@ -94,6 +96,7 @@ export class PeerLink {
   /** Something came from it. */
   heard(): void {
     this.#heardMs = this.#options.clock.monotonicMs();
+    this.#isLost = false;
   }
 
   close(): void {
@@ -158,7 +161,7 @@ export class PeerLink {
   #lost(name: StreamName, { reason, message }: ProglogError): void {
     const { logger, nodeId, onLost } = this.#options;
     const fields = { peer: nodeId, stream: name, reason, problem: message };
-    this.#wasLost = true;
+    this.#isLost = true;
     if (this.#told[name] === "down") logger.debug("A peer is still not connected", fields);
     else logger.warn("A peer is not connected", fields);
     this.#told[name] = "down";
