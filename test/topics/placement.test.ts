@@ -181,14 +181,49 @@ test("after a rebalance nodes hold the same but one, zones differ where they can
 
 test("a rebalance leaves alone what is still on its way", () => {
   const world = new PlacementWorld();
-  for (let count = 0; count < 4; count += 1) world.create(1);
+  world.create(1);
+  world.create(1);
   world.join();
-  const [first] = planRebalance(world.layout()).proposals;
-  assert.ok(first !== undefined);
-  world.apply({ kind: "place", ...first });
-  const { proposals } = planRebalance(world.layout());
-  assert.equal(proposals.length, 1);
-  assert.notEqual(proposals[0]?.topicId, first.topicId);
+  const places = [{ nodeId: "n02", role: "voter" as const }];
+  for (const topicId of [1, 2]) {
+    world.apply({ kind: "place", topicId, placementVersion: 1, places });
+  }
+  assert.deepEqual(planRebalance(world.layout()), { proposals: [], moves: [] });
+  const placementVersion = world.state.group(1)?.placementVersion ?? 0;
+  const [leaving] = world.state.group(1)?.leaving ?? [];
+  const replicaId = leaving?.replicaId ?? 0;
+  world.apply({ kind: "left", topicId: 1, placementVersion, replicaId });
+  assert.deepEqual(
+    planRebalance(world.layout()).moves.map(({ topicId, targetNodeId }) => [topicId, targetNodeId]),
+    [[1, "n01"]],
+  );
+});
+
+test("new topics fill the servers evenly", () => {
+  fc.assert(
+    fc.property(fc.array(fc.integer({ min: 1, max: 7 }), { maxLength: 20 }), (factors) => {
+      const world = new PlacementWorld();
+      for (let count = 1; count < 7; count += 1) world.join();
+      for (const factor of factors) world.create(factor);
+      assert.ok(spreadOf(world.loads()) <= 1, `loads are ${world.loads()}`);
+    }),
+  );
+});
+
+test("of an even number of replicas the one on a draining server goes", () => {
+  const world = new PlacementWorld();
+  for (let count = 1; count < 7; count += 1) world.join();
+  world.settle();
+  world.create(5);
+  const held = () => world.state.get("t1")?.replicas.map(({ nodeId }) => nodeId) ?? [];
+  const [first = "", ...others] = held();
+  const last = others.at(-1) ?? "";
+  world.down.add("n06").add("n07");
+  world.apply({ kind: "removeServer", nodeId: first, force: true });
+  world.apply({ kind: "updateServer", nodeId: last, state: "draining" });
+  assert.equal(held().length, 4);
+  world.settle();
+  assert.deepEqual(held(), others.slice(0, -1));
 });
 
 // Goal: leaders are spread, and leave draining nodes. Method: random leaders; the plan is carried out, and must be
