@@ -9,14 +9,20 @@ const listen = { tls: { ...server, clientCa: ca } };
 
 test("peers speak in TLS, each showing its certificate", async (t) => {
   const world = new PeerWorld(t);
-  const one = await world.start("one", { listen, network: { tls: { ca, ...client } } });
-  const two = await world.start("two", { listen, network: { tls: { ca, ...client } } });
+  const one = await world.start("one", {
+    listen,
+    network: { clientTls: () => ({ ca, ...client }) },
+  });
+  const two = await world.start("two", {
+    listen,
+    network: { clientTls: () => ({ ca, ...client }) },
+  });
   await exchange(one, two);
 });
 
 test("a peer is found by its name, which its certificate has", async (t) => {
   const world = new PeerWorld(t);
-  const one = await world.start("one", { network: { tls: { ca, ...client } } });
+  const one = await world.start("one", { network: { clientTls: () => ({ ca, ...client }) } });
   const two = await world.start("two", { listen });
   world.places.set("two", `localhost:${two.listener.port}`);
   await exchange(one, two);
@@ -24,7 +30,7 @@ test("a peer is found by its name, which its certificate has", async (t) => {
 
 test("who is not signed by the cluster's CA is not heard", async (t) => {
   const world = new PeerWorld(t);
-  const one = await world.start("one", { network: { tls: { ca, ...stranger } } });
+  const one = await world.start("one", { network: { clientTls: () => ({ ca, ...stranger }) } });
   const two = await world.start("two", { listen });
   one.network.send("two", heartbeat());
   await one.host.until(() => one.host.lost.length > 1);
@@ -33,7 +39,7 @@ test("who is not signed by the cluster's CA is not heard", async (t) => {
 
 test("a server that the CA did not sign is not spoken to", async (t) => {
   const world = new PeerWorld(t);
-  const one = await world.start("one", { network: { tls: { ca, ...client } } });
+  const one = await world.start("one", { network: { clientTls: () => ({ ca, ...client }) } });
   const two = await world.start("two", { listen: { tls: stranger } });
   one.network.send("two", heartbeat());
   await one.host.until(() => one.host.lost.length > 1);

@@ -66,10 +66,11 @@ export class AnswerStream {
   };
 
   #start(): void {
-    const { address, limits, path, request } = this.#options;
+    const { address, clientTls, limits, path, request } = this.#options;
     const { signal } = this.#controller;
     openCall({
       ...this.#options,
+      tls: clientTls(),
       path,
       fields: GRPC_FIELDS,
       attempt: 0,

@@ -15,8 +15,8 @@ export interface PeerNetworkOptions {
   readonly clock: Clock;
   readonly random: Random;
   readonly logger: Logger;
-  /** Peers are called in TLS; absent: in plaintext. */
-  readonly tls?: ClientTls;
+  /** How peers are called; asked at each dial. Absent or undefined: in plaintext. */
+  readonly clientTls?: () => ClientTls | undefined;
   readonly limits?: Partial<PeerLimits>;
 }
 
@@ -35,8 +35,13 @@ export class PeerNetwork implements NodeNetwork, RaftTransport {
   #node: NetworkedNode | undefined;
   #isClosed = false;
 
-  constructor({ clock, random, logger, tls, limits = {} }: PeerNetworkOptions) {
-    this.#house = { clock, random, tls, limits: { ...PEER_LIMITS, ...limits } };
+  constructor({ clock, random, logger, clientTls, limits = {} }: PeerNetworkOptions) {
+    this.#house = {
+      clock,
+      random,
+      clientTls: clientTls ?? (() => undefined),
+      limits: { ...PEER_LIMITS, ...limits },
+    };
     this.#logger = logger;
     this.#calls = new OutboundCalls({
       ...this.#house,

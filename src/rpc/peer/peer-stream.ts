@@ -16,7 +16,8 @@ const LOOKS_PER_PING = 4;
 export interface PeerHouse {
   readonly clock: Clock;
   readonly random: Random;
-  readonly tls: ClientTls | undefined;
+  /** Asked at each dial. Undefined: plaintext. */
+  readonly clientTls: () => ClientTls | undefined;
   readonly limits: PeerLimits;
 }
 
@@ -73,7 +74,7 @@ export class PeerStream {
 
   /** @returns false when there is nobody to be dialled */
   #dial(): boolean {
-    const { address: findAddress, greeting: greet, limits, path } = this.#options;
+    const { address: findAddress, clientTls, greeting: greet, limits, path } = this.#options;
     const address = findAddress();
     const greeting = greet();
     if (address === undefined || greeting === undefined) {
@@ -88,6 +89,7 @@ export class PeerStream {
     openCall({
       ...this.#options,
       address,
+      tls: clientTls(),
       path,
       fields: GRPC_FIELDS,
       attempt: this.#dialCount,
