@@ -11,6 +11,8 @@ export interface Failure {
   readonly message: string;
   /** The same call may succeed later. */
   readonly isRetryable: boolean;
+  /** No server has seen the call: no connection could be made. */
+  readonly isUnsent: boolean;
 }
 
 /** The message of a connection that ended without a word. */
@@ -37,7 +39,14 @@ export function failureOf(thrown: unknown): Failure {
   const refusal = info === undefined ? tlsRefusal(error) : undefined;
   if (refusal !== undefined) {
     const code = Code.Unauthenticated;
-    return { code, reason: undefined, metadata: {}, message: refusal, isRetryable: false };
+    return {
+      code,
+      reason: undefined,
+      metadata: {},
+      message: refusal,
+      isRetryable: false,
+      isUnsent: true,
+    };
   }
   return {
     code: error.code,
@@ -48,6 +57,7 @@ export function failureOf(thrown: unknown): Failure {
       info === undefined
         ? CONNECTION_CODES.includes(error.code)
         : reason !== undefined && REASONS[reason].retry !== "no",
+    isUnsent: info === undefined && isDialError(error),
   };
 }
 
@@ -66,22 +76,34 @@ function tlsRefusal(error: ConnectError): string | undefined {
   return undefined;
 }
 
+function isDialError(error: ConnectError): boolean {
+  const code = platformCodeIn(error);
+  return code !== undefined && DIAL_CODES.includes(code);
+}
+
 /** The innermost cause says most: `ECONNREFUSED`, not that a stream was closed. */
-function describeTransportError(error: ConnectError): string {
+function platformCodeIn(error: ConnectError): string | undefined {
   let cause: unknown = error.cause;
   for (let depth = 0; depth < CAUSE_DEPTH_MAX; depth += 1) {
     const { code, cause: inner } = (cause ?? {}) as { code?: unknown; cause?: unknown };
-    if (typeof code === "string" && code in PLATFORM_MESSAGES) {
-      return PLATFORM_MESSAGES[code] ?? error.rawMessage;
-    }
+    if (typeof code === "string" && code in PLATFORM_MESSAGES) return code;
     if (inner === undefined) break;
     cause = inner;
   }
+  return undefined;
+}
+
+function describeTransportError(error: ConnectError): string {
+  const code = platformCodeIn(error);
+  if (code !== undefined) return PLATFORM_MESSAGES[code] ?? error.rawMessage;
   const isClosed =
     error.code === Code.Canceled && error.rawMessage.startsWith("http/2 stream closed");
   if (isClosed) return CONNECTION_LOST;
   return error.rawMessage === "" ? Code[error.code] : error.rawMessage;
 }
+
+/** Nobody was reached. */
+const DIAL_CODES: readonly string[] = ["ECONNREFUSED", "ENOTFOUND", "EAI_AGAIN", "EHOSTUNREACH"];
 
 const PLATFORM_MESSAGES: Readonly<Record<string, string>> = {
   ECONNREFUSED: "connection refused",

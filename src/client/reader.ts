@@ -28,6 +28,11 @@ export interface ReadOptions {
   readonly offset: number;
   /** Where to stop; undefined to go on for ever, also after a lost connection. */
   readonly endOffset: number | undefined;
+  /**
+   * With an end: how often in a row a lost connection may be made again, when there are other servers
+   * to go on with. Default 0.
+   */
+  readonly triesMax?: number;
   readonly signal: AbortSignal;
   /** Told once when the connection is lost, and once when it is back. */
   readonly onLost?: (failure: Failure) => void;
@@ -68,7 +73,8 @@ export class ReadMessage {
 /**
  * Reads a topic from `offset` on. Without an end it goes on at the last
  * `resume_offset` after everything that may pass: a restart of the server, a lost
- * connection. The first connection must succeed, so that a wrong address fails.
+ * connection; with an end a few times only. The first connection must succeed, so that
+ * a wrong address fails.
  *
  * @throws what the call throws when it cannot go on; the signal's reason on abort.
  */
@@ -77,6 +83,7 @@ export async function* read(options: ReadOptions): AsyncGenerator<ReadMessage> {
   let wasAnswered = false;
   let isLost = false;
   let delayMs = RECONNECT_MS_MIN;
+  let tries = 0;
   for (;;) {
     try {
       for await (const message of readOnce(options, offset)) {
@@ -85,14 +92,16 @@ export async function* read(options: ReadOptions): AsyncGenerator<ReadMessage> {
         isLost = false;
         wasAnswered = true;
         delayMs = RECONNECT_MS_MIN;
+        tries = 0;
         yield message;
       }
       if (options.endOffset !== undefined) return;
     } catch (thrown) {
       options.signal.throwIfAborted();
       const failure = failureOf(thrown);
-      const goesOn = options.endOffset === undefined && wasAnswered && failure.isRetryable;
-      if (!goesOn) throw thrown;
+      tries += 1;
+      const isOften = options.endOffset !== undefined && tries > (options.triesMax ?? 0);
+      if (isOften || !wasAnswered || !failure.isRetryable) throw thrown;
       if (!isLost) options.onLost?.(failure);
       isLost = true;
     }
