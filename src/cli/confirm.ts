@@ -2,6 +2,7 @@ import { createInterface } from "node:readline/promises";
 import type { CommandInput } from "./command.ts";
 import type { CommandContext } from "./context.ts";
 import { UsageError } from "./errors.ts";
+import { EXIT } from "./exit-codes.ts";
 import { InterruptedError } from "./failures.ts";
 
 /**
@@ -31,4 +32,10 @@ export async function confirm(
   } finally {
     prompt.close();
   }
+}
+
+/** The user said no. @returns the exit code */
+export function declined(context: CommandContext): number {
+  context.say("Nothing was changed");
+  return EXIT.failed;
 }

@@ -19,7 +19,7 @@ export const EXIT_MEANINGS: readonly (readonly [number, string])[] = [
     "Failed; the message says why. Of `log verify`: damage was found. Also a limit: a record that is too large, as many topics as there may be.",
   ],
   [EXIT.usage, "Wrong usage: a word, flag, value or setting that cannot be meant."],
-  [EXIT.notFound, "There is no such topic or offset."],
+  [EXIT.notFound, "There is no such topic, offset or server."],
   [EXIT.refused, "A condition did not hold: fenced, exists already, not as expected."],
   [EXIT.unavailable, "The server could not be reached, is stopping or full, or took too long."],
   [

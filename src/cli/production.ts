@@ -1,3 +1,4 @@
+import { randomUUID } from "node:crypto";
 import { BatchEncoder, encodedBytes } from "../client/batch-encoder.ts";
 import { encodeFrame, type RecordFrame, type RecordMeta } from "../client/record-parts.ts";
 import { WriteError, Writer, type WriterOptions } from "../client/writer.ts";
@@ -10,7 +11,7 @@ import { exitCodeOf, withFix } from "./failures.ts";
 import type { InputBytes } from "./input.ts";
 import { JsonRecordError, parseJsonRecord } from "./json-records.ts";
 import { LineSplitter, LineTooLongError } from "./line-splitter.ts";
-import type { ServerConnection } from "./server-connection.ts";
+import { LossReport, type ServerConnection } from "./server-connection.ts";
 
 /** With fewer batches under way one goes out without being full: input may be slow. */
 const EAGER_BATCHES = 2;
@@ -73,10 +74,11 @@ export class Production {
     this.#recordBytesMax = options.recordBytesMax;
     this.#topic = topic;
     this.#context = context;
-    this.#serverName = server.name;
+    this.#serverName = server.names.join(", ");
     this.#isJson = options.isJson;
     this.#frame = encodeFrame(options.meta);
     this.#isIdempotent = options.producer !== undefined;
+    const report = new LossReport(server, context);
     this.#writer = new Writer({
       topic,
       topicId: options.topicId,
@@ -86,8 +88,8 @@ export class Production {
       clock: new SystemClock(),
       // An interrupt ends the input; what was read is still sent and acknowledged.
       signal: new AbortController().signal,
-      onLost: (failure) => context.say(`Lost ${server.name}: ${failure.message}; trying again`),
-      onResumed: () => context.say(`Connected to ${server.name} again`),
+      onLost: (failure) => report.lost(failure),
+      onResumed: () => report.resumed(),
       onFailed: () => this.#input?.close(),
     });
   }
@@ -105,7 +107,7 @@ export class Production {
     const max = found?.effectiveSettings?.maxRecordBytes;
     const recordBytesMax = max === undefined ? Number.POSITIVE_INFINITY : max - ENVELOPE_BYTES_MAX;
     const known = { ...options, topicId, recordBytesMax };
-    const id = input.value("producer-id");
+    const id = input.value("producer-id") ?? idForSeveral(options.server);
     if (id === undefined) return new Production(input, context, known);
     const opened = await log.openProducer({ topic, producerId: id }, callOptions);
     const producer = { id, epoch: Number(opened.epoch), inFlightMax: opened.maxInFlight };
@@ -211,6 +213,14 @@ export class Production {
     lines.push(this.summary());
     return new CommandError(lines.join("\n"), { exitCode: exitCodeOf(failure), cause: thrown });
   }
+}
+
+/**
+ * Who names several servers wants to go on at the next one when one is gone. What is sent again
+ * there must not be appended twice, which takes a producer: one of this run's own.
+ */
+function idForSeveral({ names }: ServerConnection): string | undefined {
+  return names.length > 1 ? `proglog-cli-${randomUUID()}` : undefined;
 }
 
 /** The one line when the server said which record it was, else the lines of the batch. */

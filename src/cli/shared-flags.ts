@@ -12,8 +12,8 @@ export const DEFAULT_SERVER = "127.0.0.1:8400";
 export const SERVER_FLAGS: readonly FlagSpec[] = [
   {
     name: "server",
-    placeholder: "HOST:PORT",
-    help: "Server to call. With `https://` before it, or with --tls-ca, over TLS.",
+    placeholder: "HOST:PORT,...",
+    help: "Server to call, or several, to go on with the next when one is gone. With `https://` before it, or with --tls-ca, over TLS.",
     env: "PROGLOG_SERVER",
     fallback: DEFAULT_SERVER,
   },

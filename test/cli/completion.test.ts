@@ -22,11 +22,13 @@ test("bash completes nouns, verbs, flags and choices", () => {
     "create",
     "list",
     "get",
+    "describe",
     "update",
     "delete",
     "trim",
   ]);
   assert.deepEqual(completed("proglog topic cr"), ["create"]);
+  assert.deepEqual(completed("proglog cluster re"), ["remove", "rebalance"]);
   assert.deepEqual(completed("proglog --server h:1 topic tr"), ["trim"]);
   assert.ok(completed("proglog consume orders --fo").includes("--follow"));
   assert.ok(!completed("proglog consume orders --fo").includes("--output"));

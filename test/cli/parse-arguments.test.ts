@@ -32,12 +32,12 @@ test("a wrong word gets a suggestion", () => {
   assert.equal(refusal("topic creat x"), 'Unknown command "topic creat". Did you mean "create"?');
   assert.equal(
     refusal("topic zzzzzz"),
-    'Unknown command "topic zzzzzz": create, list, get, update, delete, trim',
+    'Unknown command "topic zzzzzz": create, list, get, describe, update, delete, trim',
   );
   assert.match(refusal("topic"), /^"proglog topic" needs a verb: create, /);
   assert.equal(refusal("consume x --formt json"), 'Unknown flag --formt. Did you mean "--format"?');
   assert.equal(refusal("help topik"), 'Unknown command "topik". Did you mean "topic"?');
-  const all = /^Unknown command "xyzzyxyzzy": serve, produce, consume, topic, log, /;
+  const all = /^Unknown command "xyzzyxyzzy": serve, produce, consume, topic, cluster, log, /;
   assert.match(refusal("xyzzyxyzzy"), all);
   assert.match(refusal("help xyzzyxyzzy"), all);
 });
@@ -49,7 +49,7 @@ test("a flag of another command is refused by the one that has no use for it", (
 test("values that are missing, too many or none of the choices are refused", () => {
   assert.equal(refusal("consume"), '"proglog consume" needs TOPIC');
   assert.equal(refusal("consume a b"), 'Unexpected word "b" after "proglog consume"');
-  assert.match(refusal("consume a --server"), /^--server needs a value: HOST:PORT$/);
+  assert.match(refusal("consume a --server"), /^--server needs a value: HOST:PORT,\.\.\.$/);
   assert.match(
     refusal("consume a --server --follow"),
     /^--server needs a value, and --follow is a/,

@@ -2,6 +2,8 @@ import assert from "node:assert/strict";
 import { spawn } from "node:child_process";
 import { closeSync, existsSync, openSync } from "node:fs";
 import { afterEach, beforeEach, test } from "node:test";
+import { create } from "@bufbuild/protobuf";
+import { type Record as LogRecord, RecordSchema } from "../../src/gen/proglog/v1/record_pb.ts";
 import { CliProcess, killLeftovers, runCli } from "./support/run-cli.ts";
 import { refusal, StubServer } from "./support/stub-server.ts";
 
@@ -289,3 +291,65 @@ test("wrong usage exits with 2 before the server is called", async () => {
     assert.equal(stdout.length, 0);
   }
 });
+
+test("with several servers, produce goes on at the next one, and nothing is appended twice", async () => {
+  const next = await new StubServer().start();
+  next.share(server);
+  try {
+    let isCut = false;
+    server.onAppended = () => {
+      if (isCut) return;
+      isCut = true;
+      // The batch is appended, and nobody learns of it: the server dies.
+      void server.stop();
+    };
+    const several = { PROGLOG_SERVER: `127.0.0.1:1,${server.address},${next.address}` };
+    const process = new CliProcess(["produce", "orders"], several);
+    process.write("a\n");
+    await process.until(() => process.stderr.includes("trying again"));
+    const { code, stderr } = await process.end("b\n");
+    assert.equal(code, 0, stderr);
+    assert.match(stderr, new RegExp(`Lost ${server.address}: .*; trying again`));
+    assert.match(stderr, new RegExp(`Connected to ${next.address}\n`));
+    assert.match(stderr, /Produced 2 records to orders/);
+    assert.deepEqual(values(), ["a", "b"]);
+    const [first, again] = server.requests;
+    assert.match(first?.producer?.id ?? "", /^proglog-cli-/);
+    assert.deepEqual(again?.producer, first?.producer, "the same batch, of the same producer");
+  } finally {
+    await next.stop();
+    await server.start();
+  }
+});
+
+test("with several servers, consume goes on at the next one where it was, also to a fixed end", async () => {
+  const next = await new StubServer().start();
+  next.share(server);
+  try {
+    for (let number = 0; number < 6; number += 1) server.records.push(record(`${number}`));
+    server.recordsPerMessage = 2;
+    server.onMessage = (end) => {
+      if (end === 4) void server.stop();
+    };
+    const several = { PROGLOG_SERVER: `${server.address},${next.address}` };
+    const { code, stdout, stderr } = await runCli(["consume", "orders"], { env: several });
+    assert.equal(code, 0, stderr);
+    assert.equal(stdout.toString(), "0\n1\n2\n3\n4\n5\n");
+    assert.match(stderr, new RegExp(`Connected to ${next.address}, before `));
+  } finally {
+    await next.stop();
+    await server.start();
+  }
+});
+
+test("with several servers that are all gone, they are named, exit code 5", async () => {
+  const { code, stderr } = await runCli(["consume", "orders"], {
+    env: { PROGLOG_SERVER: "127.0.0.1:1,127.0.0.1:2" },
+  });
+  assert.equal(code, 5);
+  assert.equal(stderr, "proglog: Cannot call 127.0.0.1:1, 127.0.0.1:2: connection refused\n");
+});
+
+function record(text: string): LogRecord {
+  return create(RecordSchema, { value: Buffer.from(text) });
+}

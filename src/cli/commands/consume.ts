@@ -8,12 +8,15 @@ import { EXIT } from "../exit-codes.ts";
 import { InterruptedError } from "../failures.ts";
 import { ProgressLine } from "../progress.ts";
 import { PATTERN_HELP, parseFormat, type RecordFormat } from "../record-formats.ts";
-import { type ServerConnection, withServer } from "../server-connection.ts";
+import { LossReport, type ServerConnection, withServer } from "../server-connection.ts";
 import { SERVER_FLAGS } from "../shared-flags.ts";
 import { parseStartPlace, START_PLACES, type StartPlace } from "../start-place.ts";
 
 /** Written at once: smaller pieces cost calls, larger ones delay the reader of a pipe. */
 const FLUSH_BYTES = 256 * 1024;
+
+/** With several servers: how often in a row one is looked for, before the end is given up. */
+const TRIES_MAX = 10;
 
 export const consumeCommand: Command = {
   words: ["consume"],
@@ -51,8 +54,8 @@ export const consumeCommand: Command = {
     `Patterns know ${PATTERN_HELP.join(", ")}, and the escapes \\n \\t \\r \\0 \\\\. They add nothing of their own, no line feed either.`,
     "json prints offset, time (of append, RFC 3339), key, value, headers and clientTimeUnixUs. Bytes " +
       "that are no UTF-8 stand in keyBase64 and valueBase64. `produce --input json` reads it.",
-    "TIME is RFC 3339, a date, or seconds since 1970. With --follow a lost connection is made again " +
-      "and reading goes on where it was; standard error says so.",
+    "TIME is RFC 3339, a date, or seconds since 1970. With --follow, or with several servers, a lost " +
+      "connection is made again and reading goes on where it was; standard error says so.",
   ],
   run: (input, context) => {
     const place = parseStartPlace(input.value("offset") ?? "start", "--offset");
@@ -80,6 +83,7 @@ async function consume(job: Consumption): Promise<number> {
   const range = await findRange(job, topic);
   if (countMax === 0 || (!isFollowing && range.offset === range.nextOffset)) return EXIT.fine;
   const printer = new Printer(job);
+  const report = new LossReport(server, context);
   const progress = new ProgressLine(context, "output", () => `${printer.count} records`);
   try {
     const messages = read({
@@ -89,9 +93,10 @@ async function consume(job: Consumption): Promise<number> {
       topicId: range.topicId,
       offset: range.offset,
       endOffset: isFollowing ? undefined : range.nextOffset,
+      triesMax: server.names.length > 1 ? TRIES_MAX : 0,
       signal: context.interrupted,
-      onLost: (failure) => context.say(`Lost ${server.name}: ${failure.message}; trying again`),
-      onResumed: (offset) => context.say(`Connected to ${server.name} again, before ${offset}`),
+      onLost: (failure) => report.lost(failure),
+      onResumed: (offset) => report.resumed(`, before ${offset}`),
     });
     for await (const message of messages) {
       await printer.print(message, isFollowing);

@@ -55,7 +55,7 @@ export const produceCommand: Command = {
     {
       name: "retry-for",
       placeholder: "DURATION",
-      help: "With --producer-id: how long to try again.",
+      help: "With --producer-id, or several servers: how long to try again.",
       fallback: "60s",
     },
     {
@@ -78,7 +78,8 @@ export const produceCommand: Command = {
     "With --input json a line is what `consume --format json` prints: key, value, headers (a list of " +
       "objects with name and value) and clientTimeUnixUs. Bytes that are no UTF-8 stand in keyBase64 " +
       "and valueBase64. offset and time are ignored, every other key is an error.",
-    "A --producer-id is for one process at a time: who opens it fences the one before.",
+    "A --producer-id is for one process at a time: who opens it fences the one before. With several " +
+      "servers each run has one of its own, so that what is sent again to the next server is not appended twice.",
   ],
   run: produce,
 };

@@ -1,10 +1,8 @@
-import { timestampDate } from "@bufbuild/protobuf/wkt";
 import {
   GetTopicResponseSchema,
   type Topic,
   TopicSchema,
 } from "../../gen/proglog/v1/topic_service_pb.ts";
-import { printSize } from "../../server/setting-types.ts";
 import type { Command, CommandInput } from "../command.ts";
 import type { CommandContext } from "../context.ts";
 import { EXIT } from "../exit-codes.ts";
@@ -12,8 +10,7 @@ import { protoJson } from "../proto-json.ts";
 import { type ServerConnection, withServer } from "../server-connection.ts";
 import { OUTPUT_FLAG, SERVER_FLAGS } from "../shared-flags.ts";
 import { pairs, table } from "../table.ts";
-import { printTime } from "../time.ts";
-import { describeSettings } from "../topic-settings.ts";
+import { created, describeTopic } from "../topic-text.ts";
 
 const PAGE_SIZE = 1_000;
 
@@ -78,32 +75,7 @@ function get(input: CommandInput, context: CommandContext): Promise<number> {
       context.stdout.appendLine(protoJson(GetTopicResponseSchema, answer));
       return EXIT.fine;
     }
-    const { topic, status } = answer;
-    const lastUs = status?.lastAppendTimeUnixUs;
-    context.stdout.appendText(
-      pairs([
-        ["name", topic?.name ?? ""],
-        ["id", String(topic?.id ?? "")],
-        ["created", topic === undefined ? "" : created(topic)],
-        ["first offset", String(status?.firstOffset ?? "")],
-        ["next offset", String(status?.nextOffset ?? "")],
-        ["disk bytes", status === undefined ? "" : approximateSize(Number(status.diskBytes))],
-        ["last append", lastUs === undefined ? "never" : printTime(Number(lastUs))],
-        ...describeSettings(topic?.settings, topic?.effectiveSettings),
-      ]),
-    );
+    context.stdout.appendText(pairs(describeTopic(answer)));
     return EXIT.fine;
   });
-}
-
-function created(topic: Topic): string {
-  const time = topic.createTime;
-  return time === undefined ? "-" : timestampDate(time).toISOString();
-}
-
-/** Exact bytes, and from a KiB on what that is about. */
-function approximateSize(bytes: number): string {
-  if (bytes < 1_024) return String(bytes);
-  const unit = bytes < 2 ** 20 ? 2 ** 10 : bytes < 2 ** 30 ? 2 ** 20 : 2 ** 30;
-  return `${bytes} (about ${printSize(Math.round(bytes / unit) * unit)})`;
 }

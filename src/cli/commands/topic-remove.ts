@@ -1,5 +1,5 @@
 import type { Command, CommandInput } from "../command.ts";
-import { confirm } from "../confirm.ts";
+import { confirm, declined } from "../confirm.ts";
 import type { CommandContext } from "../context.ts";
 import { UsageError } from "../errors.ts";
 import { EXIT } from "../exit-codes.ts";
@@ -96,9 +96,4 @@ async function findOffset(
 
 function countOf(records: number): string {
   return `${records} ${records === 1 ? "record" : "records"}`;
-}
-
-function declined(context: CommandContext): number {
-  context.say("Nothing was changed");
-  return EXIT.failed;
 }

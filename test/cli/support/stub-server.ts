@@ -32,10 +32,10 @@ export function refusal(
  * the client's behaviour, not the server's: the end-to-end tests use the real one.
  */
 export class StubServer {
-  readonly records: LogRecord[] = [];
-  readonly requests: ProduceRequest[] = [];
+  records: LogRecord[] = [];
+  requests: ProduceRequest[] = [];
   /** Answered to producers, by id and sequence, as the real one does for retries. */
-  readonly #remembered = new Map<string, ProduceResponse>();
+  #remembered = new Map<string, ProduceResponse>();
   readonly #sessions = new Set<{ destroy(): void }>();
   #server: Http2Server;
   port = 0;
@@ -44,8 +44,20 @@ export class StubServer {
   /** Called after a batch was appended and before it is acknowledged. */
   onAppended: () => void = () => {};
 
+  /** In one message of a stream. */
+  recordsPerMessage = Number.POSITIVE_INFINITY;
+  /** Called after a message of a stream went out, with the offset after it. */
+  onMessage: (end: number) => void = () => {};
+
   constructor() {
     this.#server = this.#make();
+  }
+
+  /** Serves the same topic as another server, as those of a cluster do. */
+  share(other: StubServer): void {
+    this.records = other.records;
+    this.requests = other.requests;
+    this.#remembered = other.#remembered;
   }
 
   get address(): string {
@@ -109,7 +121,8 @@ export class StubServer {
         let next = Number(request.start.value ?? 0);
         const end = request.endOffset === undefined ? undefined : Number(request.endOffset);
         while (!context.signal.aborted) {
-          const records = self.records.slice(next, end).map((record, place) => ({
+          const last = Math.min(end ?? self.records.length, next + self.recordsPerMessage);
+          const records = self.records.slice(next, last).map((record, place) => ({
             offset: BigInt(next + place),
             appendTimeUnixUs: 1_764_072_000_000_000n + BigInt(next + place),
             record,
@@ -117,6 +130,7 @@ export class StubServer {
           next += records.length;
           const highWatermark = BigInt(self.records.length);
           yield { records, resumeOffset: BigInt(next), highWatermark, topicId: 3n };
+          self.onMessage(next);
           if (end !== undefined && next >= end) return;
           await new Promise((resolve) => setTimeout(resolve, 5));
         }
