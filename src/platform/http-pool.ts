@@ -27,7 +27,7 @@ export interface HttpPoolLimits {
   readonly idleMs: number;
 }
 
-export const HTTP_POOL_LIMITS: HttpPoolLimits = {
+const HTTP_POOL_LIMITS: HttpPoolLimits = {
   callsPerConnectionMax: 800,
   connectionsPerAddressMax: 16,
   dialTimeoutMs: 2_000,

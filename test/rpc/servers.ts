@@ -2,7 +2,7 @@ import http2 from "node:http2";
 import type { AddressInfo } from "node:net";
 import type { TestContext } from "node:test";
 import type { LeaderPlace, TopicRoute } from "../../src/cluster/cluster-view.ts";
-import type { HttpConnection } from "../../src/platform/http-options.ts";
+import type { HttpConnection, ListenOptions } from "../../src/platform/http-options.ts";
 import type { CallHook } from "../../src/rpc/call.ts";
 import type { HandlerOptions } from "../../src/rpc/routes.ts";
 import { FakeCluster } from "../support/fake-cluster.ts";
@@ -25,6 +25,7 @@ export async function startServer(
   t: TestContext,
   nodeId: string,
   options: Partial<HandlerOptions> = {},
+  listenOptions: Partial<ListenOptions> = {},
 ): Promise<TestServer> {
   const cluster = new FakeCluster(nodeId);
   const connections = new Set<HttpConnection>();
@@ -32,7 +33,7 @@ export async function startServer(
     connections.add(connection);
     return undefined;
   };
-  const api = await startApi(t, { cluster, hook, ...options });
+  const api = await startApi(t, { cluster, hook, ...options }, listenOptions);
   const address = `127.0.0.1:${api.port}`;
   const place = (term = 1) => ({ nodeId, address, term });
   return {

@@ -38,7 +38,7 @@ export interface LeanUnary {
   readonly kind: "unary";
   /** @param body the request message; valid as long as it is referred to */
   readonly answer: (body: Uint8Array, call: LeanCall) => Encoded | Promise<Encoded>;
-  /** May have another answer instead of the error that one ended with; undefined: it has none. */
+  /** Finds another answer than the error that `answer` ended with; undefined: there is none. */
   readonly retry?: (
     body: Uint8Array,
     call: LeanCall,

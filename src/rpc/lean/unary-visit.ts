@@ -19,7 +19,13 @@ export class UnaryVisit extends Visit {
   }
 
   serve(message: Uint8Array): void {
-    const answer = this.#method.answer(message, this.exchange);
+    let answer: Encoded | Promise<Encoded>;
+    try {
+      answer = this.#method.answer(message, this.exchange);
+    } catch (thrown) {
+      this.#retry(message, thrown);
+      return;
+    }
     if (answer instanceof Promise) {
       answer.then(
         (found) => this.#succeed(found),
