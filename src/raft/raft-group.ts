@@ -176,6 +176,11 @@ export class RaftGroup<O, C> {
     this.#replica.stepDown();
   }
 
+  /** The leader did not answer somebody: a group at rest finds out whether it is still there. */
+  wake(): void {
+    this.#replica.wake();
+  }
+
   /** A replica that was sent a snapshot is copying records: the snapshot does not count as lost. */
   snapshotProgressed(toReplica: number): void {
     this.#replica.snapshotProgressed(toReplica);

@@ -250,7 +250,31 @@ export class RaftReplica<O, C> implements NodeGroup {
     this.#confChange = undefined;
   }
 
-  receive(fromNode: string, { fromReplica, message, payloads, isQuiesce }: RaftEnvelope): void {
+  receive(fromNode: string, envelope: RaftEnvelope): void {
+    this.#guard(() => this.#receive(fromNode, envelope));
+  }
+
+  beforeTick(): boolean {
+    return this.#guard(() => this.#beforeTick()) === true;
+  }
+
+  drain(): void {
+    this.#driver?.drain();
+    const hasLeft = this.#saidRest && this.#hibernation.isLeaving;
+    this.#saidRest = false;
+    if (hasLeft) this.#node.rest(this);
+  }
+
+  unreachable(nodeId: string): void {
+    this.#guard(() => this.#unreachable(nodeId));
+  }
+
+  /** Somebody has a reason to doubt that all is well: the group does not rest until it knows. */
+  wake(): void {
+    if (this.#driver !== undefined) this.#touch();
+  }
+
+  #receive(fromNode: string, { fromReplica, message, payloads, isQuiesce }: RaftEnvelope): void {
     const driver = this.#driver;
     if (driver === undefined) return;
     const type = messageType(message);
@@ -275,7 +299,7 @@ export class RaftReplica<O, C> implements NodeGroup {
     if (isQuiesce === true) this.#follow(message, fromReplica);
   }
 
-  beforeTick(): boolean {
+  #beforeTick(): boolean {
     const driver = this.#driver;
     if (driver === undefined) return false;
     driver.retry();
@@ -297,14 +321,7 @@ export class RaftReplica<O, C> implements NodeGroup {
     return true;
   }
 
-  drain(): void {
-    this.#driver?.drain();
-    const hasLeft = this.#saidRest && this.#hibernation.isLeaving;
-    this.#saidRest = false;
-    if (hasLeft) this.#node.rest(this);
-  }
-
-  unreachable(nodeId: string): void {
+  #unreachable(nodeId: string): void {
     const driver = this.#driver;
     if (driver === undefined) return;
     for (const replicaId of membersOf(this.applied.conf)) {
@@ -314,6 +331,16 @@ export class RaftReplica<O, C> implements NodeGroup {
       this.#snapshots.lost(replicaId);
       if (!this.leadership.isLeader) continue;
       driver.with((core) => core.reportUnreachable(replicaId));
+    }
+  }
+
+  /** A failure is this group's own, or told by it. */
+  #guard<T>(work: () => T): T | undefined {
+    try {
+      return work();
+    } catch (error) {
+      this.#hooks.failed(error);
+      return undefined;
     }
   }
 
