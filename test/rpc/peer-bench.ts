@@ -32,6 +32,10 @@ const PAUSES = 3_000;
 /** Messages that may be unanswered. */
 const AHEAD_BYTES = 12 * MIB;
 const COUNT_MAX = 4_096;
+/** In place of a topic: an answer that has CPU time. */
+const CPU = 8;
+/** The same: this one is answered. */
+const ASKS = 9;
 
 interface Side {
   readonly network: PeerNetwork;
@@ -78,19 +82,20 @@ async function openSide(nodeId: string): Promise<Side> {
   return Object.assign(side, { port: listener.port });
 }
 
-/** Answers every message with a heartbeat when it is one, else each hundredth with its CPU time. */
+/** Answers a heartbeat with its CPU time, and tells how many payloads have come: not after each small one. */
 async function echo(port: string): Promise<void> {
   const side = await openSide("echo");
   side.places.set("main", `127.0.0.1:${port}`);
   let count = 0;
   side.onMessage = ({ payloads, topicId }) => {
     if (payloads === undefined) {
-      side.network.send("main", heartbeat(cpuUs()));
+      side.network.send("main", { ...heartbeat(cpuUs()), topicId: CPU });
       return;
     }
     count += 1;
     const isLarge = (payloads[0]?.length ?? 0) > KIB;
-    if (isLarge || count % 16 === 0 || topicId === 9) side.network.send("main", heartbeat(count));
+    if (isLarge || count % 16 === 0 || topicId === ASKS)
+      side.network.send("main", heartbeat(count));
   };
   process.stdout.write(`${side.port}\n`);
 }
@@ -98,6 +103,61 @@ async function echo(port: string): Promise<void> {
 function cpuUs(): number {
   const { user, system } = process.cpuUsage();
   return user + system;
+}
+
+/** The other side, as it is seen from this one. */
+class Far {
+  readonly #side: Side;
+  /** Payloads that were sent, and those that the other side has said to have. */
+  sent = 0;
+  answered = 0;
+  #cpuUs = 0;
+  #wake = () => {};
+
+  constructor(side: Side) {
+    this.#side = side;
+    side.onMessage = ({ message, topicId }) => {
+      if (topicId === CPU) this.#cpuUs = messageIndex(message);
+      else this.answered = messageIndex(message);
+      this.#wake();
+    };
+  }
+
+  async cpuUs(): Promise<number> {
+    this.#cpuUs = 0;
+    await this.#send(heartbeat());
+    await this.#until(() => this.#cpuUs > 0);
+    return this.#cpuUs;
+  }
+
+  /** Sends a payload that is answered whatever came before it, and waits until all are. */
+  async settle(payload: Uint8Array): Promise<void> {
+    this.sent += 1;
+    await this.#send({ ...append(1, payload), topicId: ASKS });
+    await this.#until(() => this.answered === this.sent);
+  }
+
+  /** Sends payloads, so many unanswered ones at most. */
+  async flood(payload: Uint8Array, count: number, aheadMax: number): Promise<void> {
+    for (let done = 0; done < count; done += 1) {
+      await this.#until(() => this.sent - this.answered < aheadMax);
+      this.sent += 1;
+      await this.#send(append(1, payload));
+      if (done % 64 === 0) await nextTurn();
+    }
+  }
+
+  async #send(envelope: RaftEnvelope): Promise<void> {
+    while (!this.#side.network.send("echo", envelope)) await nextTurn();
+  }
+
+  async #until(isSo: () => boolean): Promise<void> {
+    while (!isSo()) {
+      await new Promise<void>((resolve) => {
+        this.#wake = resolve;
+      });
+    }
+  }
 }
 
 async function main(): Promise<void> {
@@ -109,58 +169,20 @@ async function main(): Promise<void> {
     child.stdout.once("data", (text) => resolve(`${text}`.trim())),
   );
   side.places.set("echo", `127.0.0.1:${port}`);
-  let answered = 0;
-  let wake = () => {};
-  side.onMessage = ({ message }) => {
-    answered = messageIndex(message);
-    wake();
-  };
-  const ask = async (envelope: RaftEnvelope): Promise<number> => {
-    const came = new Promise<void>((resolve) => {
-      wake = resolve;
-    });
-    while (!side.network.send("echo", envelope)) await nextTurn();
-    await came;
-    return answered;
-  };
-  await ask(heartbeat());
-  for (const [name, envelope] of [
-    ["control", heartbeat(1)],
-    ["payload of 100 B", { ...append(1, new Uint8Array(100)), topicId: 9 }],
-  ] as const) {
-    const times: number[] = [];
-    for (let turn = 0; turn < PAUSES; turn += 1) {
-      const startMs = performance.now();
-      await ask(envelope);
-      times.push((performance.now() - startMs) * 500);
-    }
-    times.sort((a, b) => a - b);
-    report(`one way, ${name}`, `p50 ${at(times, 0.5)} us, p99 ${at(times, 0.99)} us`);
-  }
-  let base = 0;
-  base = await ask({ ...append(1, new Uint8Array(1)), topicId: 9 });
+  const far = new Far(side);
+  const small = new Uint8Array(100);
+  await measurePauses("control", () => far.cpuUs());
+  await measurePauses("payload of 100 B", () => far.settle(small));
   for (const { name, bytes, total } of LOADS) {
     const payload = new Uint8Array(bytes).fill(7);
-    const theirsUs = await ask(heartbeat());
+    const theirsUs = await far.cpuUs();
     const oursUs = cpuUs();
     const startMs = performance.now();
-    const aheadMax = Math.max(3, Math.min(COUNT_MAX, Math.floor(AHEAD_BYTES / bytes)));
-    answered = base;
-    for (let sent = 0; sent < total; ) {
-      if (sent - (answered - base) >= aheadMax) {
-        await new Promise<void>((resolve) => {
-          wake = resolve;
-        });
-        continue;
-      }
-      if (side.network.send("echo", append(1, payload))) sent += 1;
-      else await nextTurn();
-      if (sent % 64 === 0) await nextTurn();
-    }
-    base = await ask({ ...append(1, new Uint8Array(1)), topicId: 9 });
+    await far.flood(payload, total, Math.max(3, Math.min(COUNT_MAX, AHEAD_BYTES / bytes)));
+    await far.settle(small);
     const ms = performance.now() - startMs;
     const ours = (cpuUs() - oursUs) / total;
-    const theirs = ((await ask(heartbeat())) - theirsUs) / total;
+    const theirs = ((await far.cpuUs()) - theirsUs) / total;
     report(
       name,
       `${Math.round((total / ms) * 1000)} messages/s, ${Math.round((total * bytes) / ms / 1000)} MB/s, ` +
@@ -170,6 +192,17 @@ async function main(): Promise<void> {
   child.kill();
   await side.network.close();
   process.exit();
+}
+
+async function measurePauses(name: string, ask: () => Promise<unknown>): Promise<void> {
+  const times: number[] = [];
+  for (let turn = 0; turn < PAUSES; turn += 1) {
+    const startMs = performance.now();
+    await ask();
+    times.push((performance.now() - startMs) * 500);
+  }
+  times.sort((left, right) => left - right);
+  report(`one way, ${name}`, `p50 ${at(times, 0.5)} us, p99 ${at(times, 0.99)} us`);
 }
 
 function at(times: readonly number[], part: number): string {
