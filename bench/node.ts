@@ -23,6 +23,7 @@ import { openFileSystem } from "../src/platform/open-file-system.ts";
 import { processIdentity } from "../src/platform/process-identity.ts";
 import { SystemClock } from "../src/platform/system-clock.ts";
 import { SystemRandom } from "../src/platform/system-random.ts";
+import { openRaftCore } from "../src/server/raft-core.ts";
 import type { RecordRun, Topic } from "../src/topics/topics.ts";
 import { printBanner } from "./support/banner.ts";
 
@@ -190,6 +191,7 @@ async function main(dir: string): Promise<void> {
     clock: new SystemClock(),
     random: new SystemRandom(),
     logger: SILENT_LOGGER,
+    core: await openRaftCore({ logger: SILENT_LOGGER, onFailure: () => {} }),
     settings: { sync },
     identity: processIdentity(),
     isAlive: () => false,

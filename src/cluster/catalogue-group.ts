@@ -7,17 +7,29 @@ import { CATALOGUE_REPLICA_ID } from "../topics/catalogue-members.ts";
 import type { CatalogueOutcome } from "../topics/catalogue-outcomes.ts";
 import { CATALOGUE_TOPIC_ID, CatalogueState } from "../topics/catalogue-state.ts";
 import { CLUSTER_TOPIC_NAME } from "../topics/names.ts";
-import { Group, type GroupContext } from "./group.ts";
-import { addReplica, FIRST_INDEX, FIRST_TERM, loadCheckpoint } from "./replica-files.ts";
+import { confIn, Group, type GroupContext, type ReplicaStart, settlePending } from "./group.ts";
+import {
+  addReplica,
+  fromTheStart,
+  KNOWS_NOTHING,
+  loadCheckpoint,
+  type ReplicaBeginning,
+} from "./replica-files.ts";
+
+const topicId = CATALOGUE_TOPIC_ID;
 
 export type CatalogueGroup = Group<CatalogueOutcome, ProposedCatalogueCommand, Catalogue>;
 
-const PLACE = { topicId: CATALOGUE_TOPIC_ID, replicaId: CATALOGUE_REPLICA_ID };
-
 /** Makes an empty catalogue. A crash on the way leaves one that is made again. */
-export async function createCatalogue(context: GroupContext): Promise<CatalogueGroup> {
-  await addReplica(context, PLACE, new CatalogueState().encode());
-  return groupOf(context, new CatalogueState(), FIRST_INDEX, false);
+export async function createCatalogue(
+  context: GroupContext,
+  replicaId: number,
+  onChanged: () => void,
+): Promise<CatalogueGroup> {
+  const begins = beginningOf(replicaId);
+  const state = new CatalogueState();
+  await addReplica(context, { topicId, replicaId }, { begins, state: state.encode() });
+  return groupOf(context, { replicaId, onChanged }, state, { ...begins, isUnsaved: false });
 }
 
 /**
@@ -25,34 +37,41 @@ export async function createCatalogue(context: GroupContext): Promise<CatalogueG
  *
  * @throws STORE_CORRUPT when the checkpoint is lost and the journal does not have everything
  */
-export async function openCatalogue(context: GroupContext): Promise<CatalogueGroup> {
-  const dir = topicDir(CATALOGUE_TOPIC_ID);
-  const checkpoint = await loadCheckpoint(context, PLACE);
+export async function openCatalogue(
+  context: GroupContext,
+  replicaId: number,
+  onChanged: () => void,
+): Promise<CatalogueGroup> {
+  const dir = topicDir(topicId);
+  const parts = { replicaId, onChanged };
+  await settlePending(context, { dir, replicaId });
+  const checkpoint = await loadCheckpoint(context, { topicId, replicaId });
   if (checkpoint !== undefined && checkpoint !== "damaged") {
-    const state = decode(checkpoint.state);
-    return groupOf(context, state, checkpoint.appliedIndex, false);
+    const { appliedIndex, appliedTerm } = checkpoint;
+    const conf = confIn(checkpoint.confState);
+    const start = { appliedIndex, appliedTerm, conf, isUnsaved: false };
+    return groupOf(context, parts, decode(checkpoint.state), start);
   }
-  const firstIndex = context.journal.firstIndex(CATALOGUE_REPLICA_ID);
-  if (firstIndex !== FIRST_INDEX + 1) throw lost(dir, firstIndex);
+  const firstIndex = context.journal.firstIndex(replicaId);
+  const begins = beginningOf(replicaId);
+  if (firstIndex !== begins.appliedIndex + 1) throw lost(dir, firstIndex);
   context.logger.warn("The catalogue's checkpoint is lost; the journal has all of it", { dir });
-  return groupOf(context, new CatalogueState(), FIRST_INDEX, true);
+  return groupOf(context, parts, new CatalogueState(), { ...begins, isUnsaved: true });
+}
+
+/** The founder's replica begins with the cluster, every other one later. */
+function beginningOf(replicaId: number): ReplicaBeginning {
+  return replicaId === CATALOGUE_REPLICA_ID ? fromTheStart([replicaId], []) : KNOWS_NOTHING;
 }
 
 function groupOf(
   context: GroupContext,
+  { replicaId, onChanged }: { readonly replicaId: number; readonly onChanged: () => void },
   state: CatalogueState,
-  appliedIndex: number,
-  isUnsaved: boolean,
+  start: ReplicaStart,
 ): CatalogueGroup {
-  return new Group({
-    context,
-    ...PLACE,
-    dir: topicDir(CATALOGUE_TOPIC_ID),
-    machine: new Catalogue(state),
-    appliedIndex,
-    appliedTerm: FIRST_TERM,
-    isUnsaved,
-  });
+  const machine = new Catalogue(state, onChanged);
+  return new Group({ context, topicId, replicaId, dir: topicDir(topicId), machine, ...start });
 }
 
 function decode(bytes: Uint8Array): CatalogueState {

@@ -1,55 +1,82 @@
+import { MalformedBytesError } from "../base/bytes.ts";
 import type { Clock } from "../base/clock.ts";
-import { hasReason, type ProglogError } from "../base/errors.ts";
+import { hasReason, ProglogError } from "../base/errors.ts";
 import type { Logger } from "../base/log.ts";
 import type { Journal } from "../journal/journal.ts";
 import type { FileSystem } from "../platform/file-system.ts";
 import type { Admission } from "../raft/admission.ts";
-import { SingleVoter } from "../raft/single-voter.ts";
-import { type Checkpoint, readCheckpoint, writeCheckpoint } from "../storage/checkpoint.ts";
+import { decodeConfState, encodeConfState } from "../raft/conf-state.ts";
+import type { ConfState } from "../raft/core.ts";
+import { RaftGroup } from "../raft/raft-group.ts";
+import type { OfferedSnapshot, PreparedSnapshot } from "../raft/raft-host.ts";
+import type { RaftNode } from "../raft/raft-node.ts";
+import {
+  adoptPendingCheckpoint,
+  type Checkpoint,
+  dropPendingCheckpoint,
+  pendingVerdict,
+  readCheckpoint,
+  writeCheckpoint,
+} from "../storage/checkpoint.ts";
+import { CHECKPOINT_PENDING_NAME } from "../storage/layout.ts";
 import { Serial } from "../storage/serial.ts";
-import type { Machine } from "../topics/machine.ts";
+import type { Captured, Machine } from "../topics/machine.ts";
+import type { PeerCalls } from "./peer-host.ts";
+import { ReplicaHost } from "./replica-host.ts";
 import type { Reserve } from "./reserve.ts";
 import { orDiskFull } from "./wait.ts";
 
 /** What all groups of a node share. */
 export interface GroupContext {
+  readonly nodeId: string;
   readonly fs: FileSystem;
   readonly journal: Journal;
   /** As the journal was opened. */
   readonly sync: "always" | "none";
+  readonly raft: RaftNode;
+  /** Who has the records that a replica lacks. */
+  readonly peers: Pick<PeerCalls, "copyRange">;
   readonly admission: Admission;
   readonly reserve: Reserve;
   readonly clock: Clock;
   readonly logger: Logger;
   /** Entries were applied. Called often: must be cheap. */
   readonly onApplied: () => void;
+  /** Who leads the group, or who belongs to it, may have changed. */
+  readonly onChange: (topicId: number) => void;
+  /** Raft has failed in this group alone: it has stopped, and is to be opened anew. */
+  readonly onPoisoned: (topicId: number, error: unknown) => void;
   /** The node cannot go on. */
   readonly onFailure: (error: unknown) => void;
 }
 
-export interface GroupOptions<M> {
+/** Where a replica is when it is opened, before the journal's entries beyond it. */
+export interface ReplicaStart {
+  /** Last entry that the machine's state includes. */
+  readonly appliedIndex: number;
+  readonly appliedTerm: number;
+  /** Who belongs to the group at that entry. */
+  readonly conf: ConfState;
+  /** True when no durable checkpoint holds that state. */
+  readonly isUnsaved: boolean;
+}
+
+export interface GroupOptions<M> extends ReplicaStart {
   readonly context: GroupContext;
   readonly topicId: number;
   readonly replicaId: number;
   readonly dir: string;
   readonly machine: M;
-  /** Last entry that the machine's state includes. */
-  readonly appliedIndex: number;
-  readonly appliedTerm: number;
-  /** True when no durable checkpoint holds that state. */
-  readonly isUnsaved: boolean;
 }
 
-/** Raft's membership of a group that has one voter and no Raft yet. */
-const NO_CONF_STATE = new Uint8Array(0);
-
-/** One replica on this node: its machine, its voter, and its checkpoints. */
+/** One replica on this node: its machine, its part in Raft, and its checkpoints. */
 export class Group<O, C, M extends Machine<O, C>> {
   readonly topicId: number;
   readonly replicaId: number;
   readonly machine: M;
-  readonly voter: SingleVoter<O, C>;
+  readonly raft: RaftGroup<O, C>;
   readonly #context: GroupContext;
+  readonly #host: ReplicaHost<O, C>;
   readonly #dir: string;
   readonly #checkpoints = new Serial();
   #savedIndex: number;
@@ -58,27 +85,25 @@ export class Group<O, C, M extends Machine<O, C>> {
   #freeing: Promise<void> = Promise.resolve();
 
   constructor(options: GroupOptions<M>) {
-    const { context, machine, replicaId, appliedIndex, appliedTerm } = options;
+    const { context, machine, topicId, replicaId, appliedIndex, appliedTerm, conf } = options;
     const { journal, admission, clock } = context;
-    this.topicId = options.topicId;
+    this.topicId = topicId;
     this.replicaId = replicaId;
     this.machine = machine;
     this.#context = context;
     this.#dir = options.dir;
     this.#savedIndex = appliedIndex;
     this.#isUnsaved = options.isUnsaved;
-    this.voter = new SingleVoter<O, C>({
-      journal,
-      host: machine,
+    this.#host = new ReplicaHost(machine, (offered, signal) => this.#install(offered, signal));
+    this.raft = new RaftGroup<O, C>({
+      ...{ journal, clock, topicId, replicaId, conf, appliedIndex, appliedTerm },
+      node: context.raft,
+      host: this.#host,
       lane: admission.lane(),
-      clock,
-      replicaId,
-      term: journal.replica(replicaId)?.term ?? appliedTerm,
-      lastIndex: journal.lastIndex(replicaId),
-      appliedIndex,
-      appliedTerm,
       onApplied: context.onApplied,
+      onChange: () => context.onChange(topicId),
       onFailure: context.onFailure,
+      onPoisoned: (error) => context.onPoisoned(topicId, error),
     });
     // A crash may have come between the checkpoint and its mark.
     if (!options.isUnsaved) journal.setCheckpoint(replicaId, appliedIndex, appliedTerm);
@@ -91,7 +116,12 @@ export class Group<O, C, M extends Machine<O, C>> {
 
   /** True when a start would have entries to apply. */
   get isDirty(): boolean {
-    return this.#isUnsaved || this.voter.appliedIndex > this.#savedIndex;
+    return this.#isUnsaved || this.raft.appliedIndex > this.#savedIndex;
+  }
+
+  /** True when a start would have more to apply than what a new leader begins with. */
+  get isWorthSaving(): boolean {
+    return this.#isUnsaved || this.#host.lastCommandIndex > this.#savedIndex;
   }
 
   /**
@@ -116,9 +146,9 @@ export class Group<O, C, M extends Machine<O, C>> {
 
   async #save(): Promise<boolean> {
     const { fs, journal, reserve, clock } = this.#context;
-    const { machine, topicId, replicaId } = this;
-    const { appliedIndex, appliedTerm } = this.voter;
-    if (machine.isDiskFull) return false;
+    const { machine } = this;
+    const { appliedIndex, appliedTerm, conf } = this.raft;
+    if (machine.isDiskFull || !machine.canCapture) return false;
     const captured = machine.capture();
     let isSynced = false;
     const syncing = machine.sync().then(() => {
@@ -126,17 +156,29 @@ export class Group<O, C, M extends Machine<O, C>> {
     });
     await orDiskFull(syncing, () => machine.isDiskFull, clock);
     if (!isSynced) return false;
-    await this.#syncJournal(appliedIndex, appliedTerm);
-    const place = { topicId, replicaId, appliedIndex, appliedTerm, confState: NO_CONF_STATE };
-    await writeCheckpoint(fs, this.#dir, { ...place, ...captured });
+    await this.#syncJournal(appliedIndex);
+    await writeCheckpoint(
+      fs,
+      this.#dir,
+      this.#checkpointOf(captured, { appliedIndex, appliedTerm, conf }),
+    );
     this.#savedIndex = appliedIndex;
     this.#isUnsaved = false;
     if (this.#isStopped) return true;
-    journal.setCheckpoint(replicaId, appliedIndex, appliedTerm);
+    journal.setCheckpoint(this.replicaId, appliedIndex, appliedTerm);
     this.#free(captured.startOffset);
     // There was room for a checkpoint; should the reserve have been used, this is the time.
     await reserve.fill();
     return true;
+  }
+
+  #checkpointOf(
+    captured: Captured,
+    { appliedIndex, appliedTerm, conf }: Omit<ReplicaStart, "isUnsaved">,
+  ): Checkpoint {
+    const { topicId, replicaId } = this;
+    const confState = encodeConfState(conf);
+    return { topicId, replicaId, appliedIndex, appliedTerm, confState, ...captured };
   }
 
   /**
@@ -178,16 +220,81 @@ export class Group<O, C, M extends Machine<O, C>> {
   }
 
   /** A checkpoint must not be ahead of what a power cut leaves of the journal. */
-  async #syncJournal(commit: number, term: number): Promise<void> {
+  async #syncJournal(commit: number): Promise<void> {
     const { journal, sync } = this.#context;
-    if (sync === "always") return;
-    await journal.setHardState(this.replicaId, { term, vote: this.replicaId, commit });
+    const record = journal.replica(this.replicaId);
+    if (sync === "always" || record === undefined) return;
+    await journal.setHardState(this.replicaId, { ...record, commit });
   }
 
-  /** Ends the group at once; who waits is told `reason`. See `SingleVoter.stop`. */
+  /**
+   * Brings what a leader's snapshot stands for. No checkpoint is written from now until it is committed or
+   * aborted: the files are ahead of the state.
+   */
+  #install(offered: OfferedSnapshot, signal: AbortSignal): Promise<PreparedSnapshot> {
+    const { promise, resolve, reject } = Promise.withResolvers<PreparedSnapshot>();
+    void this.#checkpoints.run(async () => {
+      const ended = Promise.withResolvers<void>();
+      try {
+        signal.throwIfAborted();
+        const captured = await this.#bring(offered, signal);
+        resolve({
+          commit: () => this.#adopt(offered, captured).finally(ended.resolve),
+          abort: () => void this.#dropPending().finally(ended.resolve),
+        });
+      } catch (error) {
+        reject(error);
+        return;
+      }
+      await ended.promise;
+    });
+    return promise;
+  }
+
+  async #bring(offered: OfferedSnapshot, signal: AbortSignal): Promise<Captured> {
+    const { fs, peers } = this.#context;
+    const { topicId, replicaId, machine } = this;
+    const { fromNode, fromReplica, index, term, conf } = offered;
+    const copy = (firstOffset: number, endOffset: number) =>
+      peers.copyRange(
+        fromNode,
+        { topicId, fromReplica: replicaId, toReplica: fromReplica, firstOffset, endOffset },
+        { signal },
+      );
+    const captured = await machine.bring(offered.data, { copy, signal });
+    signal.throwIfAborted();
+    const start = { appliedIndex: index, appliedTerm: term, conf };
+    await writeCheckpoint(
+      fs,
+      this.#dir,
+      this.#checkpointOf(captured, start),
+      CHECKPOINT_PENDING_NAME,
+    );
+    return captured;
+  }
+
+  /** The journal has the snapshot's mark. */
+  async #adopt({ index }: OfferedSnapshot, captured: Captured): Promise<void> {
+    if (this.#isStopped) return;
+    await adoptPendingCheckpoint(this.#context.fs, this.#dir);
+    this.machine.become(captured);
+    this.#savedIndex = index;
+    this.#isUnsaved = false;
+    this.#free(captured.startOffset);
+  }
+
+  /** It must not be there when the journal comes to have a mark like its own. */
+  async #dropPending(): Promise<void> {
+    const { fs, logger } = this.#context;
+    await dropPendingCheckpoint(fs, this.#dir).catch((error) => {
+      logger.warn("A snapshot that was not taken was not deleted", { dir: this.#dir }, error);
+    });
+  }
+
+  /** Ends the group at once; who waits is told `reason`. See `RaftGroup.stop`. */
   stop(reason: ProglogError): void {
     this.#isStopped = true;
-    this.voter.stop(reason);
+    this.raft.stop(reason);
   }
 
   /** Closes the files, after what is under way. With `discard` what is not written stays unwritten. */
@@ -199,5 +306,39 @@ export class Group<O, C, M extends Machine<O, C>> {
       await this.#checkpoints.idle();
       await this.#freeing;
     }
+  }
+}
+
+/**
+ * Before a replica is opened: a snapshot whose mark the journal has becomes its checkpoint, any other one
+ * that was on its way is of no use.
+ */
+export async function settlePending(
+  { fs, journal }: Pick<GroupContext, "fs" | "journal">,
+  { dir, replicaId }: { readonly dir: string; readonly replicaId: number },
+): Promise<void> {
+  const pending = await readCheckpoint(fs, dir, CHECKPOINT_PENDING_NAME);
+  if (pending === undefined) return;
+  if (pendingVerdict(pending, journal.replica(replicaId)) === "adopt") {
+    await adoptPendingCheckpoint(fs, dir);
+  } else {
+    await dropPendingCheckpoint(fs, dir);
+  }
+}
+
+/**
+ * The membership in a checkpoint.
+ * @throws DATA_DIR_INVALID for one that another program wrote
+ */
+export function confIn(bytes: Uint8Array): ConfState {
+  try {
+    return decodeConfState(bytes);
+  } catch (cause) {
+    if (!(cause instanceof MalformedBytesError)) throw cause;
+    throw new ProglogError(
+      "DATA_DIR_INVALID",
+      `Cannot read a checkpoint: ${cause.message}, wanted one that this program wrote`,
+      { cause },
+    );
   }
 }

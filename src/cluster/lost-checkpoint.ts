@@ -1,13 +1,15 @@
-import { unappliedEntries } from "../raft/unapplied.ts";
+import { ENTRY_KIND_MAX } from "../raft/entry-kinds.ts";
+import { ENTRY_COMMAND } from "../raft/voter.ts";
+import { entryMissing, entryUnknown } from "../raft/voter-errors.ts";
 import { CHECKPOINT_NAME, joinPath, topicDir } from "../storage/layout.ts";
 import { decodeEntry, type TopicCommand } from "../topics/commands.ts";
 import { ForgottenState } from "../topics/forgotten.ts";
 import { rebuildExtent } from "../topics/rebuild.ts";
 import { TopicState } from "../topics/topic-state.ts";
-import { damaged, type FoundTopic, nothingApplied } from "./found-topic.ts";
+import { beginningOf, damaged, type FoundTopic, nothingApplied } from "./found-topic.ts";
 import type { GroupContext } from "./group.ts";
 import type { LocalTopic } from "./local-topic.ts";
-import { FIRST_INDEX, FIRST_TERM } from "./replica-files.ts";
+import { FIRST_TERM } from "./replica-files.ts";
 
 type Context = Pick<GroupContext, "fs" | "journal" | "logger">;
 
@@ -25,10 +27,13 @@ export async function withoutCheckpoint(context: Context, entry: LocalTopic): Pr
   const dir = topicDir(entry.id);
   const file = joinPath(dir, CHECKPOINT_NAME);
   const savedIndex = journal.firstIndex(replicaId) - 1;
-  if (savedIndex === FIRST_INDEX) {
+  if (savedIndex === beginningOf(entry).appliedIndex) {
     const fields = { topic: entry.name, dir };
     logger.warn("A topic's checkpoint is lost; the journal has all of the topic", fields);
     return nothingApplied(entry);
+  }
+  if (!isAlone(entry)) {
+    throw damaged(entry, `"${file}" is lost, and with it who belongs to the topic's group`);
   }
   const rebuilt = await rebuildExtent({ fs, dir, lastIndex: savedIndex });
   const { extent, startOffset, nextOffset, lastAppendTimeUs, damage } = rebuilt;
@@ -52,7 +57,13 @@ export async function withoutCheckpoint(context: Context, entry: LocalTopic): Pr
   );
   const state = new TopicState({ settings, startOffset, nextOffset, lastAppendTimeUs });
   const appliedTerm = journal.termAt(replicaId, appliedIndex) ?? FIRST_TERM;
-  return { state, extent, appliedIndex, appliedTerm, isUnsaved: true };
+  const { conf } = beginningOf(entry);
+  return { state, extent, appliedIndex, appliedTerm, conf, isUnsaved: true };
+}
+
+/** True when the replica here has always been the only one. */
+function isAlone({ initial, placementVersion }: LocalTopic): boolean {
+  return initial.length === 1 && placementVersion === 1;
 }
 
 /** True when the journal has a trim of all records before `offset`. */
@@ -94,10 +105,12 @@ async function* entriesAfter(
   appliedIndex: number,
 ): AsyncGenerator<{ readonly index: number; readonly commands: readonly TopicCommand[] }> {
   const lastIndex = journal.lastIndex(replicaId);
-  const host = { canApply: () => true, whenCanApply: () => Promise.resolve() };
-  const isStopped = () => false;
-  const from = { journal, host, replicaId, appliedIndex, lastIndex, isStopped };
-  for await (const { index, payload } of unappliedEntries(from)) {
-    yield { index, commands: decodeEntry(payload).commands };
+  let next = appliedIndex + 1;
+  for await (const { index, kind, payload } of journal.entries(replicaId, next)) {
+    if (index !== next) throw entryMissing(replicaId, next, index);
+    if (kind > ENTRY_KIND_MAX) throw entryUnknown(replicaId, index, kind);
+    if (kind === ENTRY_COMMAND) yield { index, commands: decodeEntry(payload).commands };
+    next += 1;
   }
+  if (next !== lastIndex + 1) throw entryMissing(replicaId, next, lastIndex);
 }

@@ -7,7 +7,7 @@ import { topicNotFound } from "../topics/topic-errors.ts";
 import type { CatalogueGroup } from "./catalogue-group.ts";
 import { type LocalTopic, localTopic } from "./local-topic.ts";
 import { removeReplica } from "./replica-files.ts";
-import { createTopic, type TopicContext, type TopicGroup } from "./topic-group.ts";
+import { createTopic, openTopic, type TopicContext, type TopicGroup } from "./topic-group.ts";
 
 const RETRY_MS = 1_000;
 
@@ -70,22 +70,75 @@ export class Reconciler implements TopicHost {
   }
 
   settled(topicId: number): Promise<void> {
+    return this.#turnsOf(topicId).run(() => this.#reconcile(topicId));
+  }
+
+  #turnsOf(topicId: number): Serial {
     let turns = this.#turns.get(topicId);
     if (turns === undefined) {
       turns = new Serial();
       this.#turns.set(topicId, turns);
     }
-    return turns.run(() => this.#reconcile(topicId));
+    return turns;
+  }
+
+  /**
+   * Looks at everything: to be called when the catalogue has changed, and is known to have been up to date
+   * since the start, so that nothing is removed or made again by what it said long ago.
+   */
+  async scan(): Promise<void> {
+    const { state }: Catalogue = this.#catalogue.machine;
+    const due = new Set<number>();
+    for (const entry of state.entries()) {
+      const wanted = localTopic(entry, this.#context.nodeId)?.replicaId;
+      if (wanted !== this.#replicaHere(entry.id)) due.add(entry.id);
+    }
+    for (const topicId of [...this.#topics.keys(), ...this.#damaged.keys()]) {
+      if (state.byId(topicId) === undefined) due.add(topicId);
+    }
+    const settled = [...due].map((topicId) => this.settled(topicId).catch(() => {}));
+    await Promise.all(settled);
+  }
+
+  /** A replica of the topic is open here, or set aside. */
+  isHere(topicId: number): boolean {
+    return this.#replicaHere(topicId) !== undefined;
+  }
+
+  /** The replica of a topic that is open here. */
+  group(topicId: number): TopicGroup | undefined {
+    return this.#topics.get(topicId)?.group;
+  }
+
+  /**
+   * Raft has failed in this group alone: it is opened again from what is on disk.
+   * @returns false when it is not one that is open here
+   */
+  reopen(topicId: number): boolean {
+    const open = this.#topics.get(topicId);
+    if (open === undefined) return false;
+    const work = this.#turnsOf(topicId).run(async () => {
+      if (this.#isClosing || this.#topics.get(topicId) !== open) return;
+      await open.group.close({ discard: true });
+      const group = await openTopic(this.#context, open.entry);
+      await group.raft.recover();
+      open.handle.end(reopened(open.entry.name));
+      this.adopt(open.entry, group);
+    });
+    this.#track(work.catch((error) => this.#context.onFailure(error)));
+    return true;
   }
 
   /** Takes over a group that was opened from disk. */
   adopt(entry: LocalTopic, group: TopicGroup): void {
     const { sync } = this.#context;
+    const synced = () => (group.raft.conf.voters.length > 1 ? "synced-quorum" : "synced-one");
     const handle = new TopicHandle({
       entry,
       replica: group.machine,
-      replicator: group.voter,
-      durability: sync === "always" ? "synced-one" : "not-synced",
+      replicator: group.raft,
+      durability: sync === "always" ? synced : () => "not-synced",
+      confirm: (caller) => group.raft.readIndex(caller),
     });
     this.#topics.set(entry.id, { entry, group, handle });
   }
@@ -126,7 +179,7 @@ export class Reconciler implements TopicHost {
       throw new ProglogError("DRAINING", "Cannot create the topic: the server is stopping");
     }
     const group = await createTopic(this.#context, entry);
-    await group.voter.recover();
+    await group.raft.recover();
     this.adopt(entry, group);
   }
 
@@ -157,4 +210,15 @@ export class Reconciler implements TopicHost {
     this.#background.add(work);
     void work.finally(() => this.#background.delete(work));
   }
+}
+
+/** Readers that wait come again. */
+function reopened(name: string): ProglogError {
+  return new ProglogError(
+    "NOT_LEADER",
+    `Cannot go on with topic "${name}": it is being opened again`,
+    {
+      metadata: { topic: name },
+    },
+  );
 }

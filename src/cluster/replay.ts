@@ -19,7 +19,7 @@ export async function replayJournal(
   const waiting = new Map(groups.map((group) => [group.replicaId, group]));
   const fromIndex = (replicaId: number): number => {
     const group = waiting.get(replicaId);
-    return group === undefined ? Number.POSITIVE_INFINITY : group.voter.appliedIndex + 1;
+    return group === undefined ? Number.POSITIVE_INFINITY : group.raft.appliedIndex + 1;
   };
   try {
     for await (const entries of journal.allEntries(fromIndex)) {
@@ -30,7 +30,7 @@ export async function replayJournal(
         if (!machine.canApply()) {
           await orDiskFull(machine.whenCanApply(), () => machine.isDiskFull, clock);
         }
-        if (!group.voter.replay(entry)) waiting.delete(entry.replicaId);
+        if (!group.raft.replay(entry)) waiting.delete(entry.replicaId);
       }
     }
   } catch (error) {

@@ -1,5 +1,7 @@
 import { platformCode } from "../base/errors.ts";
 import type { FileSystem } from "../platform/file-system.ts";
+import { encodeConfState } from "../raft/conf-state.ts";
+import type { ConfState } from "../raft/core.ts";
 import { type Checkpoint, readCheckpoint, writeCheckpoint } from "../storage/checkpoint.ts";
 import { deletedTopicDir, TOPICS_DIR, topicDir } from "../storage/layout.ts";
 import { diskFailed, namingPlatformErrors } from "../storage/storage-errors.ts";
@@ -8,6 +10,29 @@ import type { GroupContext } from "./group.ts";
 /** Every group begins at a virtual entry, so that every replica begins at a checkpoint. */
 export const FIRST_INDEX = 1;
 export const FIRST_TERM = 1;
+
+/** Where a replica begins. */
+export interface ReplicaBeginning {
+  readonly appliedIndex: number;
+  readonly appliedTerm: number;
+  readonly conf: ConfState;
+}
+
+/** One that its group was made with: at the virtual entry, with the others that were. */
+export function fromTheStart(
+  voters: readonly number[],
+  learners: readonly number[],
+): ReplicaBeginning {
+  const conf = { voters, learners, votersOutgoing: [], learnersNext: [], autoLeave: false };
+  return { appliedIndex: FIRST_INDEX, appliedTerm: FIRST_TERM, conf };
+}
+
+/** One that comes later: it knows nothing, not even of itself, until a leader's snapshot tells it. */
+export const KNOWS_NOTHING: ReplicaBeginning = {
+  appliedIndex: 0,
+  appliedTerm: 0,
+  conf: { voters: [], learners: [], votersOutgoing: [], learnersNext: [], autoLeave: false },
+};
 
 /**
  * Makes a replica durable: its folder with a first checkpoint, then its place in the
@@ -19,17 +44,17 @@ export const FIRST_TERM = 1;
 export async function addReplica(
   context: Pick<GroupContext, "fs" | "journal">,
   place: { readonly topicId: number; readonly replicaId: number },
-  state: Uint8Array,
+  { begins, state }: { readonly begins: ReplicaBeginning; readonly state: Uint8Array },
 ): Promise<void> {
   const { fs, journal } = context;
   const { topicId, replicaId } = place;
+  const { appliedIndex, appliedTerm, conf } = begins;
   const dir = topicDir(topicId);
   await namingPlatformErrors(`make the folder "${dir}"`, () => fs.makeDir(dir));
   await writeCheckpoint(fs, dir, {
     ...place,
-    appliedIndex: FIRST_INDEX,
-    appliedTerm: FIRST_TERM,
-    confState: new Uint8Array(0),
+    ...{ appliedIndex, appliedTerm },
+    confState: encodeConfState(conf),
     startOffset: 0,
     nextOffset: 0,
     extent: { segments: [] },
@@ -37,13 +62,12 @@ export async function addReplica(
   });
   await syncFolder(fs, TOPICS_DIR);
   await journal.addReplica({
-    replicaId,
-    topicId,
-    term: FIRST_TERM,
-    vote: replicaId,
-    commit: FIRST_INDEX,
-    snapshotIndex: FIRST_INDEX,
-    snapshotTerm: FIRST_TERM,
+    ...{ replicaId, topicId },
+    term: appliedTerm,
+    vote: 0,
+    commit: appliedIndex,
+    snapshotIndex: appliedIndex,
+    snapshotTerm: appliedTerm,
   });
 }
 

@@ -63,6 +63,7 @@ export class RetentionTimer {
 
   async #trim({ entry, group, handle }: OpenTopic): Promise<void> {
     const { machine: replica } = group;
+    if (!group.raft.isLeaderReady) return;
     const { retentionAgeMs, retentionBytes } = replica.effectiveSettings;
     if (retentionAgeMs === 0 && retentionBytes === 0) return;
     const { startOffset, nextOffset, lastAppendTimeUs } = replica.state;

@@ -1,8 +1,15 @@
 import { hasReason, ProglogError } from "../base/errors.ts";
 import type { FolderLock } from "../storage/folder-lock.ts";
+import type { NodeIdentity } from "../storage/node-file.ts";
 import type { CatalogueGroup } from "./catalogue-group.ts";
+import type { ChangeBell } from "./change-bell.ts";
 import type { Checkpoints } from "./checkpoints.ts";
+import type { ClusterDuties } from "./cluster-duties.ts";
+import type { Courier } from "./courier.ts";
+import type { Directory } from "./directory.ts";
 import type { NodeFailure } from "./node-failure.ts";
+import type { NodeNetwork } from "./node-network.ts";
+import type { NodeView } from "./node-view.ts";
 import type { Reconciler } from "./reconciler.ts";
 import type { RetentionTimer } from "./retention-timer.ts";
 import type { Throttle } from "./throttle.ts";
@@ -22,6 +29,14 @@ export interface NodeParts {
   readonly checkpoints: Checkpoints;
   readonly retention: RetentionTimer;
   readonly throttle: Throttle;
+  readonly network: NodeNetwork;
+  /** What goes on in the background between this node and the cluster. */
+  readonly duties: ClusterDuties;
+  readonly courier: Courier;
+  readonly directory: Directory;
+  readonly view: NodeView;
+  readonly bell: ChangeBell;
+  readonly identity: () => NodeIdentity;
 }
 
 /**
@@ -30,7 +45,7 @@ export interface NodeParts {
  * is full, or the node has failed, it leaves things as they are: the journal has them.
  */
 export async function shutDown(parts: NodeParts): Promise<void> {
-  const { context, reconciler, checkpoints, retention, throttle, failure } = parts;
+  const { context, reconciler, checkpoints, retention, throttle, failure, duties } = parts;
   const { clock, journal } = context;
   const groups = groupsOf(parts);
   const isStuck = () =>
@@ -40,14 +55,16 @@ export async function shutDown(parts: NodeParts): Promise<void> {
   const draining = new ProglogError("DRAINING", "The server is stopping");
   const finish = async () => {
     throttle.close();
-    const draining = groups.map((group) => group.voter.drain());
+    const draining = groups.map((group) => group.raft.drain());
+    await duties.close();
     await retention.close();
     await reconciler.close();
     // With those that were made meanwhile.
     const all = groupsOf(parts);
-    await Promise.all([...draining, ...all.map((group) => group.voter.drain())]);
+    await Promise.all([...draining, ...all.map((group) => group.raft.drain())]);
     await checkpoints.close();
-    await forEachOf(all, SIDE_BY_SIDE_MAX, (group) => group.checkpoint());
+    const unsaved = all.filter((group) => group.isWorthSaving);
+    await forEachOf(unsaved, SIDE_BY_SIDE_MAX, (group) => group.checkpoint());
   };
   const finished = isStuck() ? Promise.resolve() : finish();
   await orDiskFull(finished, isStuck, clock).catch((error) => failure.report(error));
@@ -57,14 +74,31 @@ export async function shutDown(parts: NodeParts): Promise<void> {
 
 /** Ends everything at once, as it is. */
 export async function release(
-  { context, lock, reconciler, checkpoints, retention, throttle, ...parts }: NodeParts,
+  {
+    context,
+    lock,
+    reconciler,
+    checkpoints,
+    retention,
+    throttle,
+    duties,
+    network,
+    ...parts
+  }: NodeParts,
   reason: ProglogError,
 ): Promise<void> {
-  const { journal, logger } = context;
+  const { journal, logger, raft } = context;
   const groups = groupsOf({ reconciler, ...parts });
   for (const group of groups) group.stop(reason);
   throttle.close();
-  const closing = [retention.close(), reconciler.close(), checkpoints.close()];
+  raft.stop();
+  const closing = [
+    network.close(),
+    duties.close(),
+    retention.close(),
+    reconciler.close(),
+    checkpoints.close(),
+  ];
   await journal.close();
   for (const group of groups) {
     await group.close().catch((error) => {

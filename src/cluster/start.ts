@@ -14,7 +14,6 @@ import {
 } from "../storage/layout.ts";
 import { type NodeIdentity, readNodeFile, writeNodeFile } from "../storage/node-file.ts";
 import { namingPlatformErrors } from "../storage/storage-errors.ts";
-import { CATALOGUE_REPLICA_ID } from "../topics/catalogue-members.ts";
 import { CATALOGUE_TOPIC_ID, type CatalogueState } from "../topics/catalogue-state.ts";
 import { placeOn } from "../topics/group-placement.ts";
 import {
@@ -26,7 +25,7 @@ import {
 } from "./replica-files.ts";
 
 /** Hidden files, what a new file system has, and what a start that was cut short leaves. */
-const MAY_BE_IN_A_NEW_FOLDER = /^(\.|lost\+found$|LOCK|reserve|node\.json\.)/;
+const MAY_BE_IN_A_NEW_FOLDER = /^(\.|lost\+found$|LOCK|reserve|node\.json\.|genesis\.json)/;
 
 /**
  * Says which node the data folder is of, and makes it one when it is new.
@@ -47,27 +46,64 @@ export async function identify(
       { metadata: { file: "node.json" } },
     );
   }
-  const identity = { nodeId: hex(random, 8), clusterId: hex(random, 16), createTimeUs };
+  const [nodeId, folderNonce] = [hex(random, 8), hex(random, 16)];
+  const identity = { nodeId, clusterId: "", folderNonce, createTimeUs };
   await writeNodeFile(fs, identity);
   return identity;
 }
 
+/** An id for a cluster that this node may found. */
+export function newClusterId(random: Random): string {
+  return hex(random, 16);
+}
+
+/** Raft id of this node's replica of the catalogue; undefined when the journal knows of none. */
+export function catalogueReplica(journal: Journal): number | undefined {
+  return journal.replicas().find(({ topicId }) => topicId === CATALOGUE_TOPIC_ID)?.replicaId;
+}
+
 /**
- * True when the journal knows no replica because there never was one.
- * @throws JOURNAL_CORRUPT when there are topics, so that the journal must have been lost
+ * To be called when the journal knows no replica of the catalogue: makes sure that this is so because there
+ * never was one.
+ *
+ * @throws JOURNAL_CORRUPT when there was, so that the journal must have been lost: a replica that has forgotten
+ *   what it promised must not come back under its old id
  */
-export async function isFounding(fs: FileSystem, journal: Journal): Promise<boolean> {
-  if (journal.replica(CATALOGUE_REPLICA_ID) !== undefined) return false;
+export async function refuseLostJournal(
+  fs: FileSystem,
+  journal: Journal,
+  { nodeId, clusterId }: NodeIdentity,
+): Promise<void> {
   const catalogue = await readCheckpoint(fs, topicDir(CATALOGUE_TOPIC_ID));
   const hasTopics = (await topicDirs(fs)).some((dir) => dir.topicId !== CATALOGUE_TOPIC_ID);
   const isUsed = typeof catalogue === "object" && catalogue.appliedIndex > FIRST_INDEX;
-  if (!hasTopics && !isUsed && journal.replicas().length === 0) return true;
+  if (!hasTopics && !isUsed && journal.replicas().length === 0 && clusterId === "") return;
   throw new ProglogError(
     "JOURNAL_CORRUPT",
-    `Cannot start: the journal does not know the catalogue, but "${TOPICS_DIR}" has topics. ` +
-      "What was acknowledged last was in the journal; restore it with the topics",
+    `Cannot start: this is server ${nodeId}${clusterId === "" ? "" : ` of cluster ${clusterId}`}, but its journal is gone. ` +
+      "What was acknowledged last was in it; restore it with the topics. In a cluster where others have all of it: " +
+      "start with an empty data folder and --join as a new server, and remove the old one",
     { metadata: { file: JOURNAL_DIR, position: "0" } },
   );
+}
+
+/** Notes that this node belongs to a cluster; durable on return. @throws DATA_DIR_INVALID when it is of another one */
+export async function noteCluster(
+  fs: FileSystem,
+  identity: NodeIdentity,
+  clusterId: string,
+): Promise<NodeIdentity> {
+  if (identity.clusterId === clusterId) return identity;
+  if (identity.clusterId !== "") {
+    throw new ProglogError(
+      "DATA_DIR_INVALID",
+      `Cannot use the data folder: "node.json" is of cluster ${identity.clusterId}, the catalogue is of cluster ${clusterId}`,
+      { metadata: { file: "node.json" } },
+    );
+  }
+  const noted = { ...identity, clusterId };
+  await writeNodeFile(fs, noted);
+  return noted;
 }
 
 /** Makes the folder of all topics. */
@@ -77,7 +113,7 @@ export async function makeTopicsDir(fs: FileSystem): Promise<void> {
 }
 
 /**
- * Compares the folders and the journal with the catalogue: removes replicas that it lists no more,
+ * Compares the folders and the journal with a catalogue that is known to be up to date: removes replicas that it lists no more,
  * finishes deletions, keeps and reports what nobody knows.
  *
  * @throws JOURNAL_CORRUPT when the journal has a replica that the catalogue never made
@@ -89,15 +125,18 @@ export async function inspectFolders(
     readonly journal: Journal;
     readonly catalogue: CatalogueState;
     readonly logger: Logger;
+    readonly isOpen: (topicId: number) => boolean;
   },
 ): Promise<void> {
-  const { nodeId, journal, catalogue, logger } = parts;
+  const { nodeId, journal, catalogue, logger, isOpen } = parts;
   const listedId = (topicId: number): number | undefined => {
     const group = catalogue.group(topicId);
     return group === undefined ? undefined : placeOn(group, nodeId)?.replicaId;
   };
   for (const { replicaId, topicId } of journal.replicas()) {
     if (topicId === CATALOGUE_TOPIC_ID || listedId(topicId) === replicaId) continue;
+    // Those that are open are closed first: the reconciler does that.
+    if (isOpen(topicId)) continue;
     if (replicaId >= catalogue.nextReplicaId || topicId >= catalogue.nextTopicId) {
       throw unknownReplica(replicaId, topicId);
     }
@@ -107,7 +146,8 @@ export async function inspectFolders(
   for (const { topicId, isDeleted, name } of await topicDirs(fs)) {
     const dir = joinPath(TOPICS_DIR, name);
     if (isDeleted) await deleteFolder(fs, dir);
-    else if (topicId !== CATALOGUE_TOPIC_ID && listedId(topicId) === undefined) {
+    else if (topicId === CATALOGUE_TOPIC_ID || isOpen(topicId)) continue;
+    else if (listedId(topicId) === undefined) {
       if (topicId < catalogue.nextTopicId) await removeFolder(fs, topicId);
       else logger.warn("A folder is of no topic that the catalogue knows; it is kept", { dir });
     }

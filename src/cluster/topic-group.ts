@@ -10,17 +10,16 @@ import { effectiveSettings } from "../topics/settings.ts";
 import { Tail, type TailMemory } from "../topics/tail.ts";
 import { type TopicOutcome, TopicState } from "../topics/topic-state.ts";
 import type { EffectiveSettings } from "../topics/topics.ts";
-import { damaged, type FoundTopic, nothingApplied } from "./found-topic.ts";
-import { Group, type GroupContext } from "./group.ts";
+import { beginningOf, damaged, type FoundTopic, nothingApplied } from "./found-topic.ts";
+import { confIn, Group, type GroupContext, settlePending } from "./group.ts";
 import type { LocalTopic } from "./local-topic.ts";
 import { withoutCheckpoint } from "./lost-checkpoint.ts";
-import { addReplica, FIRST_INDEX, loadCheckpoint } from "./replica-files.ts";
+import { addReplica, FIRST_INDEX, loadCheckpoint, removeFolder } from "./replica-files.ts";
 
 export type TopicGroup = Group<TopicOutcome, ProposedCommand, TopicReplica>;
 
 /** What the groups of topics need beside what all need. */
 export interface TopicContext extends GroupContext {
-  readonly nodeId: string;
   readonly defaults: EffectiveSettings;
   /** Applied bytes of one topic that may wait for their write while the journal is applied at start. */
   readonly pendingBytesMax: number;
@@ -41,8 +40,9 @@ export async function createTopic(context: TopicContext, entry: LocalTopic): Pro
   if (context.journal.replica(entry.replicaId) !== undefined)
     return await openTopic(context, entry);
   await refuseUsedFolder(context, entry);
-  const state = TopicState.empty(entry.settings);
-  await addReplica(context, { topicId: entry.id, replicaId: entry.replicaId }, state.encode());
+  const state = TopicState.empty(entry.settings).encode();
+  const place = { topicId: entry.id, replicaId: entry.replicaId };
+  await addReplica(context, place, { begins: beginningOf(entry), state });
   return await openFound(context, entry, { ...nothingApplied(entry), isUnsaved: false });
 }
 
@@ -57,6 +57,7 @@ export async function openTopic(context: TopicContext, entry: LocalTopic): Promi
   const { fs, journal } = context;
   const dir = topicDir(entry.id);
   if (!(await fs.exists(dir))) throw damaged(entry, `its folder "${dir}" is missing`);
+  await settlePending(context, { dir, replicaId: entry.replicaId });
   const checkpoint = await loadCheckpoint(context, {
     topicId: entry.id,
     replicaId: entry.replicaId,
@@ -81,7 +82,7 @@ async function openFound(
   found: FoundTopic,
 ): Promise<TopicGroup> {
   const { fs, logger, clock, defaults, pendingBytesMax, writeDelayMs, onFailure } = context;
-  const { state, extent, appliedIndex, appliedTerm, isUnsaved } = found;
+  const { state, extent, appliedIndex, appliedTerm, conf, isUnsaved } = found;
   const dir = topicDir(entry.id);
   const { maxSegmentBytes, maxSegmentRecords } = effectiveSettings(state.settings, defaults);
   const limits = { segmentBytesMax: maxSegmentBytes, segmentRecordsMax: maxSegmentRecords };
@@ -111,6 +112,7 @@ async function openFound(
     machine,
     appliedIndex,
     appliedTerm,
+    conf,
     isUnsaved,
   });
 }
@@ -119,7 +121,8 @@ function atCheckpoint(entry: LocalTopic, checkpoint: Checkpoint): FoundTopic {
   const { extent, appliedIndex, appliedTerm } = checkpoint;
   try {
     const state = TopicState.decode(checkpoint.state);
-    return { state, extent, appliedIndex, appliedTerm, isUnsaved: false };
+    const conf = confIn(checkpoint.confState);
+    return { state, extent, appliedIndex, appliedTerm, conf, isUnsaved: false };
   } catch (cause) {
     if (!(cause instanceof MalformedBytesError)) throw cause;
     // Its checksum is right, so this is what was written: by another program.
@@ -131,12 +134,20 @@ function atCheckpoint(entry: LocalTopic, checkpoint: Checkpoint): FoundTopic {
   }
 }
 
-/** A crash may have left the beginnings of this very topic, never more. */
+/**
+ * A crash may have left the beginnings of this very replica, or what a replica before it held that the journal has
+ * removed already: that is deleted. Never more.
+ */
 async function refuseUsedFolder(context: TopicContext, entry: LocalTopic): Promise<void> {
-  const { fs } = context;
+  const { fs, journal } = context;
   const dir = topicDir(entry.id);
   if (!(await fs.exists(dir))) return;
   const checkpoint = await readCheckpoint(fs, dir);
+  const owner = typeof checkpoint === "object" ? checkpoint.replicaId : undefined;
+  if (owner !== undefined && owner !== entry.replicaId && journal.replica(owner) === undefined) {
+    await removeFolder(fs, entry.id);
+    return;
+  }
   const names = await fs.list(dir);
   const isUsed =
     (typeof checkpoint === "object" && checkpoint.appliedIndex > FIRST_INDEX) ||

@@ -139,6 +139,11 @@ export class RaftGroup<O, C> {
    * replica does not lead.
    */
   propose(command: C, options: VoterProposeOptions): Promise<O> {
+    // What was taken before is still proposed.
+    if (this.#isDraining && this.#stopped === undefined) {
+      const message = "Cannot append: the server is stopping";
+      return Promise.reject(new ProglogError("DRAINING", message));
+    }
     return this.#intake.propose(command, options);
   }
 
@@ -237,8 +242,6 @@ export class RaftGroup<O, C> {
 
   #refusal(makesRoom: boolean): ProglogError | undefined {
     if (this.#stopped !== undefined) return this.#stopped;
-    if (this.#isDraining)
-      return new ProglogError("DRAINING", "Cannot append: the server is stopping");
     const { journal, host } = this.#options;
     const { isSole, isHeld, leadership } = this.#replica;
     if (this.#isRecovering && isSole)

@@ -1,8 +1,12 @@
 import { mkdir } from "node:fs/promises";
 import { resolve } from "node:path";
 import type { Clock } from "../base/clock.ts";
+import { ProglogError } from "../base/errors.ts";
 import type { Logger } from "../base/log.ts";
+import type { ClusterView } from "../cluster/cluster-view.ts";
 import { Node } from "../cluster/node.ts";
+import type { NodeNetwork } from "../cluster/node-network.ts";
+import type { ClientTls } from "../platform/http-client-socket.ts";
 import { listen } from "../platform/http-listener.ts";
 import type { Listener, TlsMaterial } from "../platform/http-options.ts";
 import { MemoryRelief } from "../platform/memory-relief.ts";
@@ -10,11 +14,15 @@ import { openFileSystem } from "../platform/open-file-system.ts";
 import { isAlive, processIdentity } from "../platform/process-identity.ts";
 import { SystemClock } from "../platform/system-clock.ts";
 import { SystemRandom } from "../platform/system-random.ts";
-import { createHandler } from "../rpc/routes.ts";
+import type { RaftCore } from "../raft/core.ts";
+import { PeerNetwork } from "../rpc/peer/peer-network.ts";
+import { createHandler, type Handler } from "../rpc/routes.ts";
 import { ServingState } from "../rpc/serving-state.ts";
 import type { Topics } from "../topics/topics.ts";
 import { listenError } from "./listen-error.ts";
 import { toNodeSettings } from "./node-settings.ts";
+import { openRaftCore } from "./raft-core.ts";
+import { printSeed, type Seed } from "./seeds.ts";
 import { printHostPort } from "./setting-types.ts";
 import type { Settings } from "./settings.ts";
 import { readTlsFiles } from "./tls-files.ts";
@@ -73,8 +81,14 @@ class Server implements RunningServer {
   readonly #state = new ServingState();
   readonly #topics = Promise.withResolvers<Topics>();
   readonly #relief = new MemoryRelief(this.#clock);
+  readonly #cluster = Promise.withResolvers<ClusterView>();
+  /** Aborted when the server stops, though its node may not be open yet. */
+  readonly #stopping = new AbortController();
+  #tls: TlsMaterial | undefined;
+  #network: PeerNetwork | undefined;
   #node: Node | undefined;
   #listener: Listener | undefined;
+  #handler: Handler | undefined;
 
   constructor({ settings, logger, onFailure }: ServerOptions) {
     this.#settings = settings;
@@ -88,18 +102,29 @@ class Server implements RunningServer {
   }
 
   async open(tls: TlsMaterial | undefined): Promise<void> {
+    this.#tls = tls;
+    const clientTls = this.#clientTls();
+    this.#network = new PeerNetwork({
+      ...{ clock: this.#clock, random: new SystemRandom(), logger: this.#logger },
+      ...(clientTls === undefined ? {} : { tls: clientTls }),
+    });
+    // It takes a while, beside all that is done first.
+    const core = openRaftCore({ logger: this.#logger, onFailure: this.#onFailure });
+    core.catch(() => {});
     const ready = this.#state.waitFor("recovery");
-    this.#listener = await this.#listen(tls);
+    this.#listener = await this.#listen(tls, this.#network);
     this.#relief.start();
     try {
-      this.#node = await this.#openNode();
+      this.#node = await this.#openNode(await core, this.#network);
     } catch (error) {
       this.#relief.stop();
       // Nobody was promised anything yet.
       await this.#listener.close(0);
+      this.#handler?.close();
       throw error;
     }
     this.#topics.resolve(this.#node.topics);
+    this.#cluster.resolve(this.#node.cluster);
     ready();
     const { version, runtime } = versionInfo();
     this.#logger.info("The server is ready", {
@@ -115,28 +140,40 @@ class Server implements RunningServer {
 
   async reloadTls(): Promise<void> {
     const tls = await readTlsFiles(this.#settings);
-    if (tls !== undefined) this.#listener?.reloadTls(tls);
+    if (tls === undefined) return;
+    this.#tls = tls;
+    this.#listener?.reloadTls(tls);
   }
 
   async stop(): Promise<void> {
     this.#state.drain();
+    this.#stopping.abort(new ProglogError("DRAINING", "The server is stopping"));
+    // While calls are still answered here: others lead before this server refuses them.
+    await this.#node?.handOver();
     await this.#listener?.close(this.#settings["drain-timeout"]);
     await this.#node?.close();
+    this.#handler?.close();
     this.#relief.stop();
   }
 
   async abandon(): Promise<void> {
     this.#state.drain();
     await this.#listener?.close(FAILED_CLOSE_MS);
+    await this.#network?.close();
+    this.#handler?.close();
     this.#relief.stop();
   }
 
-  async #listen(tls: TlsMaterial | undefined): Promise<Listener> {
+  async #listen(tls: TlsMaterial | undefined, network: PeerNetwork): Promise<Listener> {
     const settings = this.#settings;
     // Rejected only when the start fails; then that is what is reported.
     this.#topics.promise.catch(() => {});
-    const { onRequest, onStream } = createHandler({
+    this.#cluster.promise.catch(() => {});
+    this.#handler = createHandler({
       topics: this.#topics.promise,
+      cluster: this.#cluster.promise,
+      clientTls: () => this.#clientTls(),
+      peers: network.server,
       state: this.#state,
       version: versionInfo().version,
       self: () => this.#self(),
@@ -153,6 +190,7 @@ class Server implements RunningServer {
       lean: settings["lean-path"],
       onFatal: this.#onFailure,
     });
+    const { onRequest, onStream } = this.#handler;
     try {
       return await listen({
         ...settings.listen,
@@ -169,7 +207,7 @@ class Server implements RunningServer {
   }
 
   /** After the port is taken: a server that cannot listen leaves no folder behind. */
-  async #openNode(): Promise<Node> {
+  async #openNode(core: RaftCore, network: NodeNetwork): Promise<Node> {
     const settings = this.#settings;
     await mkdir(settings["data-dir"], { recursive: true, mode: DATA_DIR_MODE });
     return await Node.open({
@@ -177,6 +215,16 @@ class Server implements RunningServer {
       clock: this.#clock,
       random: new SystemRandom(),
       logger: this.#logger,
+      core,
+      network,
+      cluster: {
+        join: settings.join.map(dialledName),
+        bootstrapExpect: settings["bootstrap-expect"],
+        address: () => this.#advertised,
+        zone: settings.zone,
+        version: versionInfo().version,
+      },
+      signal: this.#stopping.signal,
       settings: toNodeSettings(settings),
       identity: processIdentity(),
       isAlive,
@@ -188,6 +236,25 @@ class Server implements RunningServer {
     const node = this.#node;
     return node === undefined
       ? undefined
-      : { serverId: node.identity.nodeId, address: this.address };
+      : { serverId: node.identity.nodeId, address: this.#advertised };
   }
+
+  /** Where others reach this server. */
+  get #advertised(): string {
+    const { advertise } = this.#settings;
+    return advertise === undefined ? this.address : printHostPort(advertise);
+  }
+
+  /** Servers of a cluster that speaks TLS show each other their own certificates. */
+  #clientTls(): ClientTls | undefined {
+    const tls = this.#tls;
+    if (tls === undefined) return undefined;
+    const { cert, key, clientCa } = tls;
+    return { cert, key, ...(clientCa === undefined ? {} : { ca: clientCa }) };
+  }
+}
+
+/** As `http-client-names.ts` reads it. */
+function dialledName(seed: Seed): string {
+  return seed.kind === "srv" ? seed.name : printSeed(seed);
 }

@@ -14,8 +14,10 @@ const NODE_FILE_BYTES_MAX = 64 * 1024;
 export interface NodeIdentity {
   /** Made once, never given to another node. */
   readonly nodeId: string;
-  /** Of the cluster that the node was founded with or joined. */
+  /** Of the cluster that it belongs to; empty until it does. */
   readonly clusterId: string;
+  /** Made with the folder, in hex: tells this node from another one with its id. */
+  readonly folderNonce: string;
   /** Microseconds since 1970 when the folder was made. */
   readonly createTimeUs: number;
 }
@@ -34,24 +36,25 @@ export async function readNodeFile(fs: FileSystem): Promise<NodeIdentity | undef
   if (bytes === undefined) return undefined;
   const fields = bytes === "too-large" ? undefined : parseObject(bytes);
   if (fields === undefined) throw invalid("it is not a JSON object");
-  const { nodeId, clusterId, formatVersion, createTimeUs } = fields;
+  const { nodeId, clusterId, folderNonce, formatVersion, createTimeUs } = fields;
   if (formatVersion !== FORMAT_VERSION) {
     throw invalid(
       `its formatVersion is ${JSON.stringify(formatVersion)}, wanted ${FORMAT_VERSION}`,
     );
   }
   if (typeof nodeId !== "string" || nodeId === "") throw invalid("nodeId is not a text");
-  if (typeof clusterId !== "string" || clusterId === "") throw invalid("clusterId is not a text");
+  if (typeof clusterId !== "string") throw invalid("clusterId is not a text");
+  if (typeof folderNonce !== "string") throw invalid("folderNonce is not a text");
   if (typeof createTimeUs !== "number" || !Number.isSafeInteger(createTimeUs)) {
     throw invalid("createTimeUs is not an integer");
   }
-  return { nodeId, clusterId, createTimeUs };
+  return { nodeId, clusterId, folderNonce, createTimeUs };
 }
 
 /** Writes `node.json`; durable on return. @throws DISK_FULL, DISK_FAILED */
 export async function writeNodeFile(fs: FileSystem, identity: NodeIdentity): Promise<void> {
-  const { nodeId, clusterId, createTimeUs } = identity;
-  const content = { nodeId, clusterId, formatVersion: FORMAT_VERSION, createTimeUs };
+  const { nodeId, clusterId, folderNonce, createTimeUs } = identity;
+  const content = { nodeId, clusterId, folderNonce, formatVersion: FORMAT_VERSION, createTimeUs };
   const bytes = new TextEncoder().encode(`${JSON.stringify(content, undefined, 2)}\n`);
   await namingPlatformErrors(`write "${NODE_FILE_NAME}"`, () =>
     writeAtomically(fs, { dir: "", name: NODE_FILE_NAME }, bytes),

@@ -46,7 +46,7 @@ const REPLICA_COUNT_MAX = TOPIC_SETTINGS.replicationFactor.max;
  */
 export class CatalogueState {
   #members = new Membership();
-  readonly #topics = new TopicTable();
+  #topics = new TopicTable();
   #nextTopicId = FIRST_TOPIC_ID;
   #nextReplicaId = FIRST_REPLICA_ID;
   #lastTimeUs = 0;
@@ -246,6 +246,15 @@ export class CatalogueState {
   #giveReplicaId(): number {
     this.#nextReplicaId += 1;
     return this.#nextReplicaId - 1;
+  }
+
+  /** Becomes what `other` is, which is not used afterwards: a leader's snapshot takes the place of what was applied here. */
+  become(other: CatalogueState): void {
+    this.#members = other.#members;
+    this.#topics = other.#topics;
+    this.#nextTopicId = other.#nextTopicId;
+    this.#nextReplicaId = other.#nextReplicaId;
+    this.#lastTimeUs = other.#lastTimeUs;
   }
 
   /**

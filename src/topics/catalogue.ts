@@ -5,16 +5,20 @@ import {
   type ProposedCatalogueCommand,
 } from "./catalogue-commands.ts";
 import type { CatalogueOutcome } from "./catalogue-outcomes.ts";
-import type { CatalogueState } from "./catalogue-state.ts";
+import { CatalogueState } from "./catalogue-state.ts";
 import type { Captured, Machine, MachineEntry } from "./machine.ts";
 
 /** The catalogue as a machine: all of it is in its checkpoint, it has no other files. */
 export class Catalogue implements Machine<CatalogueOutcome, ProposedCatalogueCommand> {
   readonly state: CatalogueState;
   readonly isDiskFull = false;
+  readonly canCapture = true;
+  readonly #onChanged: () => void;
 
-  constructor(state: CatalogueState) {
+  /** @param onChanged called after each command, and when a snapshot has come; must not throw */
+  constructor(state: CatalogueState, onChanged: () => void) {
     this.state = state;
+    this.#onChanged = onChanged;
   }
 
   encode(commands: readonly ProposedCatalogueCommand[], clockUs: number): Uint8Array {
@@ -28,7 +32,9 @@ export class Catalogue implements Machine<CatalogueOutcome, ProposedCatalogueCom
   }
 
   apply(entry: MachineEntry): readonly CatalogueOutcome[] {
-    return [this.state.apply(decodeCatalogueCommand(entry.payload))];
+    const outcome = this.state.apply(decodeCatalogueCommand(entry.payload));
+    this.#onChanged();
+    return [outcome];
   }
 
   canApply(): boolean {
@@ -42,6 +48,17 @@ export class Catalogue implements Machine<CatalogueOutcome, ProposedCatalogueCom
   capture(): Captured {
     const extent = { segments: [] };
     return { startOffset: 0, nextOffset: 0, extent, state: this.state.encode() };
+  }
+
+  async bring(state: Uint8Array): Promise<Captured> {
+    // Only to see that it can be read.
+    CatalogueState.decode(state);
+    return { startOffset: 0, nextOffset: 0, extent: { segments: [] }, state };
+  }
+
+  become({ state }: Captured): void {
+    this.state.become(CatalogueState.decode(state));
+    this.#onChanged();
   }
 
   captureTrim(): undefined {

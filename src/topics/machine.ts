@@ -21,6 +21,20 @@ export interface TrimmedCapture {
   readonly freeBefore: number;
 }
 
+/** Some frames of a topic's log as a peer has them, one each offset from `firstOffset` on. */
+export interface CopiedFrames {
+  readonly firstOffset: number;
+  readonly frames: readonly Uint8Array[];
+}
+
+/** Where a machine gets what it lacks. */
+export interface CopySource {
+  /** Frames of the offsets in [firstOffset, endOffset), in order, from a replica that has them. */
+  readonly copy: (firstOffset: number, endOffset: number) => AsyncIterable<CopiedFrames>;
+  /** Aborted when it is of no use any more. */
+  readonly signal: AbortSignal;
+}
+
 /**
  * A group's state machine with what belongs to it on disk, as `cluster/group.ts`
  * drives it: a topic's replica, or the catalogue.
@@ -42,6 +56,8 @@ export interface Machine<O, C> {
   written(): Promise<void>;
   /** True while the files cannot grow. */
   readonly isDiskFull: boolean;
+  /** False while the files are ahead of the state: a copy from a peer was not finished. */
+  readonly canCapture: boolean;
   /** Without waiting, so that it is of one moment. */
   capture(): Captured;
   /**
@@ -50,6 +66,18 @@ export interface Machine<O, C> {
    * could go for it.
    */
   captureTrim(last: Captured): TrimmedCapture | undefined;
+  /** All of the state that is not in files; its bytes are what a snapshot carries. */
+  readonly state: { encode(): Uint8Array };
+  /**
+   * Brings to disk, and syncs, what `state` stands for, which is of an entry that was not applied here. Readers see
+   * nothing of it, and the state stays as it is. Nothing may be applied until {@link become}, or until it has
+   * rejected: then everything is as before.
+   *
+   * @returns what the checkpoint of it says
+   */
+  bring(state: Uint8Array, source: CopySource): Promise<Captured>;
+  /** What was brought is the state from now on. */
+  become(captured: Captured): void;
   /** Resolves when what was captured before would survive a power cut. */
   sync(): Promise<void>;
   /** Deletes files that hold only what is below `offset`: a durable checkpoint does not need them. */

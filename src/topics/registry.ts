@@ -5,7 +5,7 @@ import type { CatalogueState } from "./catalogue-state.ts";
 import type { CatalogueEntry } from "./catalogue-topics.ts";
 import { checkKnownTopicName, checkTopicName } from "./names.ts";
 import { planTopic } from "./placement.ts";
-import { layoutOf } from "./placement-model.ts";
+import type { ClusterLayout } from "./placement-model.ts";
 import type { Replicator } from "./replicator.ts";
 import { checkSettings, effectiveSettings } from "./settings.ts";
 import type { TopicHandle } from "./topic.ts";
@@ -45,6 +45,10 @@ export interface TopicRegistryOptions {
   readonly host: TopicHost;
   readonly defaults: EffectiveSettings;
   readonly topicCountMax: number;
+  /** The servers and what they hold, for the places of a new topic. */
+  readonly layout: () => ClusterLayout;
+  /** Brings a command to the catalogue, wherever it is led. */
+  readonly tell: (command: ProposedCatalogueCommand) => Promise<void>;
 }
 
 /** All topics of this server, by name. */
@@ -75,7 +79,12 @@ export class TopicRegistry implements Topics {
     cleared: readonly TopicSettingName[],
   ): Promise<TopicInfo> {
     const handle = this.#handle(name);
-    return await handle.update(checkSettings(changes), cleared);
+    const info = await handle.update(checkSettings(changes), cleared);
+    if (changes.replicationFactor !== undefined || cleared.includes("replicationFactor")) {
+      const replicationFactor = info.settings.replicationFactor ?? 0;
+      await this.#options.tell({ kind: "target", topicId: info.id, replicationFactor });
+    }
+    return info;
   }
 
   async delete(name: string, topicId = 0): Promise<void> {
@@ -124,10 +133,10 @@ export class TopicRegistry implements Topics {
 
   /** Plans again where servers came or went between the plan and its turn. */
   async #proposeTopic(name: string, settings: TopicSettings): Promise<CatalogueOutcome> {
-    const { catalogue, defaults, topicCountMax } = this.#options;
+    const { layout, defaults, topicCountMax } = this.#options;
     const { replicationFactor } = effectiveSettings(settings, defaults);
     for (let plans = 1; ; plans += 1) {
-      const places = planTopic(layoutOf(catalogue, defaults), replicationFactor);
+      const places = planTopic(layout(), replicationFactor);
       const command = { kind: "create", name, topicCountMax, settings, places } as const;
       const outcome = await this.#propose(command);
       const isStale = outcome.kind === "refused" && outcome.reason === "PLACEMENT_STALE";

@@ -1,14 +1,18 @@
 import { toOffset } from "../base/units.ts";
+import type { StoredFrames } from "../storage/copied-frames.ts";
 import { emptyExtent, extentFrom } from "../storage/extent.ts";
-import { encodeBatch } from "../storage/frame.ts";
+import { type EncodedBatch, encodeBatch, type FrameBatch } from "../storage/frame.ts";
 import type { Log } from "../storage/log.ts";
+import { readStored } from "../storage/read-stored.ts";
 import { AcceptedRecords } from "./accepted-records.ts";
 import { decodeEntry, encodeEntry, isAppend, type ProposedCommand } from "./commands.ts";
+import { copyRecords } from "./copy-records.ts";
 import { Followers } from "./follow.ts";
-import type { Captured, Machine, MachineEntry, TrimmedCapture } from "./machine.ts";
+import type { Captured, CopySource, Machine, MachineEntry, TrimmedCapture } from "./machine.ts";
 import type { RetainedSegment } from "./retention.ts";
 import { effectiveSettings } from "./settings.ts";
 import type { Tail } from "./tail.ts";
+import { outOfRange } from "./topic-errors.ts";
 import { TopicReader } from "./topic-reader.ts";
 import { type TopicOutcome, TopicState } from "./topic-state.ts";
 import type { EffectiveSettings, TopicStatus } from "./topics.ts";
@@ -26,10 +30,16 @@ export interface ReplicaOptions {
   readonly onTrimmedFiles: () => void;
 }
 
+interface OffsetRange {
+  readonly firstOffset: number;
+  readonly endOffset: number;
+}
+
 /** One topic on this node: its state, its log, and those who read it. */
 export class TopicReplica implements Machine<TopicOutcome, ProposedCommand> {
   readonly followers: Followers;
   readonly reader: TopicReader;
+  readonly #name: string;
   readonly #log: Log;
   readonly #state: TopicState;
   readonly #defaults: EffectiveSettings;
@@ -39,7 +49,9 @@ export class TopicReplica implements Machine<TopicOutcome, ProposedCommand> {
   readonly #lastTimes = new Map<number, number>();
   #effective: EffectiveSettings;
 
-  constructor({ name, log, state, defaults, tail, onTrimmedFiles }: ReplicaOptions) {
+  constructor(options: ReplicaOptions) {
+    const { name, log, state, defaults, tail, onTrimmedFiles } = options;
+    this.#name = name;
     this.#log = log;
     this.#state = state;
     this.#defaults = defaults;
@@ -100,7 +112,9 @@ export class TopicReplica implements Machine<TopicOutcome, ProposedCommand> {
       appendTimeUs,
       records,
     });
-    this.#log.append(batch);
+    // A copy that was not finished has brought some of them: the same bytes, since every replica has the same.
+    const missing = withoutFirst(batch, this.#log.nextOffset - firstOffset);
+    if (missing !== undefined) this.#log.append(missing);
     this.#tail.add(batch, appendTimeUs);
     this.followers.advance(this.#state.nextOffset);
   }
@@ -134,6 +148,46 @@ export class TopicReplica implements Machine<TopicOutcome, ProposedCommand> {
     if (startOffset === nextOffset) this.#log.roll();
     const extent = extentFrom(this.#log.extent(), toOffset(startOffset));
     return { startOffset, nextOffset, extent, state: this.#state.encode() };
+  }
+
+  /** Stored frames of [firstOffset, endOffset) for a peer; see `readStored`. */
+  stored({ firstOffset, endOffset }: OffsetRange): AsyncGenerator<StoredFrames, void, void> {
+    const { nextOffset } = this.#state;
+    if (endOffset > nextOffset) {
+      const { startOffset } = this.#state;
+      throw outOfRange(this.#name, endOffset, { firstOffset: startOffset, nextOffset });
+    }
+    return readStored(this.#log, { firstOffset, endOffset });
+  }
+
+  get canCapture(): boolean {
+    return this.#log.nextOffset === this.#state.nextOffset;
+  }
+
+  async bring(bytes: Uint8Array, { copy, signal }: CopySource): Promise<Captured> {
+    const { startOffset, nextOffset } = TopicState.decode(bytes);
+    const log = this.#log;
+    const before = log.extent();
+    const begins = startOffset > log.nextOffset;
+    if (begins) log.beginAt(toOffset(startOffset));
+    try {
+      await copyRecords(log, { nextOffset, copy, signal });
+    } catch (error) {
+      // What else was copied stays: the next attempt goes on after it.
+      if (begins) await log.cutBack(before);
+      throw error;
+    }
+    const extent = extentFrom(log.extent(), toOffset(startOffset));
+    return { startOffset, nextOffset, extent, state: bytes };
+  }
+
+  become({ state }: Captured): void {
+    this.#state.become(TopicState.decode(state));
+    this.#effective = effectiveSettings(this.#state.settings, this.#defaults);
+    this.#configure();
+    this.#lastTimes.clear();
+    this.#tail.clear();
+    this.followers.advance(this.#state.nextOffset);
   }
 
   captureTrim(last: Captured): TrimmedCapture | undefined {
@@ -188,4 +242,17 @@ export class TopicReplica implements Machine<TopicOutcome, ProposedCommand> {
       segmentRecordsMax: this.#effective.maxSegmentRecords,
     });
   }
+}
+
+/** The batch without its first `count` frames; undefined when none is left. */
+function withoutFirst(batch: EncodedBatch, count: number): FrameBatch | undefined {
+  if (count <= 0) return batch;
+  if (count >= batch.count) return undefined;
+  const start = batch.ends[count - 1] ?? 0;
+  return {
+    bytes: batch.bytes.subarray(start),
+    ends: batch.ends.slice(count).map((end) => end - start),
+    count: batch.count - count,
+    firstOffset: toOffset(batch.firstOffset + count),
+  };
 }

@@ -180,6 +180,16 @@ export class TopicState {
     this.#startOffset = Math.max(this.#startOffset, offset);
   }
 
+  /** Becomes what `other` is, which is not used afterwards: a leader's snapshot takes the place of what was applied here. */
+  become(other: TopicState): void {
+    this.#settings = other.#settings;
+    this.#startOffset = other.#startOffset;
+    this.#nextOffset = other.#nextOffset;
+    this.#lastAppendTimeUs = other.#lastAppendTimeUs;
+    this.#fencingToken = other.#fencingToken;
+    this.#producers = other.#producers;
+  }
+
   /**
    * The state as a checkpoint holds it:
    *

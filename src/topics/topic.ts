@@ -1,3 +1,4 @@
+import type { Abortable } from "../base/abortable.ts";
 import { ProglogError } from "../base/errors.ts";
 import { type RecordSpans, spansOf } from "../base/record-spans.ts";
 import { MIB } from "../base/units.ts";
@@ -39,8 +40,10 @@ export interface TopicHandleOptions {
   readonly entry: CatalogueEntry;
   readonly replica: TopicReplica;
   readonly replicator: Replicator<TopicOutcome, ProposedCommand>;
-  /** What an acknowledged batch survives. */
-  readonly durability: Durability;
+  /** What a batch survives that is acknowledged now. */
+  readonly durability: () => Durability;
+  /** Resolves when everything that was acknowledged before the call is applied here. */
+  readonly confirm: (caller: Abortable | undefined) => Promise<void>;
 }
 
 /** A topic as the API sees it: turns calls into commands and outcomes into answers. */
@@ -89,7 +92,7 @@ export class TopicHandle implements Topic {
     return replicator.propose(command, { bytes, caller: options.caller }).then((outcome) => {
       if (outcome.kind !== "appended") throw this.#refused(outcome);
       const { firstOffset, recordCount, appendTimeUs, duplicate } = outcome;
-      const { durability } = this.#options;
+      const durability = this.#options.durability();
       const lastOffset = firstOffset + recordCount - 1;
       return { firstOffset, lastOffset, appendTimeUs, durability, duplicate };
     });
@@ -105,9 +108,9 @@ export class TopicHandle implements Topic {
     return { epoch: outcome.epoch, maxInFlight: IN_FLIGHT_MAX };
   }
 
-  /** One voter has applied whatever it acknowledged. */
-  async confirm(): Promise<void> {
+  async confirm({ caller }: Waiting = {}): Promise<void> {
     if (this.#gone !== undefined) throw this.#gone;
+    await this.#options.confirm(caller);
   }
 
   async trim(beforeOffset: number, options: Waiting = {}) {

@@ -1,8 +1,10 @@
 import { SILENT_LOGGER } from "../../src/base/log.ts";
-import { Node, type NodeOptions } from "../../src/cluster/node.ts";
+import { Node } from "../../src/cluster/node.ts";
+import type { NodeOptions } from "../../src/cluster/node-options.ts";
 import type { NodeSettings } from "../../src/cluster/node-settings.ts";
 import { DEFAULT_TOPIC_SETTINGS } from "../../src/topics/settings.ts";
 import { makeRandom, SeededRandom } from "../support/prng.ts";
+import { TEST_CORE } from "../support/raft-core.ts";
 import { SimClock } from "../support/sim-clock.ts";
 import { SimFileSystem } from "../support/sim-file-system.ts";
 import { readToEnd } from "../support/topic-reads.ts";
@@ -39,6 +41,7 @@ export function nodeOptions(fs: SimFileSystem, seed: number): NodeOptions {
     clock: new SimClock(),
     random: new SeededRandom(seed),
     logger: SILENT_LOGGER,
+    core: TEST_CORE,
     settings: SMALL,
     identity: { bootId: "boot", pid: seed, startTime: `${seed}` },
     isAlive: () => false,

@@ -68,6 +68,7 @@ export function makeHandler(
       response.statusCode = 404;
       response.end();
     },
+    close() {},
   };
 }
 

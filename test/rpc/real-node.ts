@@ -8,6 +8,7 @@ import { NodeFileSystem } from "../../src/platform/node-file-system.ts";
 import { isAlive, processIdentity } from "../../src/platform/process-identity.ts";
 import { SystemClock } from "../../src/platform/system-clock.ts";
 import { SystemRandom } from "../../src/platform/system-random.ts";
+import { TEST_CORE } from "../support/raft-core.ts";
 import { startApi } from "./api.ts";
 
 async function openNode(root: string): Promise<Node> {
@@ -16,6 +17,7 @@ async function openNode(root: string): Promise<Node> {
     clock: new SystemClock(),
     random: new SystemRandom(),
     logger: SILENT_LOGGER,
+    core: TEST_CORE,
     identity: processIdentity(),
     isAlive,
     settings: { journalFileBytes: 4 * 2 ** 20 },

@@ -2,7 +2,7 @@ import assert from "node:assert/strict";
 import { readNodeFile, writeNodeFile } from "../../src/storage/node-file.ts";
 import { onDisks, readFile, text, utf8, writeFile } from "./fixture.ts";
 
-const IDENTITY = { nodeId: "n1", clusterId: "c1", createTimeUs: 1_764_000_000_000_000 };
+const IDENTITY = { nodeId: "n1", clusterId: "c1", folderNonce: "0a", createTimeUs: 1_764_000_000_000_000 };
 
 onDisks("node.json that is not ours, or of another version, is refused", async (fs) => {
   await writeFile(fs, "x/y", utf8("a folder that is not empty"));
@@ -17,7 +17,8 @@ onDisks("node.json that is not ours, or of another version, is refused", async (
     JSON.stringify({ ...good, formatVersion: 2 }),
     JSON.stringify({ ...good, formatVersion: undefined }),
     JSON.stringify({ ...good, nodeId: 5 }),
-    JSON.stringify({ ...good, clusterId: "" }),
+    JSON.stringify({ ...good, clusterId: undefined }),
+    JSON.stringify({ ...good, folderNonce: 1 }),
     JSON.stringify({ ...good, createTimeUs: "now" }),
     " ".repeat(100_000),
   ]) {
@@ -31,7 +32,7 @@ onDisks("node.json is written as people can read it, and read back", async (fs) 
   assert.deepEqual(await readNodeFile(fs), IDENTITY);
   assert.equal(
     text(await readFile(fs, "node.json")),
-    '{\n  "nodeId": "n1",\n  "clusterId": "c1",\n  "formatVersion": 1,\n  "createTimeUs": 1764000000000000\n}\n',
+    '{\n  "nodeId": "n1",\n  "clusterId": "c1",\n  "folderNonce": "0a",\n  "formatVersion": 1,\n  "createTimeUs": 1764000000000000\n}\n',
   );
   assert.deepEqual(await fs.list(""), ["node.json"]);
 });

@@ -1,0 +1,235 @@
+import { hasReason } from "../base/errors.ts";
+import type { Random } from "../base/random.ts";
+import type { NodeIdentity } from "../storage/node-file.ts";
+import { CATALOGUE_REPLICA_ID } from "../topics/catalogue-members.ts";
+import { CATALOGUE_TOPIC_ID } from "../topics/catalogue-state.ts";
+import { DEFAULT_TOPIC_NAME } from "../topics/names.ts";
+import { planChanges, planTopic } from "../topics/placement.ts";
+import { planLeaders } from "../topics/placement-balance.ts";
+import { serverInfo } from "./begin-catalogue.ts";
+import type { CatalogueGroup } from "./catalogue-group.ts";
+import type { ClusterOptions } from "./cluster-options.ts";
+import type { Courier } from "./courier.ts";
+import type { Directory } from "./directory.ts";
+import { Duties } from "./duties.ts";
+import { GroupKeeper, type KeptGroup } from "./group-keeper.ts";
+import { joinCluster } from "./join-cluster.ts";
+import { clusterLayout } from "./layout.ts";
+import type { NodeNetwork } from "./node-network.ts";
+import type { Reconciler } from "./reconciler.ts";
+import { callerOf } from "./signal-caller.ts";
+import { inspectFolders, newClusterId, noteCluster } from "./start.ts";
+import type { TopicContext } from "./topic-group.ts";
+
+/** Placements that are changed in one round: what they move takes longer than a round. */
+const CHANGES_PER_ROUND = 8;
+
+/** Between two looks at who leads what: leaderships that come and go are left to settle. */
+const BALANCE_MS = 10_000;
+
+export interface ClusterDutiesOptions {
+  readonly context: TopicContext;
+  readonly cluster: ClusterOptions;
+  readonly network: NodeNetwork;
+  readonly courier: Courier;
+  readonly directory: Directory;
+  readonly random: Random;
+  readonly catalogue: CatalogueGroup;
+  readonly reconciler: Reconciler;
+  readonly identity: {
+    readonly get: () => NodeIdentity;
+    readonly set: (identity: NodeIdentity) => void;
+  };
+}
+
+/** What a node does for the cluster, in the background and again and again, since every step may fail. */
+export class ClusterDuties {
+  readonly #options: ClusterDutiesOptions;
+  readonly #duties: Duties;
+  readonly #keeper: GroupKeeper;
+  /** Groups to be looked at by the keeper: something about them has changed, or is not as it should be. */
+  readonly #unsettled = new Set<number>();
+  /** The catalogue is known to have been up to date since the start. */
+  #isConfirmed = false;
+  /** It has changed since the replicas here were compared with it. */
+  #isScanDue = true;
+  #balanceDueMs: number;
+
+  constructor(options: ClusterDutiesOptions) {
+    this.#options = options;
+    const { context, courier, catalogue } = options;
+    const { clock, logger } = context;
+    this.#balanceDueMs = clock.monotonicMs() + BALANCE_MS;
+    this.#keeper = new GroupKeeper({
+      logger,
+      placement: (topicId) => catalogue.machine.state.group(topicId),
+      left: (topicId, placementVersion, replicaId) =>
+        courier.tell({ kind: "left", topicId, placementVersion, replicaId }),
+    });
+    this.#duties = new Duties({
+      ...{ clock, logger },
+      duties: [
+        { name: "found the cluster", run: () => this.#found() },
+        {
+          name: "make the replicas here what the catalogue says",
+          run: (signal) => this.#compare(signal),
+        },
+        { name: "bring groups to their wanted replicas", run: () => this.#keep() },
+        { name: "place replicas", run: () => this.#place() },
+        { name: "spread leaders", run: () => this.#balance() },
+        { name: "say where this server is", run: (signal) => this.#announce(signal) },
+      ],
+    });
+  }
+
+  /** Does at once what can be done alone, and begins with the rest. */
+  async start(): Promise<void> {
+    const { catalogue, reconciler } = this.#options;
+    await this.#found();
+    if (catalogue.raft.isLeaderReady && catalogue.raft.conf.voters.length === 1) {
+      await this.#confirmed();
+      await reconciler.scan();
+      this.#isScanDue = false;
+      await this.#makeDefault();
+    }
+    for (const { entry } of reconciler.topics()) this.#unsettled.add(entry.id);
+    this.#unsettled.add(CATALOGUE_TOPIC_ID);
+    this.#duties.start();
+  }
+
+  /** A command was applied. */
+  catalogueChanged(): void {
+    this.#isScanDue = true;
+    this.#unsettled.add(CATALOGUE_TOPIC_ID);
+    for (const { entry } of this.#options.reconciler.topics()) this.#unsettled.add(entry.id);
+    this.#duties.poke();
+  }
+
+  /** Who leads a group, or who belongs to it, has changed. */
+  groupChanged(topicId: number): void {
+    this.#unsettled.add(topicId);
+    this.#duties.poke();
+  }
+
+  close(): Promise<void> {
+    return this.#duties.close();
+  }
+
+  /** The founder's first command; made again should a crash have come before it. */
+  async #found(): Promise<void> {
+    const { catalogue, courier, cluster, random, identity } = this.#options;
+    const { state } = catalogue.machine;
+    if (state.clusterId === "") {
+      if (catalogue.replicaId !== CATALOGUE_REPLICA_ID || !catalogue.raft.isLeaderReady) return;
+      const server = serverInfo(identity.get(), cluster);
+      await courier.propose({ kind: "found", clusterId: newClusterId(random), server });
+    }
+    const noted = await noteCluster(this.#options.context.fs, identity.get(), state.clusterId);
+    identity.set(noted);
+  }
+
+  async #compare(signal: AbortSignal): Promise<void> {
+    const { catalogue, reconciler } = this.#options;
+    if (!this.#isConfirmed) {
+      if (catalogue.machine.state.clusterId === "") return;
+      await catalogue.raft.readIndex(callerOf(signal));
+      await this.#confirmed();
+    }
+    if (!this.#isScanDue) return;
+    this.#isScanDue = false;
+    await reconciler.scan();
+  }
+
+  async #confirmed(): Promise<void> {
+    const { context, catalogue, reconciler } = this.#options;
+    const { fs, nodeId, journal, logger } = context;
+    const { state } = catalogue.machine;
+    const isOpen = (topicId: number) => reconciler.isHere(topicId);
+    await inspectFolders(fs, { nodeId, journal, catalogue: state, logger, isOpen });
+    this.#isConfirmed = true;
+  }
+
+  async #keep(): Promise<void> {
+    const { catalogue, reconciler } = this.#options;
+    for (const topicId of [...this.#unsettled]) {
+      const group: KeptGroup | undefined =
+        topicId === CATALOGUE_TOPIC_ID ? catalogue : reconciler.group(topicId);
+      if (group === undefined || !group.raft.isLeaderReady) {
+        // Whoever comes to lead it hears of that.
+        this.#unsettled.delete(topicId);
+        continue;
+      }
+      void this.#keeper.look(group).then((isSettled) => {
+        if (isSettled) this.#unsettled.delete(topicId);
+      });
+    }
+  }
+
+  async #place(): Promise<void> {
+    const { catalogue, courier } = this.#options;
+    const { state } = catalogue.machine;
+    if (!catalogue.raft.isLeaderReady || state.clusterId === "") return;
+    await this.#makeDefault();
+    for (const change of planChanges(clusterLayout(this.#options)).slice(0, CHANGES_PER_ROUND)) {
+      await courier.propose({ kind: "place", ...change });
+    }
+  }
+
+  /** Hands over what others shall lead; looks again when that had time to be seen by all. */
+  async #balance(): Promise<void> {
+    const { context, reconciler, catalogue, directory } = this.#options;
+    const nowMs = context.clock.monotonicMs();
+    if (nowMs < this.#balanceDueMs || !this.#isConfirmed) return;
+    this.#balanceDueMs = nowMs + BALANCE_MS;
+    for (const { topicId, targetNodeId } of planLeaders(clusterLayout(this.#options))) {
+      const group = topicId === CATALOGUE_TOPIC_ID ? catalogue : reconciler.group(topicId);
+      if (group === undefined || !group.raft.isLeaderReady) continue;
+      const isTarget = (replicaId: number) => directory.nodeOf(topicId, replicaId) === targetNodeId;
+      const target = group.raft.conf.voters.find(isTarget);
+      if (target !== undefined) await group.raft.transferLeadership(target);
+    }
+  }
+
+  /** The topic that exists from the start. */
+  async #makeDefault(): Promise<void> {
+    const { catalogue, courier, context, reconciler } = this.#options;
+    const { state } = catalogue.machine;
+    if (state.clusterId === "" || state.get(DEFAULT_TOPIC_NAME) !== undefined) return;
+    const places = planTopic(clusterLayout(this.#options), context.defaults.replicationFactor);
+    const create = {
+      name: DEFAULT_TOPIC_NAME,
+      topicCountMax: Number.MAX_SAFE_INTEGER,
+      settings: {},
+    };
+    try {
+      const outcome = await courier.propose({ kind: "create", ...create, places });
+      if (outcome.kind === "created") await reconciler.settled(outcome.entry.id);
+    } catch (error) {
+      if (!hasReason(error, "TOPIC_EXISTS")) throw error;
+    }
+  }
+
+  /** Members must know where this server is: it may have moved, or run another version now. */
+  async #announce(signal: AbortSignal): Promise<void> {
+    const { catalogue, courier, cluster, network, directory, identity, context } = this.#options;
+    const { nodeId, clusterId } = identity.get();
+    const known = catalogue.machine.state.member(nodeId);
+    const server = serverInfo(identity.get(), cluster);
+    const isKnown =
+      known?.address === server.address &&
+      known.version === server.version &&
+      known.featureLevel === server.featureLevel;
+    if (clusterId === "" || known === undefined || isKnown) return;
+    // A zone that an operator has set stays.
+    const { zone } = known;
+    if (catalogue.raft.isLeaderReady) {
+      await courier.propose({ kind: "addServer", server: { ...server, zone } });
+      return;
+    }
+    await joinCluster({
+      ...{ peers: network.peers, clock: context.clock, logger: context.logger, signal },
+      addresses: () => [...directory.addressesBut(nodeId), ...cluster.join],
+      request: { ...server, zone, clusterId },
+    });
+  }
+}

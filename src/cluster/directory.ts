@@ -1,0 +1,44 @@
+import type { CatalogueState } from "../topics/catalogue-state.ts";
+import { CATALOGUE_TOPIC_ID } from "../topics/catalogue-state.ts";
+import type { JoinAnswer } from "./peer-host.ts";
+
+/** Where nodes are, and which replica is on which: as the catalogue says, and before it is here as the one said who took this node in. */
+export class Directory {
+  readonly #addresses = new Map<string, string>();
+  readonly #clusterReplicas = new Map<number, string>();
+  #state: CatalogueState | undefined;
+
+  /** From now on the catalogue is asked first. */
+  follow(state: CatalogueState): void {
+    this.#state = state;
+  }
+
+  /** What a new member is told. */
+  learn({ members }: JoinAnswer): void {
+    for (const { nodeId, address, clusterReplicaId } of members) {
+      this.#addresses.set(nodeId, address);
+      this.#clusterReplicas.set(clusterReplicaId, nodeId);
+    }
+  }
+
+  /** `host:port`; undefined for one that is no member. */
+  addressOf(nodeId: string): string | undefined {
+    const address = this.#state?.member(nodeId)?.address ?? this.#addresses.get(nodeId);
+    return address === "" ? undefined : address;
+  }
+
+  nodeOf(topicId: number, replicaId: number): string | undefined {
+    const group = this.#state?.group(topicId);
+    const isIt = (place: { readonly replicaId: number }) => place.replicaId === replicaId;
+    const place = group?.replicas.find(isIt) ?? group?.leaving.find(isIt);
+    if (place !== undefined) return place.nodeId;
+    return topicId === CATALOGUE_TOPIC_ID ? this.#clusterReplicas.get(replicaId) : undefined;
+  }
+
+  /** Of all members but `nodeId`, in id order. */
+  addressesBut(nodeId: string): readonly string[] {
+    const members = this.#state?.members() ?? [];
+    const known = members.filter((member) => member.nodeId !== nodeId && member.address !== "");
+    return known.map(({ address }) => address);
+  }
+}

@@ -1,0 +1,268 @@
+import { ProglogError } from "../base/errors.ts";
+import { CATALOGUE_TOPIC_ID } from "../topics/catalogue-state.ts";
+import type { CatalogueEntry } from "../topics/catalogue-topics.ts";
+import type { GroupPlacement, ReplicaPlace } from "../topics/group-placement.ts";
+import type { Member } from "../topics/members.ts";
+import { CLUSTER_TOPIC_NAME } from "../topics/names.ts";
+import { planLeaders, planRebalance } from "../topics/placement-balance.ts";
+import { checkRemoval, planMove } from "../topics/placement-checks.ts";
+import { topicNotFound } from "../topics/topic-errors.ts";
+import type { CatalogueGroup } from "./catalogue-group.ts";
+import type { ChangeBell } from "./change-bell.ts";
+import type { ClusterOptions } from "./cluster-options.ts";
+import type {
+  ClusterStatus,
+  ClusterView,
+  ClusterWaiting,
+  LeaderPlace,
+  MemberInfo,
+  MemberState,
+  RebalancePlan,
+  ReplicaInfo,
+  ReplicaMove,
+  TopicNeed,
+  TopicRoute,
+} from "./cluster-view.ts";
+import type { Courier } from "./courier.ts";
+import type { Directory } from "./directory.ts";
+import { clusterLayout } from "./layout.ts";
+import type { NodeNetwork } from "./node-network.ts";
+import type { Reconciler } from "./reconciler.ts";
+import { replicasOf } from "./replica-infos.ts";
+import { replicaLeader } from "./replica-leader.ts";
+import type { TopicContext, TopicGroup } from "./topic-group.ts";
+
+const HERE: TopicRoute = { kind: "here" };
+const UNKNOWN: TopicRoute = { kind: "unknown" };
+const MISSING: TopicRoute = { kind: "missing" };
+
+export interface NodeViewParts {
+  readonly context: TopicContext;
+  readonly cluster: ClusterOptions;
+  readonly network: NodeNetwork;
+  readonly courier: Courier;
+  readonly directory: Directory;
+  readonly bell: ChangeBell;
+  readonly catalogue: CatalogueGroup;
+  readonly reconciler: Reconciler;
+  readonly clusterId: () => string;
+}
+
+/** The cluster as this node sees it. */
+export class NodeView implements ClusterView {
+  readonly #parts: NodeViewParts;
+
+  constructor(parts: NodeViewParts) {
+    this.#parts = parts;
+  }
+
+  get nodeId(): string {
+    return this.#parts.context.nodeId;
+  }
+
+  get clusterId(): string {
+    return this.#parts.clusterId();
+  }
+
+  routeTopic(name: string, need: TopicNeed): TopicRoute {
+    const { catalogue, reconciler } = this.#parts;
+    const { state } = catalogue.machine;
+    if (name === CLUSTER_TOPIC_NAME) return this.#routeReplica(catalogue, "leader");
+    const entry = state.get(name);
+    if (entry === undefined) return state.members().length > 1 ? MISSING : HERE;
+    const group = reconciler.group(entry.id);
+    if (group !== undefined) return this.#routeReplica(group, need);
+    // What is wrong with it is told here, unless others have it too.
+    if (reconciler.damage(entry.id) !== undefined && entry.replicas.length < 2) return HERE;
+    return this.#routeAway(entry);
+  }
+
+  changed({ caller }: ClusterWaiting): Promise<void> {
+    return this.#parts.bell.changed(caller);
+  }
+
+  confirmCatalogue({ caller }: ClusterWaiting): Promise<void> {
+    return this.#parts.catalogue.raft.readIndex(caller);
+  }
+
+  status(): ClusterStatus {
+    const { state } = this.#parts.catalogue.machine;
+    const members = this.members();
+    const topics = state.entries();
+    const isBare = (entry: CatalogueEntry) => this.#isUnderReplicated(entry);
+    return {
+      clusterId: this.clusterId,
+      nodeId: this.nodeId,
+      leader: this.#leaderOf(this.#parts.catalogue),
+      featureLevel: state.featureLevel,
+      members: members.length,
+      membersDown: members.filter(({ isUp }) => isUp === false).length,
+      topics: topics.length,
+      topicsLeaderless: topics.filter(({ id }) => this.#isLeaderless(id)).length,
+      topicsUnderReplicated: topics.filter(isBare).length,
+    };
+  }
+
+  members(): readonly MemberInfo[] {
+    return this.#parts.catalogue.machine.state.members().map((member) => this.#memberInfo(member));
+  }
+
+  replicas(filter: { readonly topic?: string; readonly nodeId?: string }): readonly ReplicaInfo[] {
+    const { catalogue, reconciler } = this.#parts;
+    const { state } = catalogue.machine;
+    const infos: ReplicaInfo[] = [];
+    const isWanted = (name: string) => filter.topic === undefined || filter.topic === name;
+    if (isWanted(CLUSTER_TOPIC_NAME)) {
+      const placement = state.group(CATALOGUE_TOPIC_ID);
+      const named = { topic: CLUSTER_TOPIC_NAME, topicId: CATALOGUE_TOPIC_ID };
+      if (placement !== undefined) infos.push(...replicasOf(named, placement, catalogue));
+    }
+    for (const entry of state.entries()) {
+      if (!isWanted(entry.name)) continue;
+      const named = { topic: entry.name, topicId: entry.id };
+      infos.push(...replicasOf(named, entry, reconciler.group(entry.id)));
+    }
+    const { nodeId } = filter;
+    return nodeId === undefined ? infos : infos.filter((info) => info.nodeId === nodeId);
+  }
+
+  addServer(address: string): Promise<MemberInfo> {
+    return Promise.reject(
+      new ProglogError(
+        "UNIMPLEMENTED",
+        `Cannot ask ${address} to join: start it with --join and the address of a member`,
+      ),
+    );
+  }
+
+  async updateServer(
+    nodeId: string,
+    { state, zone }: { readonly state?: MemberState; readonly zone?: string },
+    { caller }: ClusterWaiting,
+  ): Promise<MemberInfo> {
+    const command = { kind: "updateServer", nodeId, state, zone } as const;
+    const outcome = await this.#parts.courier.propose(command, caller);
+    if (outcome.kind !== "serverUpdated") throw foreignOutcome(outcome.kind);
+    return this.#memberInfo(outcome.member);
+  }
+
+  async removeServer(nodeId: string, force: boolean, { caller }: ClusterWaiting): Promise<void> {
+    checkRemoval(clusterLayout(this.#parts), { nodeId, force });
+    await this.#parts.courier.propose({ kind: "removeServer", nodeId, force }, caller);
+  }
+
+  async moveReplica(move: ReplicaMove, { caller }: ClusterWaiting): Promise<void> {
+    const { topic, sourceNodeId, targetNodeId } = move;
+    const entry = this.#parts.catalogue.machine.state.get(topic);
+    if (entry === undefined) throw topicNotFound(topic);
+    const request = { topicId: entry.id, sourceNodeId, targetNodeId };
+    const change = planMove(clusterLayout(this.#parts), request);
+    await this.#parts.courier.propose({ kind: "place", ...change }, caller);
+  }
+
+  async rebalance(validateOnly: boolean, { caller }: ClusterWaiting): Promise<RebalancePlan> {
+    const layout = clusterLayout(this.#parts);
+    const { proposals, moves } = planRebalance(layout);
+    const transfers = planLeaders(layout);
+    if (!validateOnly) {
+      for (const change of proposals) {
+        await this.#parts.courier.propose({ kind: "place", ...change }, caller);
+      }
+    }
+    return { moves, transfers };
+  }
+
+  async transferLeadership(topic: string, targetNodeId: string): Promise<LeaderPlace> {
+    const { catalogue, reconciler } = this.#parts;
+    const { state } = catalogue.machine;
+    const entry = state.get(topic);
+    const group = topic === CLUSTER_TOPIC_NAME ? catalogue : reconciler.group(entry?.id ?? -1);
+    if (group === undefined) throw topicNotFound(topic);
+    const placement = state.group(group.topicId);
+    const target =
+      targetNodeId === ""
+        ? furthestVoter(group)
+        : placement?.replicas.find(({ nodeId }) => nodeId === targetNodeId)?.replicaId;
+    if (target === undefined) throw notAVoter(topic, targetNodeId);
+    await group.raft.transferLeadership(target);
+    const leader = this.#leaderOf(group);
+    if (leader === undefined) throw notAVoter(topic, targetNodeId);
+    return leader;
+  }
+
+  #routeReplica(group: CatalogueGroup | TopicGroup, need: TopicNeed): TopicRoute {
+    const { raft, replicaId } = group;
+    const { voters } = raft.conf;
+    // One that is alone answers for itself, also when it cannot lead.
+    if (voters.length === 1 && voters[0] === replicaId) return HERE;
+    if (raft.isLeaderReady) return { kind: "here", term: raft.term };
+    if (need === "replica" && raft.appliedIndex > 0) return HERE;
+    const leader = this.#leaderOf(group);
+    return leader === undefined || leader.nodeId === this.nodeId
+      ? UNKNOWN
+      : { kind: "there", leader };
+  }
+
+  /** No replica is here: one that is up serves the call, or says who does. */
+  #routeAway({ replicas }: GroupPlacement): TopicRoute {
+    const { network, directory } = this.#parts;
+    const voters = replicas.filter(({ role }) => role === "voter");
+    const isUp = ({ nodeId }: ReplicaPlace) => network.isUp(nodeId) !== false;
+    const candidates = voters.filter(isUp);
+    for (const { nodeId } of candidates.length > 0 ? candidates : voters) {
+      const address = directory.addressOf(nodeId);
+      if (address !== undefined && nodeId !== this.nodeId) {
+        return { kind: "there", leader: { nodeId, address, term: 0 } };
+      }
+    }
+    return UNKNOWN;
+  }
+
+  #leaderOf(group: CatalogueGroup | TopicGroup): LeaderPlace | undefined {
+    const { directory, cluster } = this.#parts;
+    return replicaLeader({ group, nodeId: this.nodeId, directory, cluster });
+  }
+
+  #memberInfo(member: Member): MemberInfo {
+    const { nodeId, address, zone, state, version, featureLevel } = member;
+    const isUp = nodeId === this.nodeId ? true : this.#parts.network.isUp(nodeId);
+    return { nodeId, address, zone, state, isUp, version, featureLevel };
+  }
+
+  /** As far as this node can know: of topics that it has no replica of others know. */
+  #isLeaderless(topicId: number): boolean {
+    const group = this.#parts.reconciler.group(topicId);
+    return group !== undefined && group.raft.leaderReplicaId === undefined;
+  }
+
+  #isUnderReplicated({ replicas, leaving }: CatalogueEntry): boolean {
+    const { network } = this.#parts;
+    const isDown = ({ nodeId }: ReplicaPlace) =>
+      nodeId !== this.nodeId && network.isUp(nodeId) === false;
+    return leaving.length > 0 || replicas.some(isDown);
+  }
+}
+
+/** The voter beside this one that has the most. */
+export function furthestVoter(group: CatalogueGroup | TopicGroup): number | undefined {
+  const { conf } = group.raft;
+  const others = group.raft
+    .status()
+    ?.progress.filter(
+      ({ replicaId, isActive }) =>
+        replicaId !== group.replicaId && isActive && conf.voters.includes(replicaId),
+    );
+  return others?.toSorted((left, right) => right.match - left.match)[0]?.replicaId;
+}
+
+function notAVoter(topic: string, serverId: string): ProglogError {
+  return new ProglogError(
+    "NOT_A_VOTER",
+    `Cannot hand topic "${topic}" over: ${serverId === "" ? "no other server" : `server ${serverId}`} has a vote and is up`,
+    { metadata: { topic, serverId } },
+  );
+}
+
+function foreignOutcome(kind: string): ProglogError {
+  return new ProglogError("INTERNAL", `A command about a server had the foreign outcome ${kind}`);
+}

@@ -1,0 +1,169 @@
+import type { Abortable } from "../base/abortable.ts";
+import { MalformedBytesError } from "../base/bytes.ts";
+import { hasReason, ProglogError } from "../base/errors.ts";
+import type { RaftNode } from "../raft/raft-node.ts";
+import type { RaftEnvelope } from "../raft/transport.ts";
+import {
+  decodeCatalogueCommand,
+  type ProposedCatalogueCommand,
+} from "../topics/catalogue-commands.ts";
+import { CLUSTER_TOPIC_NAME } from "../topics/names.ts";
+import { refusalError } from "../topics/topic-errors.ts";
+import type { CatalogueGroup } from "./catalogue-group.ts";
+import type { LeaderPlace } from "./cluster-view.ts";
+import type { GenesisPromises } from "./genesis-promise.ts";
+import type {
+  CopyPiece,
+  CopyRequest,
+  GenesisAnswer,
+  GenesisRequest,
+  JoinAnswer,
+  JoinRequest,
+  PeerHost,
+  PeerSelf,
+} from "./peer-host.ts";
+import type { TopicGroup } from "./topic-group.ts";
+
+/** Memory that a proposal to the catalogue takes. */
+const PROPOSAL_BYTES = 1_024;
+
+const NOTHING = new Uint8Array(0);
+
+export interface PeerDeskOptions {
+  readonly self: () => PeerSelf;
+  readonly raft: RaftNode;
+  readonly genesis: GenesisPromises;
+  /** Undefined before this node belongs to a cluster. */
+  readonly catalogue: () => CatalogueGroup | undefined;
+  readonly clusterLeader: () => LeaderPlace | undefined;
+  /** The replica of a topic here. */
+  readonly topic: (topicId: number) => TopicGroup | undefined;
+}
+
+/** What this node does for its peers. */
+export class PeerDesk implements PeerHost {
+  readonly #options: PeerDeskOptions;
+
+  constructor(options: PeerDeskOptions) {
+    this.#options = options;
+  }
+
+  self(): PeerSelf {
+    return this.#options.self();
+  }
+
+  admits(nodeId: string): boolean {
+    return !this.#options.catalogue()?.machine.state.isRemoved(nodeId);
+  }
+
+  receive(fromNode: string, envelope: RaftEnvelope): boolean {
+    return this.#options.raft.receive(fromNode, envelope);
+  }
+
+  unreachable(nodeId: string): void {
+    this.#options.raft.unreachable(nodeId);
+  }
+
+  async join(request: JoinRequest, caller: Abortable): Promise<JoinAnswer> {
+    const { clusterId } = this.self();
+    const catalogue = this.#options.catalogue();
+    if (catalogue === undefined || clusterId === "") {
+      throw new ProglogError(
+        "CLUSTER_NOT_FOUNDED",
+        "Cannot take the server in: this one belongs to no cluster yet",
+      );
+    }
+    if (request.clusterId !== "" && request.clusterId !== clusterId) {
+      throw new ProglogError(
+        "CLUSTER_FOREIGN",
+        `Cannot take server ${request.nodeId} in: it has data of cluster ${request.clusterId}, this is cluster ${clusterId}`,
+        { metadata: { clusterId } },
+      );
+    }
+    const { nodeId, address, zone, version, featureLevel, folderNonce } = request;
+    const server = { nodeId, address, zone, version, featureLevel, folderNonce };
+    const outcome = await this.#propose({ kind: "addServer", server }, caller);
+    if (outcome.kind !== "serverAdded") throw foreignOutcome(outcome.kind);
+    const members = catalogue.machine.state.members().map((member) => ({
+      nodeId: member.nodeId,
+      address: member.address,
+      clusterReplicaId: member.clusterReplicaId,
+    }));
+    return { clusterId, clusterReplicaId: outcome.member.clusterReplicaId, members };
+  }
+
+  async propose(_fromNode: string, command: Uint8Array, caller: Abortable): Promise<Uint8Array> {
+    await this.#propose(commandOf(command), caller);
+    return NOTHING;
+  }
+
+  promiseGenesis(request: GenesisRequest): Promise<GenesisAnswer> {
+    return this.#options.genesis.ask(request);
+  }
+
+  async *copyRange(_fromNode: string, request: CopyRequest): AsyncGenerator<CopyPiece> {
+    const { topicId, fromReplica, toReplica, firstOffset, endOffset } = request;
+    const group = this.#options.topic(topicId);
+    if (group === undefined || group.replicaId !== toReplica) {
+      throw new ProglogError(
+        "REPLICA_MISSING",
+        `Cannot copy topic ${topicId}: replica ${toReplica} is not here`,
+        { metadata: { topicId: `${topicId}` } },
+      );
+    }
+    for await (const piece of group.machine.stored({ firstOffset, endOffset })) {
+      group.raft.snapshotProgressed(fromReplica);
+      yield piece;
+    }
+  }
+
+  async #propose(command: ProposedCatalogueCommand, caller: Abortable) {
+    const catalogue = this.#options.catalogue();
+    if (catalogue === undefined) throw this.#notLeader();
+    try {
+      const outcome = await catalogue.raft.propose(command, { bytes: PROPOSAL_BYTES, caller });
+      if (outcome.kind === "refused") throw refusalError(outcome, CLUSTER_TOPIC_NAME);
+      return outcome;
+    } catch (error) {
+      throw hasReason(error, "NOT_LEADER") ? this.#notLeader(error) : error;
+    }
+  }
+
+  /** Says who leads, so that the caller can go there. */
+  #notLeader(cause?: unknown): ProglogError {
+    const leader = this.#options.clusterLeader();
+    const metadata =
+      leader === undefined
+        ? { outcome: "none" }
+        : {
+            leaderId: leader.nodeId,
+            leaderAddress: leader.address,
+            leaderTerm: `${leader.term}`,
+            outcome: "none",
+          };
+    return new ProglogError(
+      "NOT_LEADER",
+      "Cannot change the cluster: this server does not lead it",
+      {
+        metadata,
+        cause,
+      },
+    );
+  }
+}
+
+function commandOf(bytes: Uint8Array): ProposedCatalogueCommand {
+  try {
+    return decodeCatalogueCommand(bytes);
+  } catch (cause) {
+    if (!(cause instanceof MalformedBytesError)) throw cause;
+    throw new ProglogError("FIELD_INVALID", `Cannot take the command: ${cause.message}`, {
+      metadata: { field: "command" },
+      cause,
+    });
+  }
+}
+
+function foreignOutcome(kind: string): ProglogError {
+  return new ProglogError("INTERNAL", `A command about a server had the foreign outcome ${kind}`);
+}
