@@ -12,25 +12,24 @@ import {
   type CoreStatus,
 } from "./core.ts";
 import { CoreDriver } from "./core-driver.ts";
-import { JournalLog } from "./core-log.ts";
 import { messageCommit, messageEntries, messageTerm, messageType } from "./core-messages.ts";
 import { coreTypeOf, describedBytes } from "./entry-kinds.ts";
 import { Hibernation, isAtRest } from "./hibernation.ts";
 import type { Calls } from "./intake.ts";
 import { Leadership } from "./leadership.ts";
-import { LogTail, type TailEntry } from "./log-tail.ts";
-import { LostEntries } from "./lost-entries.ts";
+import { LogTail } from "./log-tail.ts";
 import { isOnlyVoter, isSoleMember, membersOf } from "./membership.ts";
+import { openCore } from "./open-core.ts";
 import { Outbox } from "./outbox.ts";
-import { PendingConfChange } from "./pending-conf-change.ts";
+import { Outcomes } from "./outcomes.ts";
 import { confChangePending, notAVoter, notLeader, transferFailed } from "./raft-errors.ts";
 import type { JournalledEntry } from "./raft-journal.ts";
 import type { NodeGroup, RaftNode } from "./raft-node.ts";
 import type { RaftGroupOptions } from "./raft-options.ts";
 import { Reads } from "./reads.ts";
+import { Shedding } from "./shedding.ts";
 import { Snapshots } from "./snapshots.ts";
 import type { RaftEnvelope } from "./transport.ts";
-import { entryMissing, withOutcome } from "./voter-errors.ts";
 
 /** What a replica tells the one who proposes. */
 export interface ReplicaHooks<O, C> {
@@ -44,9 +43,6 @@ export interface ReplicaHooks<O, C> {
   readonly failed: (error: unknown) => void;
 }
 
-/** Election time-outs between two attempts to hand over what a full disk cannot lead. */
-const SHED_PAUSE = 10;
-
 /** One replica of a group, from its core to its machine: everything but who proposes. */
 export class RaftReplica<O, C> implements NodeGroup {
   readonly topicId: number;
@@ -57,17 +53,17 @@ export class RaftReplica<O, C> implements NodeGroup {
   readonly #node: RaftNode;
   readonly #tail: LogTail<Calls<O, C>>;
   readonly #confEntries = new ConfEntries();
-  readonly #lost = new LostEntries<Calls<O, C>>();
+  readonly #outcomes: Outcomes<O, Calls<O, C>>;
+  readonly #shedding: Shedding;
   readonly #loop: ApplyLoop<O, C, Calls<O, C>>;
   readonly #reads: Reads;
   readonly #snapshots: Snapshots;
   readonly #hibernation: Hibernation;
   #driver: CoreDriver<Calls<O, C>> | undefined;
-  #confChange: PendingConfChange | undefined;
   #isSole: boolean;
   /** The last round of heartbeats said that this leader rests. */
   #saidRest = false;
-  #shedTick = 0;
+  #isHalted = false;
 
   constructor(options: RaftGroupOptions<O, C>, hooks: ReplicaHooks<O, C>) {
     const { node, topicId, replicaId, conf } = options;
@@ -79,6 +75,14 @@ export class RaftReplica<O, C> implements NodeGroup {
     this.#isSole = isSoleMember(conf, replicaId);
     this.#tail = new LogTail(node.tailBudget, node.limits.tailBytesMax);
     this.#hibernation = new Hibernation(node.limits.idleTicks);
+    const { settled, refused } = hooks;
+    this.#outcomes = new Outcomes({ settled, refused, notLeader: () => this.notLeader() });
+    this.#shedding = new Shedding({
+      ...{ node, topicId, replicaId },
+      status: () => this.status(),
+      transfer: (to) => this.#driver?.with((core) => core.transferLeader(to)),
+      stepDown: () => this.stepDown(),
+    });
     this.#loop = this.#makeLoop();
     this.#reads = this.#makeReads();
     this.#snapshots = new Snapshots({
@@ -133,32 +137,16 @@ export class RaftReplica<O, C> implements NodeGroup {
   async open(): Promise<number> {
     const { journal } = this.#options;
     await this.#confEntries.load(journal, this.replicaId);
-    const stored = this.#storedState;
-    const { index, conf } = this.applied;
-    const lastIndex = journal.lastIndex(this.replicaId);
-    let commit = Math.max(stored.commit, index);
-    if (commit > lastIndex) throw entryMissing(this.replicaId, commit, lastIndex);
-    // What the only voter has is committed: up to where it may stop being the only one.
-    if (this.#isOnlyVoter) {
-      commit = Math.max(commit, Math.min(lastIndex, this.#confEntries.firstAbove(index)));
-    }
-    const { electionTicks, heartbeatTicks, inflightMessagesMax, messageDescriptorBytesMax } =
-      this.#node.limits;
-    const hardState = { ...stored, commit };
-    const core = this.#node.core.open({
-      replicaId: this.replicaId,
-      ...{ electionTicks, heartbeatTicks, inflightMessagesMax, hardState, conf },
-      messageBytesMax: messageDescriptorBytesMax,
-      appliedIndex: index,
-      log: new JournalLog({
-        ...{ journal, replicaId: this.replicaId, confEntries: this.#confEntries },
-        snapshot: () => this.#snapshots.capture(),
-      }),
+    if (this.#isHalted) return this.applied.index;
+    const { core, hardState } = openCore({
+      ...{ node: this.#node, journal, replicaId: this.replicaId, applied: this.applied },
+      ...{ stored: this.#storedState, confEntries: this.#confEntries },
+      snapshot: () => this.#snapshots.capture(),
     });
     this.#driver = this.#makeDriver(core, hardState);
     this.#node.open(this);
     this.#driver.drain();
-    return commit;
+    return hardState.commit;
   }
 
   /** Begins an election, if it may. */
@@ -191,7 +179,7 @@ export class RaftReplica<O, C> implements NodeGroup {
   async changeConf(changes: readonly ConfChange[]): Promise<void> {
     const driver = this.#driver;
     if (driver === undefined || !this.leadership.isLeader) throw this.notLeader();
-    if (this.#confChange !== undefined) throw confChangePending(this.topicId);
+    if (this.#outcomes.isChanging) throw confChangePending(this.topicId);
     this.#touch();
     driver.drain();
     const isProposed = driver.core.proposeConfChange(changes, new Uint8Array(0)) === "ok";
@@ -200,8 +188,7 @@ export class RaftReplica<O, C> implements NodeGroup {
     const index = this.#confEntries.last;
     if (!isProposed || index === undefined) throw confChangePending(this.topicId);
     if (index <= this.applied.index) return;
-    this.#confChange = new PendingConfChange(index, this.hardState.term);
-    await this.#confChange.done;
+    await this.#outcomes.whenChanged(index, this.hardState.term);
   }
 
   /** See `RaftGroup.transferLeadership`. */
@@ -233,6 +220,7 @@ export class RaftReplica<O, C> implements NodeGroup {
 
   /** Nothing is applied, journalled or sent any more. */
   halt(): void {
+    this.#isHalted = true;
     this.#node.close(this);
     this.#loop.end();
     this.#snapshots.stop();
@@ -243,11 +231,9 @@ export class RaftReplica<O, C> implements NodeGroup {
   stop(reason: ProglogError): void {
     this.halt();
     this.#tail.clear();
-    this.#lost.takeAll();
     this.#reads.stop(reason);
     this.leadership.stop(reason);
-    this.#confChange?.failed(withOutcome(reason, "unknown"));
-    this.#confChange = undefined;
+    this.#outcomes.stop(reason);
   }
 
   receive(fromNode: string, envelope: RaftEnvelope): void {
@@ -312,11 +298,13 @@ export class RaftReplica<O, C> implements NodeGroup {
       return false;
     }
     if (this.#isHung) {
-      if (this.leadership.isLeader) this.#shed();
+      if (this.leadership.isLeader) this.#shedding.tick(true);
       return this.leadership.isLeader;
     }
     const { isDiskFull } = this.#options.journal;
-    if (this.leadership.isLeader && (isDiskFull || this.#options.host.isDiskFull)) this.#shed();
+    if (this.leadership.isLeader && (isDiskFull || this.#options.host.isDiskFull)) {
+      this.#shedding.tick(false);
+    }
     if (this.leadership.isLeader && this.#mayRest && this.#hibernation.tick()) this.#considerRest();
     return true;
   }
@@ -393,54 +381,10 @@ export class RaftReplica<O, C> implements NodeGroup {
     if (isUpToDate && isFollowing && this.#mayRest) this.#node.rest(this);
   }
 
-  /** The disk cannot do what a leader's must: somebody else shall lead. */
-  #shed(): void {
-    const { tick, limits } = this.#node;
-    if (tick < this.#shedTick) return;
-    // A hung disk is worse than no leader for a while; a full one is not.
-    const isSecond = this.#shedTick > 0 && tick - this.#shedTick < limits.electionTicks;
-    if (this.#isHung && isSecond) {
-      this.#shedTick = 0;
-      this.stepDown();
-      return;
-    }
-    const isPatient = !this.#isHung;
-    this.#shedTick = tick + limits.electionTicks * (isPatient ? SHED_PAUSE : 1);
-    const { voters } = this.applied.conf;
-    const candidates = this.status()
-      ?.progress.filter(({ replicaId, isActive }) => {
-        return isActive && replicaId !== this.replicaId && voters.includes(replicaId);
-      })
-      .sort((left, right) => right.match - left.match);
-    const [best] = candidates ?? [];
-    if (best === undefined) return;
-    const fields = { topicId: this.topicId, toReplica: best.replicaId };
-    this.#node.logger.warn("The disk is full or hangs: another replica shall lead", fields);
-    this.#driver?.with((core) => core.transferLeader(best.replicaId));
-  }
-
   #onSoft(leader: number, role: CoreRole): void {
     this.leadership.changed(leader, role);
     this.#touch();
     this.#hooks.changed();
-  }
-
-  #onEntry(
-    { index, term }: JournalledEntry,
-    outcomes: readonly O[],
-    waiting: Calls<O, C> | undefined,
-  ): void {
-    if (waiting !== undefined) this.#hooks.settled(waiting, outcomes);
-    for (const lost of this.#lost.takeAt(index)) {
-      // Another leader may have brought it back.
-      if (lost.term === term) this.#hooks.settled(lost.waiting, outcomes);
-      else this.#hooks.refused(lost.waiting, this.notLeader());
-    }
-    const change = this.#confChange;
-    if (change === undefined || change.index !== index) return;
-    this.#confChange = undefined;
-    if (change.term === term) change.applied();
-    else change.failed(this.notLeader());
   }
 
   #onRun(): void {
@@ -454,22 +398,10 @@ export class RaftReplica<O, C> implements NodeGroup {
     this.#hooks.changed();
   }
 
-  #onLost(entries: readonly TailEntry<Calls<O, C>>[]): void {
-    for (const { index, term, waiting } of entries) {
-      if (waiting !== undefined) this.#lost.add({ index, term, waiting });
-    }
-  }
-
-  /** The state is a snapshot's: nobody here knows what came of single entries below it. */
   #onSnapshot(): void {
     const { index, conf } = this.applied;
     this.#isSole = isSoleMember(conf, this.replicaId);
-    const unknown = withOutcome(this.notLeader(), "unknown");
-    for (const { waiting } of this.#lost.takeThrough(index)) this.#hooks.refused(waiting, unknown);
-    if (this.#confChange !== undefined && this.#confChange.index <= index) {
-      this.#confChange.failed(unknown);
-      this.#confChange = undefined;
-    }
+    this.#outcomes.skippedThrough(index);
     this.#onRun();
   }
 
@@ -485,7 +417,7 @@ export class RaftReplica<O, C> implements NodeGroup {
         this.#isSole = isSoleMember(changed, this.replicaId);
         return changed;
       },
-      onEntry: (entry, outcomes, waiting) => this.#onEntry(entry, outcomes, waiting),
+      onEntry: (entry, outcomes, waiting) => this.#outcomes.applied(entry, outcomes, waiting),
       onJob: (job) => this.#driver?.applied(job),
       onRun: () => this.#onRun(),
       onFailure: (error) => this.#hooks.failed(error),
@@ -527,7 +459,7 @@ export class RaftReplica<O, C> implements NodeGroup {
         this.#reads.confirmed(index, context);
         this.#reads.applied(this.applied.index);
       },
-      onLost: (entries) => this.#onLost(entries),
+      onLost: (entries) => this.#outcomes.lost(entries),
       onRefused: (calls, error) => this.#hooks.refused(calls, error),
       onHeld: () => this.#touch(),
       onSnapshot: (snapshot) => this.#snapshots.commit(snapshot),
