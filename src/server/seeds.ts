@@ -3,9 +3,9 @@ import { type HostPort, hostPort, printHostPort, type SettingType } from "./sett
 /** Servers to ask, and records of the DNS that name such. More would be a mistake in a file. */
 const SEEDS_MAX = 64;
 
-/** Names as the DNS has them, those of services (`_proglog._tcp.example.com`) too. */
-const DNS_NAME = /^(?:[a-z0-9_-]{1,63}\.)+[a-z0-9_-]{1,63}$/i;
-const DNS_NAME_LENGTH_MAX = 253;
+/** Names of SRV records: `_service._protocol.domain`. */
+const SRV_NAME = /^_[a-z0-9-]{1,62}\._[a-z0-9-]{1,62}(?:\.[a-z0-9_-]{1,63})+$/i;
+const SRV_NAME_LENGTH_MAX = 253;
 
 const SRV_PREFIX = "srv:";
 
@@ -58,7 +58,7 @@ export function printSeed(seed: Seed): string {
 function parseSeed(item: string): Seed {
   if (item.startsWith(SRV_PREFIX)) {
     const name = item.slice(SRV_PREFIX.length);
-    if (name.length <= DNS_NAME_LENGTH_MAX && DNS_NAME.test(name)) return { kind: "srv", name };
+    if (name.length <= SRV_NAME_LENGTH_MAX && SRV_NAME.test(name)) return { kind: "srv", name };
     throw new RangeError(`"${item}" is not an SRV name, write srv:_proglog._tcp.example.com`);
   }
   const { host, port } = hostPort().parse(item);

@@ -112,8 +112,9 @@ test("seeds are addresses with ports, or names of SRV records, each once", () =>
     ["a:1,A:1", /"a:1" is named twice, write it once$/],
     ["srv:", /"srv:" is not an SRV name, write srv:_proglog._tcp.example.com$/],
     ["srv:example", /is not an SRV name/],
-    ["srv:a..b", /is not an SRV name/],
-    [`srv:${"a".repeat(63)}.`.padEnd(300, "b.c"), /is not an SRV name/],
+    ["srv:a.example.com", /is not an SRV name/],
+    ["srv:_a._b..c", /is not an SRV name/],
+    ["srv:_a._b.".padEnd(300, "b.c"), /is not an SRV name/],
     [
       Array.from({ length: 65 }, (_, port) => `a:${port + 1}`).join(),
       /65 servers are named, write 64 at most$/,
