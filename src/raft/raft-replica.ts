@@ -8,13 +8,13 @@ import {
   type CoreGroup,
   type CoreHardState,
   CoreMessageType,
-  CoreRole,
+  type CoreRole,
   type CoreStatus,
 } from "./core.ts";
 import { CoreDriver } from "./core-driver.ts";
-import { messageCommit, messageEntries, messageTerm, messageType } from "./core-messages.ts";
+import { messageEntries, messageType } from "./core-messages.ts";
 import { coreTypeOf, describedBytes } from "./entry-kinds.ts";
-import { Hibernation, isAtRest } from "./hibernation.ts";
+import { Hibernation } from "./hibernation.ts";
 import type { Calls } from "./intake.ts";
 import { Leadership } from "./leadership.ts";
 import { LogTail } from "./log-tail.ts";
@@ -61,8 +61,6 @@ export class RaftReplica<O, C> implements NodeGroup {
   readonly #hibernation: Hibernation;
   #driver: CoreDriver<Calls<O, C>> | undefined;
   #isSole: boolean;
-  /** The last round of heartbeats said that this leader rests. */
-  #saidRest = false;
   #isHalted = false;
 
   constructor(options: RaftGroupOptions<O, C>, hooks: ReplicaHooks<O, C>) {
@@ -74,7 +72,6 @@ export class RaftReplica<O, C> implements NodeGroup {
     this.#node = node;
     this.#isSole = isSoleMember(conf, replicaId);
     this.#tail = new LogTail(node.tailBudget, node.limits.tailBytesMax);
-    this.#hibernation = new Hibernation(node.limits.idleTicks);
     const { settled, refused } = hooks;
     this.#outcomes = new Outcomes({ settled, refused, notLeader: () => this.notLeader() });
     this.#shedding = new Shedding({
@@ -85,6 +82,14 @@ export class RaftReplica<O, C> implements NodeGroup {
     });
     this.#loop = this.#makeLoop();
     this.#reads = this.#makeReads();
+    this.#hibernation = new Hibernation({
+      ...{ node, group: this, leadership: this.leadership },
+      lastIndex: () => options.journal.lastIndex(replicaId),
+      appliedIndex: () => this.applied.index,
+      hardState: () => this.hardState,
+      status: () => this.status(),
+      isIdle: () => this.#isIdle,
+    });
     this.#snapshots = new Snapshots({
       ...{ node, topicId, replicaId },
       host: options.host,
@@ -156,7 +161,7 @@ export class RaftReplica<O, C> implements NodeGroup {
 
   /** Makes an entry. @returns why that cannot be: then nothing was proposed */
   propose(payload: Uint8Array, calls: Calls<O, C>, makesRoom: boolean): ProglogError | undefined {
-    this.#touch();
+    this.#hibernation.touch();
     const verdict = this.#driver?.propose([{ payload, waiting: calls, makesRoom }]);
     return verdict === "ok" ? undefined : this.notLeader();
   }
@@ -171,7 +176,7 @@ export class RaftReplica<O, C> implements NodeGroup {
   async readIndex(caller: Abortable | undefined): Promise<void> {
     // What the only voter has acknowledged it has applied.
     if (this.isReady && this.#isOnlyVoter && caller?.reason === undefined) return;
-    this.#touch();
+    this.#hibernation.touch();
     await this.#reads.wait(caller);
   }
 
@@ -180,7 +185,7 @@ export class RaftReplica<O, C> implements NodeGroup {
     const driver = this.#driver;
     if (driver === undefined || !this.leadership.isLeader) throw this.notLeader();
     if (this.#outcomes.isChanging) throw confChangePending(this.topicId);
-    this.#touch();
+    this.#hibernation.touch();
     driver.drain();
     const isProposed = driver.core.proposeConfChange(changes, new Uint8Array(0)) === "ok";
     driver.drain();
@@ -196,7 +201,7 @@ export class RaftReplica<O, C> implements NodeGroup {
     if (!this.leadership.isLeader) throw this.notLeader();
     if (!this.applied.conf.voters.includes(toReplica)) throw notAVoter(this.topicId, toReplica);
     if (toReplica === this.replicaId) return;
-    this.#touch();
+    this.#hibernation.touch();
     const endTick = this.#node.tick + this.#node.limits.electionTicks;
     const moved = this.leadership.whenLeading(toReplica, endTick);
     this.#driver?.with((core) => core.transferLeader(toReplica));
@@ -205,7 +210,7 @@ export class RaftReplica<O, C> implements NodeGroup {
 
   /** Gives up the leadership, whoever may have it next. */
   stepDown(): void {
-    this.#touch();
+    this.#hibernation.touch();
     this.#driver?.with((core) => core.forgetLeader());
   }
 
@@ -246,9 +251,7 @@ export class RaftReplica<O, C> implements NodeGroup {
 
   drain(): void {
     this.#driver?.drain();
-    const hasLeft = this.#saidRest && this.#hibernation.isLeaving;
-    this.#saidRest = false;
-    if (hasLeft) this.#node.rest(this);
+    this.#hibernation.ticked();
   }
 
   unreachable(nodeId: string): void {
@@ -257,7 +260,7 @@ export class RaftReplica<O, C> implements NodeGroup {
 
   /** Somebody has a reason to doubt that all is well: the group does not rest until it knows. */
   wake(): void {
-    if (this.#driver !== undefined) this.#touch();
+    if (this.#driver !== undefined) this.#hibernation.touch();
   }
 
   #receive(fromNode: string, { fromReplica, message, payloads, isQuiesce }: RaftEnvelope): void {
@@ -265,7 +268,7 @@ export class RaftReplica<O, C> implements NodeGroup {
     if (driver === undefined) return;
     const type = messageType(message);
     const isHeartbeat = type === CoreMessageType.heartbeat;
-    if (!isHeartbeat && type !== CoreMessageType.heartbeatResponse) this.#touch();
+    if (!isHeartbeat && type !== CoreMessageType.heartbeatResponse) this.#hibernation.touch();
     else if (isHeartbeat && isQuiesce !== true) this.#node.wake(this);
     if (type === CoreMessageType.append) {
       const entries = messageEntries(message);
@@ -282,7 +285,9 @@ export class RaftReplica<O, C> implements NodeGroup {
       driver.with((core) => core.step(message));
     }
     if (type === CoreMessageType.appendResponse) this.#snapshots.answered(fromReplica);
-    if (isQuiesce === true) this.#follow(message, fromReplica);
+    if (isQuiesce !== true) return;
+    driver.drain();
+    this.#hibernation.follow(message, fromReplica);
   }
 
   #beforeTick(): boolean {
@@ -305,7 +310,7 @@ export class RaftReplica<O, C> implements NodeGroup {
     if (this.leadership.isLeader && (isDiskFull || this.#options.host.isDiskFull)) {
       this.#shedding.tick(false);
     }
-    if (this.leadership.isLeader && this.#mayRest && this.#hibernation.tick()) this.#considerRest();
+    if (this.leadership.isLeader) this.#hibernation.tick();
     return true;
   }
 
@@ -315,7 +320,7 @@ export class RaftReplica<O, C> implements NodeGroup {
     for (const replicaId of membersOf(this.applied.conf)) {
       if (replicaId === this.replicaId) continue;
       if (this.#node.nodeOf(this.topicId, replicaId) !== nodeId) continue;
-      this.#touch();
+      this.#hibernation.touch();
       this.#snapshots.lost(replicaId);
       if (!this.leadership.isLeader) continue;
       driver.with((core) => core.reportUnreachable(replicaId));
@@ -348,42 +353,14 @@ export class RaftReplica<O, C> implements NodeGroup {
   }
 
   /** Nobody waits for anything here. */
-  get #mayRest(): boolean {
+  get #isIdle(): boolean {
     const isStored = this.#driver?.isStored === true;
     return isStored && this.#loop.isIdle && this.#reads.isIdle && this.#snapshots.isIdle;
   }
 
-  /** Something is to be done: the group does not rest. */
-  #touch(): void {
-    this.#hibernation.touch();
-    this.#node.wake(this);
-  }
-
-  #considerRest(): void {
-    const status = this.status();
-    const lastIndex = this.#options.journal.lastIndex(this.replicaId);
-    if (status === undefined || this.leadership.isTransferring) return;
-    if (isAtRest(status, lastIndex)) this.#hibernation.leave();
-  }
-
-  /** The leader rests. */
-  #follow(message: Uint8Array, fromReplica: number): void {
-    this.#driver?.drain();
-    const { term, commit } = this.hardState;
-    const lastIndex = this.#options.journal.lastIndex(this.replicaId);
-    const isUpToDate =
-      messageTerm(message) === term &&
-      messageCommit(message) === lastIndex &&
-      commit === lastIndex &&
-      this.applied.index === lastIndex;
-    const isFollowing =
-      this.leadership.role === CoreRole.follower && this.leadership.leaderReplicaId === fromReplica;
-    if (isUpToDate && isFollowing && this.#mayRest) this.#node.rest(this);
-  }
-
   #onSoft(leader: number, role: CoreRole): void {
     this.leadership.changed(leader, role);
-    this.#touch();
+    this.#hibernation.touch();
     this.#hooks.changed();
   }
 
@@ -461,7 +438,7 @@ export class RaftReplica<O, C> implements NodeGroup {
       },
       onLost: (entries) => this.#outcomes.lost(entries),
       onRefused: (calls, error) => this.#hooks.refused(calls, error),
-      onHeld: () => this.#touch(),
+      onHeld: () => this.#hibernation.touch(),
       onSnapshot: (snapshot) => this.#snapshots.commit(snapshot),
       onFailure: (error) => this.#hooks.failed(error),
     });
@@ -469,8 +446,7 @@ export class RaftReplica<O, C> implements NodeGroup {
 
   #send(to: number, message: Uint8Array, payloads: readonly Uint8Array[] | undefined): boolean {
     const type = messageType(message);
-    const isQuiesce = type === CoreMessageType.heartbeat && this.#hibernation.isLeaving;
-    if (isQuiesce) this.#saidRest = true;
+    const isQuiesce = type === CoreMessageType.heartbeat && this.#hibernation.saysRest();
     const isSent = this.#node.send(this, to, message, { payloads, isQuiesce });
     if (type === CoreMessageType.snapshot) this.#snapshots.sent(to, isSent);
     return isSent;
