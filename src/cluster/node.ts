@@ -1,9 +1,11 @@
+import type { Abortable } from "../base/abortable.ts";
 import { hasReason, ProglogError } from "../base/errors.ts";
 import { type FolderLock, lockFolder } from "../storage/folder-lock.ts";
 import type { NodeIdentity } from "../storage/node-file.ts";
 import { TopicRegistry } from "../topics/registry.ts";
 import type { Topics } from "../topics/topics.ts";
 import type { ClusterView } from "./cluster-view.ts";
+import { untilLed } from "./first-leader.ts";
 import { handOver } from "./hand-over.ts";
 import { clusterLayout } from "./layout.ts";
 import type { NodeOptions } from "./node-options.ts";
@@ -26,7 +28,12 @@ export class Node {
   #closing: Promise<void> | undefined;
 
   private constructor(parts: NodeParts, settings: NodeSettings) {
-    const { context, catalogue, reconciler, courier, view } = parts;
+    const { context, catalogue, reconciler, courier, view, bell } = parts;
+    const leaders = {
+      clock: context.clock,
+      group: (topicId: number) => reconciler.group(topicId),
+      changed: (caller: Abortable) => bell.changed(caller),
+    };
     this.#parts = parts;
     this.cluster = view;
     this.topics = new TopicRegistry({
@@ -37,6 +44,7 @@ export class Node {
       topicCountMax: settings.topicCountMax,
       layout: () => clusterLayout(parts),
       tell: (command) => courier.tell(command),
+      led: (topicId) => untilLed(leaders, topicId),
     });
   }
 

@@ -5,6 +5,7 @@ import type { TopicHost } from "../topics/registry.ts";
 import { TopicHandle } from "../topics/topic.ts";
 import { topicNotFound } from "../topics/topic-errors.ts";
 import type { CatalogueGroup } from "./catalogue-group.ts";
+import { campaignFirst } from "./first-leader.ts";
 import { type LocalTopic, localTopic } from "./local-topic.ts";
 import { removeReplica } from "./replica-files.ts";
 import { createTopic, openTopic, type TopicContext, type TopicGroup } from "./topic-group.ts";
@@ -39,6 +40,8 @@ export class Reconciler implements TopicHost {
   readonly #turns = new Map<number, Serial>();
   readonly #background = new Set<Promise<unknown>>();
   readonly #retries = new Set<() => void>();
+  /** Ends the first elections of new topics. */
+  readonly #elections = new Map<number, () => void>();
   #isClosing = false;
 
   constructor(context: TopicContext, catalogue: CatalogueGroup) {
@@ -147,6 +150,7 @@ export class Reconciler implements TopicHost {
   async close(): Promise<void> {
     this.#isClosing = true;
     for (const cancel of this.#retries) cancel();
+    for (const end of this.#elections.values()) end();
     for (const turns of this.#turns.values()) await turns.idle();
     await Promise.allSettled(this.#background);
   }
@@ -181,10 +185,13 @@ export class Reconciler implements TopicHost {
     const group = await createTopic(this.#context, entry);
     await group.raft.recover();
     this.adopt(entry, group);
+    this.#elections.set(entry.id, campaignFirst(this.#context.clock, entry, group));
   }
 
   async #remove(topicId: number, replicaId: number): Promise<void> {
     this.#removing.set(topicId, replicaId);
+    this.#elections.get(topicId)?.();
+    this.#elections.delete(topicId);
     const open = this.#topics.get(topicId);
     if (open !== undefined) {
       const reason = topicNotFound(open.entry.name);

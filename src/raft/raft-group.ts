@@ -164,7 +164,7 @@ export class RaftGroup<O, C> {
    */
   changeConf(changes: readonly ConfChange[]): Promise<void> {
     if (this.#stopped !== undefined) return Promise.reject(this.#stopped);
-    return this.#replica.changeConf(changes);
+    return this.#replica.changes.changeConf(changes);
   }
 
   /**
@@ -173,7 +173,12 @@ export class RaftGroup<O, C> {
    */
   transferLeadership(toReplica: number): Promise<void> {
     if (this.#stopped !== undefined) return Promise.reject(this.#stopped);
-    return this.#replica.transferLeadership(toReplica);
+    return this.#replica.changes.transferLeadership(toReplica);
+  }
+
+  /** Stands for election at once, where that is of use: it may lead and does not. */
+  campaign(): void {
+    this.#replica.campaign();
   }
 
   /** Gives up the leadership, whoever may have it next. */
@@ -188,7 +193,7 @@ export class RaftGroup<O, C> {
 
   /** A replica that was sent a snapshot is copying records: the snapshot does not count as lost. */
   snapshotProgressed(toReplica: number): void {
-    this.#replica.snapshotProgressed(toReplica);
+    this.#replica.snapshots.progressed(toReplica);
   }
 
   /** Refuses new proposals (DRAINING); resolves when those taken are settled. */

@@ -49,6 +49,8 @@ export interface TopicRegistryOptions {
   readonly layout: () => ClusterLayout;
   /** Brings a command to the catalogue, wherever it is led. */
   readonly tell: (command: ProposedCatalogueCommand) => Promise<void>;
+  /** Resolves when a new topic has a leader, or that takes too long. */
+  readonly led: (topicId: number) => Promise<void>;
 }
 
 /** All topics of this server, by name. */
@@ -66,10 +68,14 @@ export class TopicRegistry implements Topics {
   async create(name: string, settings: TopicSettings): Promise<TopicInfo> {
     checkTopicName(name);
     const checked = checkSettings(settings);
-    const { host } = this.#options;
+    const { host, led } = this.#options;
     const outcome = await this.#proposeTopic(name, checked);
     if (outcome.kind !== "created") throw refused(outcome, name);
-    await host.settled(outcome.entry.id).catch(outcomeUnknown);
+    const { id } = outcome.entry;
+    await host
+      .settled(id)
+      .then(() => led(id))
+      .catch(outcomeUnknown);
     return this.#infoOf(outcome.entry);
   }
 
