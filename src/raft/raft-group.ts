@@ -127,7 +127,7 @@ export class RaftGroup<O, C> {
     await this.#until(() => this.appliedIndex >= commit);
     if (this.#stopped !== undefined) return;
     if (isOnlyVoter(this.conf, this.replicaId)) {
-      this.#replica.campaign();
+      this.#replica.changes.campaign();
       await this.#until(() => this.isLeaderReady || this.#options.journal.isDiskFull);
     }
     this.#isRecovering = false;
@@ -178,12 +178,12 @@ export class RaftGroup<O, C> {
 
   /** Stands for election at once, where that is of use: it may lead and does not. */
   campaign(): void {
-    this.#replica.campaign();
+    this.#replica.changes.campaign();
   }
 
   /** Gives up the leadership, whoever may have it next. */
   stepDown(): void {
-    this.#replica.stepDown();
+    this.#replica.changes.stepDown();
   }
 
   /** The leader did not answer somebody: a group at rest finds out whether it is still there. */
@@ -257,6 +257,8 @@ export class RaftGroup<O, C> {
     }
     if (isHeld && !(isSole && makesRoom)) return diskFull("the journal is full");
     if (makesRoom) return undefined;
+    // A leader at rest would not notice that another one should lead.
+    if (!isSole && (journal.isDiskFull || host.isDiskFull)) this.#replica.wake();
     if (journal.isDiskFull) return diskFull("the journal has no room");
     return host.isDiskFull ? diskFull("the topic's log has no room") : undefined;
   }

@@ -4,7 +4,6 @@ import type { ProglogError } from "../base/errors.ts";
 import { type AppliedState, ApplyLoop } from "./apply-loop.ts";
 import { ConfEntries } from "./conf-entries.ts";
 import {
-  type ConfChange,
   type CoreGroup,
   type CoreHardState,
   CoreMessageType,
@@ -12,9 +11,11 @@ import {
   type CoreStatus,
 } from "./core.ts";
 import { CoreDriver } from "./core-driver.ts";
-import { messageEntries, messageType } from "./core-messages.ts";
-import { coreTypeOf, describedBytes } from "./entry-kinds.ts";
+import { messageType } from "./core-messages.ts";
+import { coreTypeOf } from "./entry-kinds.ts";
+import { GroupChanges } from "./group-changes.ts";
 import { Hibernation } from "./hibernation.ts";
+import { Inbox } from "./inbox.ts";
 import type { Calls } from "./intake.ts";
 import { Leadership } from "./leadership.ts";
 import { LogTail } from "./log-tail.ts";
@@ -22,7 +23,7 @@ import { isOnlyVoter, isSoleMember, membersOf } from "./membership.ts";
 import { openCore } from "./open-core.ts";
 import { Outbox } from "./outbox.ts";
 import { Outcomes } from "./outcomes.ts";
-import { confChangePending, notAVoter, notLeader, transferFailed } from "./raft-errors.ts";
+import { notLeader } from "./raft-errors.ts";
 import type { JournalledEntry } from "./raft-journal.ts";
 import type { NodeGroup, RaftNode } from "./raft-node.ts";
 import type { RaftGroupOptions } from "./raft-options.ts";
@@ -48,6 +49,8 @@ export class RaftReplica<O, C> implements NodeGroup {
   readonly topicId: number;
   readonly replicaId: number;
   readonly leadership = new Leadership();
+  readonly changes: GroupChanges;
+  readonly snapshots: Snapshots;
   readonly #options: RaftGroupOptions<O, C>;
   readonly #hooks: ReplicaHooks<O, C>;
   readonly #node: RaftNode;
@@ -57,8 +60,8 @@ export class RaftReplica<O, C> implements NodeGroup {
   readonly #shedding: Shedding;
   readonly #loop: ApplyLoop<O, C, Calls<O, C>>;
   readonly #reads: Reads;
-  readonly #snapshots: Snapshots;
   readonly #hibernation: Hibernation;
+  readonly #inbox: Inbox;
   #driver: CoreDriver<Calls<O, C>> | undefined;
   #isSole: boolean;
   #isHalted = false;
@@ -78,7 +81,7 @@ export class RaftReplica<O, C> implements NodeGroup {
       ...{ node, topicId, replicaId },
       status: () => this.status(),
       transfer: (to) => this.#driver?.with((core) => core.transferLeader(to)),
-      stepDown: () => this.stepDown(),
+      stepDown: () => this.changes.stepDown(),
     });
     this.#loop = this.#makeLoop();
     this.#reads = this.#makeReads();
@@ -90,7 +93,7 @@ export class RaftReplica<O, C> implements NodeGroup {
       status: () => this.status(),
       isIdle: () => this.#isIdle,
     });
-    this.#snapshots = new Snapshots({
+    this.snapshots = new Snapshots({
       ...{ node, topicId, replicaId },
       host: options.host,
       loop: this.#loop,
@@ -99,6 +102,20 @@ export class RaftReplica<O, C> implements NodeGroup {
         return this.#tail.at(index)?.term ?? options.journal.termAt(replicaId, index);
       },
       onInstalled: () => this.#onSnapshot(),
+    });
+    this.#inbox = new Inbox({
+      ...{ node, group: this, tail: this.#tail },
+      ...{ snapshots: this.snapshots, hibernation: this.#hibernation },
+    });
+    this.changes = new GroupChanges({
+      ...{ node, group: this, leadership: this.leadership, confEntries: this.#confEntries },
+      hibernation: this.#hibernation,
+      driver: () => this.#driver,
+      applied: () => this.applied,
+      term: () => this.hardState.term,
+      notLeader: () => this.notLeader(),
+      isChanging: () => this.#outcomes.isChanging,
+      whenChanged: (index, term) => this.#outcomes.whenChanged(index, term),
     });
   }
 
@@ -146,17 +163,12 @@ export class RaftReplica<O, C> implements NodeGroup {
     const { core, hardState } = openCore({
       ...{ node: this.#node, journal, replicaId: this.replicaId, applied: this.applied },
       ...{ stored: this.#storedState, confEntries: this.#confEntries },
-      snapshot: () => this.#snapshots.capture(),
+      snapshot: () => this.snapshots.capture(),
     });
     this.#driver = this.#makeDriver(core, hardState);
     this.#node.open(this);
     this.#driver.drain();
     return hardState.commit;
-  }
-
-  /** Begins an election, if it may. */
-  campaign(): void {
-    this.#driver?.with((core) => core.campaign());
   }
 
   /** Makes an entry. @returns why that cannot be: then nothing was proposed */
@@ -180,47 +192,8 @@ export class RaftReplica<O, C> implements NodeGroup {
     await this.#reads.wait(caller);
   }
 
-  /** See `RaftGroup.changeConf`. */
-  async changeConf(changes: readonly ConfChange[]): Promise<void> {
-    const driver = this.#driver;
-    if (driver === undefined || !this.leadership.isLeader) throw this.notLeader();
-    if (this.#outcomes.isChanging) throw confChangePending(this.topicId);
-    this.#hibernation.touch();
-    driver.drain();
-    const isProposed = driver.core.proposeConfChange(changes, new Uint8Array(0)) === "ok";
-    driver.drain();
-    if (!this.leadership.isLeader) throw this.notLeader();
-    const index = this.#confEntries.last;
-    if (!isProposed || index === undefined) throw confChangePending(this.topicId);
-    if (index <= this.applied.index) return;
-    await this.#outcomes.whenChanged(index, this.hardState.term);
-  }
-
-  /** See `RaftGroup.transferLeadership`. */
-  async transferLeadership(toReplica: number): Promise<void> {
-    if (!this.leadership.isLeader) throw this.notLeader();
-    if (!this.applied.conf.voters.includes(toReplica)) throw notAVoter(this.topicId, toReplica);
-    if (toReplica === this.replicaId) return;
-    this.#hibernation.touch();
-    const endTick = this.#node.tick + this.#node.limits.electionTicks;
-    const moved = this.leadership.whenLeading(toReplica, endTick);
-    this.#driver?.with((core) => core.transferLeader(toReplica));
-    await moved;
-  }
-
-  /** Gives up the leadership, whoever may have it next. */
-  stepDown(): void {
-    this.#hibernation.touch();
-    this.#driver?.with((core) => core.forgetLeader());
-  }
-
   status(): CoreStatus | undefined {
     return this.#driver?.core.status();
-  }
-
-  /** A replica that was sent a snapshot is at it: it has not been lost. */
-  snapshotProgressed(toReplica: number): void {
-    this.#snapshots.progressed(toReplica);
   }
 
   /** Nothing is applied, journalled or sent any more. */
@@ -228,7 +201,7 @@ export class RaftReplica<O, C> implements NodeGroup {
     this.#isHalted = true;
     this.#node.close(this);
     this.#loop.end();
-    this.#snapshots.stop();
+    this.snapshots.stop();
     this.#driver?.close();
   }
 
@@ -242,7 +215,9 @@ export class RaftReplica<O, C> implements NodeGroup {
   }
 
   receive(fromNode: string, envelope: RaftEnvelope): void {
-    this.#guard(() => this.#receive(fromNode, envelope));
+    this.#guard(() => {
+      if (this.#driver !== undefined) this.#inbox.take(this.#driver, fromNode, envelope);
+    });
   }
 
   beforeTick(): boolean {
@@ -263,54 +238,22 @@ export class RaftReplica<O, C> implements NodeGroup {
     if (this.#driver !== undefined) this.#hibernation.touch();
   }
 
-  #receive(fromNode: string, { fromReplica, message, payloads, isQuiesce }: RaftEnvelope): void {
-    const driver = this.#driver;
-    if (driver === undefined) return;
-    const type = messageType(message);
-    const isHeartbeat = type === CoreMessageType.heartbeat;
-    if (!isHeartbeat && type !== CoreMessageType.heartbeatResponse) this.#hibernation.touch();
-    else if (isHeartbeat && isQuiesce !== true) this.#node.wake(this);
-    if (type === CoreMessageType.append) {
-      const entries = messageEntries(message);
-      const isWhole = entries.every(({ type: coreType, data }, at) => {
-        const bytes = describedBytes(coreType, data);
-        return bytes === undefined || payloads?.[at]?.length === bytes;
-      });
-      // What comes faster than the disk takes it is dropped: the leader sends it again.
-      const hasRoom = entries.length === 0 || driver.isStored || !this.#tail.isOver;
-      if (isWhole && hasRoom) driver.stepAppend(message, entries, payloads ?? []);
-    } else if (type === CoreMessageType.snapshot) {
-      this.#snapshots.offered(message, { fromNode, fromReplica });
-    } else {
-      driver.with((core) => core.step(message));
-    }
-    if (type === CoreMessageType.appendResponse) this.#snapshots.answered(fromReplica);
-    if (isQuiesce !== true) return;
-    driver.drain();
-    this.#hibernation.follow(message, fromReplica);
-  }
-
   #beforeTick(): boolean {
     const driver = this.#driver;
     if (driver === undefined) return false;
     driver.retry();
     this.#reads.tick();
-    this.#snapshots.tick();
-    this.leadership.tick(this.#node.tick, (to) => transferFailed(this.topicId, to));
+    this.snapshots.tick();
+    this.changes.tick();
     if (this.#isSole && !this.leadership.isLeader) this.#hooks.changed();
-    if (this.leadership.isLeader && this.#isSole) {
+    if (!this.leadership.isLeader) return !this.#isHung;
+    if (this.#isSole) {
       if (!driver.isHeld && this.#reads.isIdle) this.#node.rest(this);
       return false;
     }
-    if (this.#isHung) {
-      if (this.leadership.isLeader) this.#shedding.tick(true);
-      return this.leadership.isLeader;
-    }
-    const { isDiskFull } = this.#options.journal;
-    if (this.leadership.isLeader && (isDiskFull || this.#options.host.isDiskFull)) {
-      this.#shedding.tick(false);
-    }
-    if (this.leadership.isLeader) this.#hibernation.tick();
+    const isFull = this.#options.journal.isDiskFull || this.#options.host.isDiskFull;
+    if (this.#isHung || isFull) this.#shedding.tick(this.#isHung);
+    this.#hibernation.tick();
     return true;
   }
 
@@ -321,7 +264,7 @@ export class RaftReplica<O, C> implements NodeGroup {
       if (replicaId === this.replicaId) continue;
       if (this.#node.nodeOf(this.topicId, replicaId) !== nodeId) continue;
       this.#hibernation.touch();
-      this.#snapshots.lost(replicaId);
+      this.snapshots.lost(replicaId);
       if (!this.leadership.isLeader) continue;
       driver.with((core) => core.reportUnreachable(replicaId));
     }
@@ -355,7 +298,7 @@ export class RaftReplica<O, C> implements NodeGroup {
   /** Nobody waits for anything here. */
   get #isIdle(): boolean {
     const isStored = this.#driver?.isStored === true;
-    return isStored && this.#loop.isIdle && this.#reads.isIdle && this.#snapshots.isIdle;
+    return isStored && this.#loop.isIdle && this.#reads.isIdle && this.snapshots.isIdle;
   }
 
   #onSoft(leader: number, role: CoreRole): void {
@@ -439,7 +382,7 @@ export class RaftReplica<O, C> implements NodeGroup {
       onLost: (entries) => this.#outcomes.lost(entries),
       onRefused: (calls, error) => this.#hooks.refused(calls, error),
       onHeld: () => this.#hibernation.touch(),
-      onSnapshot: (snapshot) => this.#snapshots.commit(snapshot),
+      onSnapshot: (snapshot) => this.snapshots.commit(snapshot),
       onFailure: (error) => this.#hooks.failed(error),
     });
   }
@@ -448,7 +391,7 @@ export class RaftReplica<O, C> implements NodeGroup {
     const type = messageType(message);
     const isQuiesce = type === CoreMessageType.heartbeat && this.#hibernation.saysRest();
     const isSent = this.#node.send(this, to, message, { payloads, isQuiesce });
-    if (type === CoreMessageType.snapshot) this.#snapshots.sent(to, isSent);
+    if (type === CoreMessageType.snapshot) this.snapshots.sent(to, isSent);
     return isSent;
   }
 }
