@@ -88,6 +88,10 @@ const FIXES: Readonly<Partial<Record<Reason, string>>> = {
   PRODUCER_UNKNOWN: "Run it again; what was in flight may have been appended.",
   DEADLINE_EXCEEDED:
     "Allow more time: --timeout. Produce with --producer-id, so that it is safe to repeat.",
+  NOT_LEADER: "Try again: another server has just begun to lead the topic.",
+  NO_QUORUM: "Try again; see which servers are up: proglog cluster status.",
+  SERVER_HAS_REPLICAS:
+    "Drain it first: proglog cluster drain SERVER --wait. --force is for a server that is lost.",
   CANCELED: "Produce with --producer-id, so that it is safe to repeat.",
   RATE_LIMITED: "Try again later, or run fewer producers at once.",
 };
