@@ -240,7 +240,7 @@ export class Group<O, C, M extends Machine<O, C>> {
         const captured = await this.#bring(offered, signal);
         resolve({
           commit: () => this.#adopt(offered, captured).finally(ended.resolve),
-          abort: () => void this.#dropPending().finally(ended.resolve),
+          abort: () => this.#abandon().finally(ended.resolve),
         });
       } catch (error) {
         reject(error);
@@ -283,12 +283,14 @@ export class Group<O, C, M extends Machine<O, C>> {
     this.#free(captured.startOffset);
   }
 
-  /** It must not be there when the journal comes to have a mark like its own. */
-  async #dropPending(): Promise<void> {
-    const { fs, logger } = this.#context;
-    await dropPendingCheckpoint(fs, this.#dir).catch((error) => {
-      logger.warn("A snapshot that was not taken was not deleted", { dir: this.#dir }, error);
-    });
+  /** The file must be gone before the log is cut: it speaks of what is there now. */
+  async #abandon(): Promise<void> {
+    try {
+      await dropPendingCheckpoint(this.#context.fs, this.#dir);
+      await this.machine.abandon();
+    } catch (error) {
+      if (!this.#isStopped) this.#context.onFailure(error);
+    }
   }
 
   /** Ends the group at once; who waits is told `reason`. See `RaftGroup.stop`. */

@@ -79,7 +79,7 @@ export class IncomingSnapshot {
       isAccepted = !this.#abort.signal.aborted && this.#parts.step(message);
       if (isAccepted) return;
       this.#prepared = undefined;
-      prepared.abort();
+      await prepared.abort();
     } finally {
       if (!isAccepted) this.committed();
     }

@@ -23,8 +23,8 @@ export interface PreparedSnapshot {
    *   never says something else than the machine; else that is done when this resolves
    */
   commit(adopted: () => void): Promise<void>;
-  /** It will not be committed. Must not throw. */
-  abort(): void;
+  /** It will not be committed: resolves when everything is as before. Must not reject. */
+  abort(): Promise<void>;
 }
 
 /** A group's state machine on this node, where replicas may be behind. */

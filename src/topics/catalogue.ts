@@ -56,6 +56,8 @@ export class Catalogue implements Machine<CatalogueOutcome, ProposedCatalogueCom
     return { startOffset: 0, nextOffset: 0, extent: { segments: [] }, state };
   }
 
+  async abandon(): Promise<void> {}
+
   become({ state }: Captured): void {
     this.state.become(CatalogueState.decode(state));
     this.#onChanged();

@@ -70,12 +70,14 @@ export interface Machine<O, C> {
   readonly state: { encode(): Uint8Array };
   /**
    * Brings to disk, and syncs, what `state` stands for, which is of an entry that was not applied here. Readers see
-   * nothing of it, and the state stays as it is. Nothing may be applied until {@link become}, or until it has
-   * rejected: then everything is as before.
+   * nothing of it, and the state stays as it is. Nothing may be applied until {@link become} or {@link abandon}, or
+   * until it has rejected: then everything is as before.
    *
    * @returns what the checkpoint of it says
    */
   bring(state: Uint8Array, source: CopySource): Promise<Captured>;
+  /** What was brought will not be wanted: as if it had not been. @throws DISK_FAILED */
+  abandon(): Promise<void>;
   /** What was brought is the state from now on. */
   become(captured: Captured): void;
   /** Resolves when what was captured before would survive a power cut. */

@@ -3,6 +3,7 @@ import type { StoredFrames } from "../storage/copied-frames.ts";
 import { emptyExtent, extentFrom } from "../storage/extent.ts";
 import { type EncodedBatch, encodeBatch, type FrameBatch } from "../storage/frame.ts";
 import type { Log } from "../storage/log.ts";
+import type { LogExtent } from "../storage/log-types.ts";
 import { readStored } from "../storage/read-stored.ts";
 import { AcceptedRecords } from "./accepted-records.ts";
 import { decodeEntry, encodeEntry, isAppend, type ProposedCommand } from "./commands.ts";
@@ -48,6 +49,8 @@ export class TopicReplica implements Machine<TopicOutcome, ProposedCommand> {
   /** Append time of a closed segment's last record, by base: it never changes. */
   readonly #lastTimes = new Map<number, number>();
   #effective: EffectiveSettings;
+  /** Where the log ended before {@link bring} had it begin anew beyond; undefined when it did not. */
+  #before: LogExtent | undefined;
 
   constructor(options: ReplicaOptions) {
     const { name, log, state, defaults, tail, onTrimmedFiles } = options;
@@ -167,21 +170,29 @@ export class TopicReplica implements Machine<TopicOutcome, ProposedCommand> {
   async bring(bytes: Uint8Array, { copy, signal }: CopySource): Promise<Captured> {
     const { startOffset, nextOffset } = TopicState.decode(bytes);
     const log = this.#log;
-    const before = log.extent();
-    const begins = startOffset > log.nextOffset;
-    if (begins) log.beginAt(toOffset(startOffset));
+    if (startOffset > log.nextOffset) {
+      this.#before = log.extent();
+      log.beginAt(toOffset(startOffset));
+    }
     try {
       await copyRecords(log, { nextOffset, copy, signal });
     } catch (error) {
-      // What else was copied stays: the next attempt goes on after it.
-      if (begins) await log.cutBack(before);
+      await this.abandon();
       throw error;
     }
     const extent = extentFrom(log.extent(), toOffset(startOffset));
     return { startOffset, nextOffset, extent, state: bytes };
   }
 
+  async abandon(): Promise<void> {
+    const before = this.#before;
+    this.#before = undefined;
+    // What was copied right behind the rest stays: the next attempt goes on after it.
+    if (before !== undefined) await this.#log.cutBack(before);
+  }
+
   become({ state }: Captured): void {
+    this.#before = undefined;
     this.#state.become(TopicState.decode(state));
     this.#effective = effectiveSettings(this.#state.settings, this.#defaults);
     this.#configure();

@@ -65,7 +65,7 @@ export class Recorder implements RaftHost<string, string> {
         this.restore(offered);
         this.onCommitted(offered);
       },
-      abort: () => {},
+      abort: async () => {},
     };
   }
 

@@ -4,7 +4,7 @@ import fc from "fast-check";
 import type { CoreEntry, CoreGroup, CoreLog } from "../../src/raft/core.ts";
 import { confOf } from "../../src/raft/membership.ts";
 import { SoleCore } from "../../src/raft/sole-core.ts";
-import { seededCore } from "../support/raft-core.ts";
+import { TEST_CORE } from "../support/raft-core.ts";
 
 const REPLICA = 5;
 const START = { index: 3, term: 2 };
@@ -110,7 +110,7 @@ function pair(): readonly [Run, Run] {
   };
   return [
     new Run((log) => new SoleCore({ ...config, log })),
-    new Run((log) => seededCore(1).open({ ...config, log })),
+    new Run((log) => TEST_CORE.open({ ...config, log })),
   ];
 }
 
