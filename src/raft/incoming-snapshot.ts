@@ -75,9 +75,10 @@ export class IncomingSnapshot {
       await this.#parts.hold();
       this.#abort.signal.throwIfAborted();
       const prepared = await this.#parts.host.installSnapshot(offered, this.#abort.signal);
+      this.#abort.signal.throwIfAborted();
       this.#prepared = prepared;
-      isAccepted = !this.#abort.signal.aborted && this.#parts.step(message);
-      if (isAccepted) return;
+      isAccepted = this.#parts.step(message);
+      if (isAccepted || this.#abort.signal.aborted) return;
       this.#prepared = undefined;
       await prepared.abort();
     } finally {

@@ -14,7 +14,11 @@ export interface OfferedSnapshot {
   readonly fromReplica: number;
 }
 
-/** A snapshot whose records are here; nobody sees them yet. */
+/**
+ * A snapshot whose records are here; nobody sees them yet. One of the two is called; neither is when the group
+ * stops (the signal of `installSnapshot` is aborted): then the journal may yet get its mark, so that what
+ * was prepared has to be left for the next start.
+ */
 export interface PreparedSnapshot {
   /**
    * The journal has its mark: the machine becomes what it says. Rejects only when the node cannot go on.

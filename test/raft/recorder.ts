@@ -60,9 +60,10 @@ export class Recorder implements RaftHost<string, string> {
     signal.throwIfAborted();
     this.onPrepared(offered);
     return {
-      commit: async () => {
+      commit: async (adopted) => {
         await undefined;
         this.restore(offered);
+        adopted();
         this.onCommitted(offered);
       },
       abort: async () => {},
