@@ -35,7 +35,7 @@ export class PeerLink {
   readonly #control: PeerStream;
   readonly #payload: PeerStream;
   #heardMs: number | undefined;
-  /** A stream broke, and nothing came since. */
+  /** None of our streams is open, and nothing came since the last one broke. */
   #isLost = false;
   #clockOffsetUs: number | undefined;
   /** What the log said last of each stream. */
@@ -161,10 +161,10 @@ export class PeerLink {
   #lost(name: StreamName, { reason, message }: ProglogError): void {
     const { logger, nodeId, onLost } = this.#options;
     const fields = { peer: nodeId, stream: name, reason, problem: message };
-    this.#isLost = true;
     if (this.#told[name] === "down") logger.debug("A peer is still not connected", fields);
     else logger.warn("A peer is not connected", fields);
     this.#told[name] = "down";
+    if (this.#told.control !== "up" && this.#told.payload !== "up") this.#isLost = true;
     onLost();
   }
 }
