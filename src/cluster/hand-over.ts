@@ -1,4 +1,4 @@
-import { furthestVoter } from "./node-view.ts";
+import { furthestVoter } from "./furthest-voter.ts";
 import type { NodeParts } from "./shut-down.ts";
 
 /** Longest time for it: an election among the others takes about as long. */

@@ -15,8 +15,8 @@ export interface NodeOptions {
   readonly clock: Clock;
   readonly random: Random;
   readonly logger: Logger;
-  /** Raft itself; its groups are this node's. */
-  readonly core: RaftCore;
+  /** Raft itself, or how to come by it: a node that is alone never does. Its groups are this node's. */
+  readonly core: RaftCore | (() => Promise<RaftCore>);
   /** The way to other nodes; absent: there is none. It is closed with the node. */
   readonly network?: NodeNetwork;
   /** How it comes to its cluster; absent: it founds one that nobody can join. */

@@ -25,6 +25,7 @@ import type {
 } from "./cluster-view.ts";
 import type { Courier } from "./courier.ts";
 import type { Directory } from "./directory.ts";
+import { furthestVoter } from "./furthest-voter.ts";
 import { clusterLayout } from "./layout.ts";
 import type { NodeNetwork } from "./node-network.ts";
 import type { Reconciler } from "./reconciler.ts";
@@ -241,18 +242,6 @@ export class NodeView implements ClusterView {
       nodeId !== this.nodeId && network.isUp(nodeId) === false;
     return leaving.length > 0 || replicas.some(isDown);
   }
-}
-
-/** The voter beside this one that has the most. */
-export function furthestVoter(group: CatalogueGroup | TopicGroup): number | undefined {
-  const { conf } = group.raft;
-  const others = group.raft
-    .status()
-    ?.progress.filter(
-      ({ replicaId, isActive }) =>
-        replicaId !== group.replicaId && isActive && conf.voters.includes(replicaId),
-    );
-  return others?.toSorted((left, right) => right.match - left.match)[0]?.replicaId;
 }
 
 function notAVoter(topic: string, serverId: string): ProglogError {

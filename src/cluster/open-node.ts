@@ -13,6 +13,7 @@ import { type CheckpointedGroup, Checkpoints } from "./checkpoints.ts";
 import { ClusterDuties } from "./cluster-duties.ts";
 import { ALONE } from "./cluster-options.ts";
 import { Courier } from "./courier.ts";
+import { noDamage } from "./damage-counts.ts";
 import { Directory } from "./directory.ts";
 import { GenesisPromises } from "./genesis-promise.ts";
 import { lonelyNetwork } from "./lonely-network.ts";
@@ -93,6 +94,8 @@ export async function openParts(options: NodeOptions, folder: OpenedFolder): Pro
       if (reconciler?.reopen(topicId) !== true) onFailure(error);
     },
     onTrimmedFiles: (replicaId) => checkpoints?.want(replicaId),
+    isUp: (id) => network.isUp(id),
+    damage: noDamage(),
     onFailure,
   };
   const clusterLeader = () => {

@@ -10,11 +10,13 @@ import { effectiveSettings } from "../topics/settings.ts";
 import { Tail, type TailMemory } from "../topics/tail.ts";
 import { type TopicOutcome, TopicState } from "../topics/topic-state.ts";
 import type { EffectiveSettings } from "../topics/topics.ts";
+import type { DamageCounts } from "./damage-counts.ts";
 import { beginningOf, damaged, type FoundTopic, nothingApplied } from "./found-topic.ts";
 import { confIn, Group, type GroupContext, settlePending } from "./group.ts";
 import type { LocalTopic } from "./local-topic.ts";
 import { withoutCheckpoint } from "./lost-checkpoint.ts";
 import { addReplica, FIRST_INDEX, loadCheckpoint, removeFolder } from "./replica-files.ts";
+import { TopicMender } from "./topic-mender.ts";
 
 export type TopicGroup = Group<TopicOutcome, ProposedCommand, TopicReplica>;
 
@@ -29,6 +31,10 @@ export interface TopicContext extends GroupContext {
   readonly topicTailBytesMax: number;
   /** A trim left files that may go after a checkpoint of this replica. */
   readonly onTrimmedFiles: (replicaId: number) => void;
+  /** Whether a node has been heard of lately; undefined: not known. */
+  readonly isUp: (nodeId: string) => boolean | undefined;
+  /** Of all topics here. */
+  readonly damage: DamageCounts;
 }
 
 /**
@@ -103,8 +109,14 @@ async function openFound(
   const { id: topicId, replicaId, name } = entry;
   const onTrimmedFiles = () => context.onTrimmedFiles(replicaId);
   const tail = new Tail(context.tailMemory, context.topicTailBytesMax);
-  const machine = new TopicReplica({ name, log, state, defaults, tail, onTrimmedFiles });
-  return new Group<TopicOutcome, ProposedCommand, TopicReplica>({
+  const { peers, raft, isUp, damage } = context;
+  const mender = new TopicMender({
+    ...{ topic: name, log, clock, logger, peers, isUp },
+    counts: damage,
+    nodeOf: (id) => raft.nodeOf(topicId, id),
+  });
+  const machine = new TopicReplica({ name, log, state, defaults, tail, mender, onTrimmedFiles });
+  const group = new Group<TopicOutcome, ProposedCommand, TopicReplica>({
     context,
     topicId,
     replicaId,
@@ -115,6 +127,8 @@ async function openFound(
     conf,
     isUnsaved,
   });
+  mender.attach(group);
+  return group;
 }
 
 function atCheckpoint(entry: LocalTopic, checkpoint: Checkpoint): FoundTopic {

@@ -14,6 +14,8 @@ export interface GroupChangesParts {
   readonly hibernation: Pick<Hibernation, "touch">;
   readonly confEntries: ConfEntries;
   readonly driver: () => Pick<CoreDriver<unknown>, "with" | "drain" | "core"> | undefined;
+  /** See `RaftReplica.growUp`. */
+  readonly growUp: () => Promise<void>;
   readonly applied: () => { readonly index: number; readonly conf: ConfState };
   readonly term: () => number;
   readonly notLeader: () => ProglogError;
@@ -33,6 +35,8 @@ export class GroupChanges {
   /** See `RaftGroup.changeConf`. */
   async changeConf(changes: readonly ConfChange[]): Promise<void> {
     const { leadership, confEntries, group, notLeader } = this.#parts;
+    if (!leadership.isLeader) throw notLeader();
+    await this.#parts.growUp();
     const driver = this.#parts.driver();
     if (driver === undefined || !leadership.isLeader) throw notLeader();
     this.#parts.hibernation.touch();

@@ -1,14 +1,17 @@
 import type { AppliedState } from "./apply-loop.ts";
 import type { ConfEntries } from "./conf-entries.ts";
-import type { CoreGroup, CoreHardState, CoreSnapshot } from "./core.ts";
+import type { ConfState, CoreGroup, CoreHardState, CoreSnapshot, RaftCore } from "./core.ts";
 import { JournalLog } from "./core-log.ts";
-import { isOnlyVoter } from "./membership.ts";
+import { isOnlyVoter, isSoleMember } from "./membership.ts";
 import type { RaftJournal } from "./raft-journal.ts";
 import type { RaftNode } from "./raft-node.ts";
+import { SoleCore } from "./sole-core.ts";
 import { entryMissing } from "./voter-errors.ts";
 
 export interface OpenCoreParts {
   readonly node: RaftNode;
+  /** Absent: the group has one member, and needs no other. */
+  readonly raft: RaftCore | undefined;
   readonly journal: RaftJournal;
   readonly replicaId: number;
   readonly applied: AppliedState;
@@ -26,7 +29,7 @@ export function openCore(parts: OpenCoreParts): {
   /** With all that is known to be committed. */
   readonly hardState: CoreHardState;
 } {
-  const { node, journal, replicaId, applied, stored, confEntries, snapshot } = parts;
+  const { node, raft, journal, replicaId, applied, stored, confEntries, snapshot } = parts;
   const { index: appliedIndex, conf } = applied;
   const lastIndex = journal.lastIndex(replicaId);
   let commit = Math.max(stored.commit, appliedIndex);
@@ -38,11 +41,24 @@ export function openCore(parts: OpenCoreParts): {
   const hardState = { ...stored, commit };
   const { electionTicks, heartbeatTicks, inflightMessagesMax, messageDescriptorBytesMax } =
     node.limits;
-  const core = node.core.open({
+  const config = {
     ...{ replicaId, electionTicks, heartbeatTicks, inflightMessagesMax },
     ...{ appliedIndex, hardState, conf },
     messageBytesMax: messageDescriptorBytesMax,
     log: new JournalLog({ journal, replicaId, confEntries, snapshot }),
-  });
-  return { core, hardState };
+  };
+  return { core: raft?.open(config) ?? new SoleCore(config), hardState };
+}
+
+/** True when the group has one member, and nothing in its log changes that. */
+export function needsNoRaft(
+  conf: ConfState,
+  replicaId: number,
+  confEntries: Pick<ConfEntries, "firstAbove">,
+  appliedIndex: number,
+): boolean {
+  return (
+    isSoleMember(conf, replicaId) &&
+    confEntries.firstAbove(appliedIndex) === Number.POSITIVE_INFINITY
+  );
 }

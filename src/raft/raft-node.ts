@@ -21,7 +21,8 @@ export interface NodeGroup {
 }
 
 export interface RaftNodeOptions {
-  readonly core: RaftCore;
+  /** Or how to come by it: that is not done before a group has more than one member. */
+  readonly core: RaftCore | (() => Promise<RaftCore>);
   readonly transport: RaftTransport;
   readonly clock: Clock;
   readonly logger: Logger;
@@ -45,6 +46,8 @@ export class RaftNode implements RaftReceiver {
   readonly #awake = new Set<NodeGroup>();
   /** Where replicas were heard of last. */
   readonly #heardAt = new Map<number, string>();
+  #loading: Promise<RaftCore> | undefined;
+  #core: RaftCore | undefined;
   #tick = 0;
   #lastTickMs = 0;
   #cancelTimer: (() => void) | undefined;
@@ -55,8 +58,12 @@ export class RaftNode implements RaftReceiver {
     this.tailBudget = new TailBudget(this.limits.tailsBytesMax);
   }
 
-  get core(): RaftCore {
-    return this.#options.core;
+  /** Raft itself, which is loaded when it is first needed. */
+  async raft(): Promise<RaftCore> {
+    const { core } = this.#options;
+    this.#loading ??= typeof core === "function" ? core() : Promise.resolve(core);
+    this.#core = await this.#loading;
+    return this.#core;
   }
 
   get clock(): Clock {
@@ -179,6 +186,6 @@ export class RaftNode implements RaftReceiver {
       if (group.beforeTick() && group.core !== undefined) ticked.set(group.core, group);
     }
     if (ticked.size === 0) return;
-    for (const core of this.core.tickAll(ticked.keys())) ticked.get(core)?.drain();
+    for (const core of this.#core?.tickAll(ticked.keys()) ?? []) ticked.get(core)?.drain();
   }
 }

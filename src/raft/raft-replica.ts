@@ -9,6 +9,7 @@ import {
   CoreMessageType,
   type CoreRole,
   type CoreStatus,
+  type RaftCore,
 } from "./core.ts";
 import { CoreDriver } from "./core-driver.ts";
 import { messageType } from "./core-messages.ts";
@@ -20,7 +21,7 @@ import type { Calls } from "./intake.ts";
 import { Leadership } from "./leadership.ts";
 import { LogTail } from "./log-tail.ts";
 import { isOnlyVoter, isSoleMember, membersOf } from "./membership.ts";
-import { openCore } from "./open-core.ts";
+import { needsNoRaft, openCore } from "./open-core.ts";
 import { Outbox } from "./outbox.ts";
 import { Outcomes } from "./outcomes.ts";
 import { notLeader } from "./raft-errors.ts";
@@ -30,6 +31,7 @@ import type { RaftGroupOptions } from "./raft-options.ts";
 import { Reads } from "./reads.ts";
 import { Shedding } from "./shedding.ts";
 import { Snapshots } from "./snapshots.ts";
+import { SoleCore } from "./sole-core.ts";
 import type { RaftEnvelope } from "./transport.ts";
 
 /** What a replica tells the one who proposes. */
@@ -43,6 +45,9 @@ export interface ReplicaHooks<O, C> {
   /** Nothing is possible any more. */
   readonly failed: (error: unknown) => void;
 }
+
+/** Between two looks whether a core can be replaced, in milliseconds. */
+const LOOK_MS = 2;
 
 /** One replica of a group, from its core to its machine: everything but who proposes. */
 export class RaftReplica<O, C> implements NodeGroup {
@@ -111,6 +116,7 @@ export class RaftReplica<O, C> implements NodeGroup {
       ...{ node, group: this, leadership: this.leadership, confEntries: this.#confEntries },
       hibernation: this.#hibernation,
       driver: () => this.#driver,
+      growUp: () => this.growUp(),
       applied: () => this.applied,
       term: () => this.hardState.term,
       notLeader: () => this.notLeader(),
@@ -123,8 +129,10 @@ export class RaftReplica<O, C> implements NodeGroup {
     return this.#loop.applied;
   }
 
+  /** Undefined also when there is nothing to tick. */
   get core(): CoreGroup | undefined {
-    return this.#driver?.core;
+    const core = this.#driver?.core;
+    return core instanceof SoleCore ? undefined : core;
   }
 
   get hardState(): CoreHardState {
@@ -159,16 +167,54 @@ export class RaftReplica<O, C> implements NodeGroup {
   async open(): Promise<number> {
     const { journal } = this.#options;
     await this.#confEntries.load(journal, this.replicaId);
+    const { index, conf } = this.applied;
+    const isAlone = needsNoRaft(conf, this.replicaId, this.#confEntries, index);
+    const raft = isAlone ? undefined : await this.#node.raft();
     if (this.#isHalted) return this.applied.index;
+    const commit = this.#open(raft, this.#storedState);
+    this.#node.open(this);
+    this.#driver?.drain();
+    return commit;
+  }
+
+  /**
+   * Puts Raft's own core in the place of the one that a group of one member has, if it has that still: before it gets
+   * another member. Nothing is proposed meanwhile. Resolves when it leads again, or cannot now.
+   */
+  async growUp(): Promise<void> {
+    const sole = this.#driver?.core;
+    if (!(sole instanceof SoleCore)) return;
+    const raft = await this.#node.raft();
+    sole.retire();
+    this.#driver?.drain();
+    await this.#soon(() => sole.isIdle && this.#isIdle);
+    if (this.#isHalted || this.#driver?.core !== sole || !sole.isIdle || !this.#isIdle) return;
+    const { hardState } = this.#driver;
+    this.#driver.close();
+    this.#open(raft, hardState);
+    this.#hibernation.touch();
+    this.changes.campaign();
+    await this.#soon(() => this.isReady);
+  }
+
+  /** @returns the last index that is known to be committed */
+  #open(raft: RaftCore | undefined, stored: CoreHardState): number {
     const { core, hardState } = openCore({
-      ...{ node: this.#node, journal, replicaId: this.replicaId, applied: this.applied },
-      ...{ stored: this.#storedState, confEntries: this.#confEntries },
+      ...{ node: this.#node, raft, journal: this.#options.journal, stored },
+      ...{ replicaId: this.replicaId, applied: this.applied, confEntries: this.#confEntries },
       snapshot: () => this.snapshots.capture(),
     });
     this.#driver = this.#makeDriver(core, hardState);
-    this.#node.open(this);
-    this.#driver.drain();
     return hardState.commit;
+  }
+
+  /** Resolves when `isSo`, or after some ticks. */
+  async #soon(isSo: () => boolean): Promise<void> {
+    const { node } = this.#options;
+    const endTick = node.tick + node.limits.electionTicks;
+    while (!this.#isHalted && !isSo() && node.tick < endTick) {
+      await new Promise<void>((resolve) => node.clock.schedule(LOOK_MS, resolve));
+    }
   }
 
   /** Makes an entry. @returns why that cannot be: then nothing was proposed */
@@ -331,7 +377,7 @@ export class RaftReplica<O, C> implements NodeGroup {
       ...{ journal, host, replicaId: this.replicaId, tail: this.#tail },
       start: { index: appliedIndex, term: appliedTerm, conf },
       applyConfChange: (kind, data) => {
-        const core = this.core;
+        const core = this.#driver?.core;
         assert(core !== undefined, "A change of membership cannot be applied without the core");
         const changed = core.applyConfChange(coreTypeOf(kind), data);
         this.#isSole = isSoleMember(changed, this.replicaId);

@@ -40,6 +40,7 @@ export class SoleCore implements CoreGroup {
   readonly #jobs: AppendJob[] = [];
   #hardState: CoreHardState;
   #role: CoreRole = CoreRole.follower;
+  #isRetired = false;
   #lastIndex: number;
   /** Last index that the host was told to apply. */
   #handedIndex: number;
@@ -73,10 +74,17 @@ export class SoleCore implements CoreGroup {
     return this.#jobs.length === 0 && this.#applyJobs.size === 0 && !this.hasReady;
   }
 
+  /** Takes nothing new: another core is to take over. What is under way goes on. */
+  retire(): void {
+    this.#role = CoreRole.follower;
+    this.#isRetired = true;
+    this.#isSoftNew = true;
+  }
+
   tick(): void {}
 
   campaign(): void {
-    if (this.#role === CoreRole.leader) return;
+    if (this.#role === CoreRole.leader || this.#isRetired) return;
     this.#role = CoreRole.leader;
     this.#isSoftNew = true;
     const { term, commit } = this.#hardState;
@@ -123,7 +131,7 @@ export class SoleCore implements CoreGroup {
     const isCommitted = commit > this.#handedIndex;
     const commitFirst = isCommitted ? this.#handedIndex + 1 : 0;
     const ready = {
-      ...(this.#isSoftNew ? { soft: { leader: this.#replicaId, role: this.#role } } : {}),
+      ...(this.#isSoftNew ? { soft: { leader: this.#leader, role: this.#role } } : {}),
       ...(this.#isStateNew ? { hardState: this.#hardState } : {}),
       entries,
       appendJob: isStored ? this.#nextJob() : 0,
@@ -175,7 +183,7 @@ export class SoleCore implements CoreGroup {
     return {
       hardState: this.#hardState,
       appliedIndex: this.#appliedIndex,
-      leader: isLeader ? this.#replicaId : 0,
+      leader: this.#leader,
       role: this.#role,
       transferee: 0,
       conf: this.#conf,
@@ -195,6 +203,10 @@ export class SoleCore implements CoreGroup {
   }
 
   close(): void {}
+
+  get #leader(): number {
+    return this.#role === CoreRole.leader ? this.#replicaId : 0;
+  }
 
   #append(data: Uint8Array): void {
     this.#lastIndex += 1;

@@ -14,7 +14,6 @@ import { openFileSystem } from "../platform/open-file-system.ts";
 import { isAlive, processIdentity } from "../platform/process-identity.ts";
 import { SystemClock } from "../platform/system-clock.ts";
 import { SystemRandom } from "../platform/system-random.ts";
-import type { RaftCore } from "../raft/core.ts";
 import { PeerNetwork } from "../rpc/peer/peer-network.ts";
 import { createHandler, type Handler } from "../rpc/routes.ts";
 import { ServingState } from "../rpc/serving-state.ts";
@@ -108,14 +107,11 @@ class Server implements RunningServer {
       ...{ clock: this.#clock, random: new SystemRandom(), logger: this.#logger },
       ...(clientTls === undefined ? {} : { tls: clientTls }),
     });
-    // It takes a while, beside all that is done first.
-    const core = openRaftCore({ logger: this.#logger, onFailure: this.#onFailure });
-    core.catch(() => {});
     const ready = this.#state.waitFor("recovery");
     this.#listener = await this.#listen(tls, this.#network);
     this.#relief.start();
     try {
-      this.#node = await this.#openNode(await core, this.#network);
+      this.#node = await this.#openNode(this.#network);
     } catch (error) {
       this.#relief.stop();
       // Nobody was promised anything yet.
@@ -207,7 +203,7 @@ class Server implements RunningServer {
   }
 
   /** After the port is taken: a server that cannot listen leaves no folder behind. */
-  async #openNode(core: RaftCore, network: NodeNetwork): Promise<Node> {
+  async #openNode(network: NodeNetwork): Promise<Node> {
     const settings = this.#settings;
     await mkdir(settings["data-dir"], { recursive: true, mode: DATA_DIR_MODE });
     return await Node.open({
@@ -215,7 +211,7 @@ class Server implements RunningServer {
       clock: this.#clock,
       random: new SystemRandom(),
       logger: this.#logger,
-      core,
+      core: () => openRaftCore({ logger: this.#logger, onFailure: this.#onFailure }),
       network,
       cluster: {
         join: settings.join.map(dialledName),
