@@ -50,14 +50,18 @@ export class CallDoor {
   readonly #deadlines: DeadlineWatch;
   readonly #leave = () => {
     this.#callCount -= 1;
+    if (this.#callCount > 0) return;
+    this.#idle?.resolve();
+    this.#idle = undefined;
   };
   readonly #leaveStream = () => {
-    this.#callCount -= 1;
     this.#streamCount -= 1;
+    this.#leave();
   };
   readonly #leavePeer = () => {
     this.#peerCallCount -= 1;
   };
+  #idle: PromiseWithResolvers<void> | undefined;
   #callCount = 0;
   #peerCallCount = 0;
   #streamCount = 0;
@@ -108,6 +112,13 @@ export class CallDoor {
     if (call.reason !== undefined) call.refuse(call.reason);
     closing.on("close", () => call.over());
     return call;
+  }
+
+  /** Resolves when no call is under way but those of other servers about the cluster. */
+  whenIdle(): Promise<void> {
+    if (this.#callCount === 0) return Promise.resolve();
+    this.#idle ??= Promise.withResolvers<void>();
+    return this.#idle.promise;
   }
 
   /** Gives a stream its part of what all streams may hold of their answers. */

@@ -96,6 +96,11 @@ export class CallServer {
     return true;
   }
 
+  /** Resolves when no call of a client is under way. */
+  whenIdle(): Promise<void> {
+    return this.#door.whenIdle();
+  }
+
   #takeLean(
     route: Route,
     request: HttpRequest,

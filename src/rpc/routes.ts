@@ -52,6 +52,8 @@ export interface HandlerOptions {
 export interface Handler {
   readonly onRequest: RequestHandler;
   readonly onStream: StreamHandler;
+  /** Resolves when no call of a client is under way. */
+  whenIdle(): Promise<void>;
   /** Ends the connections to other servers: when the port is closed. */
   close(): void;
 }
@@ -89,6 +91,7 @@ export function createHandler(options: HandlerOptions): Handler {
       if (answerUnknownMethod(request, response, path, errors)) return;
       plain.handle(request, response, path);
     },
+    whenIdle: () => calls.whenIdle(),
     close: () => pool.close(),
   };
 }

@@ -146,7 +146,11 @@ class Server implements RunningServer {
     this.#stopping.abort(new ProglogError("DRAINING", "The server is stopping"));
     // While calls are still answered here: others lead before this server refuses them.
     await this.#node?.handOver();
-    await this.#listener?.close(this.#settings["drain-timeout"]);
+    const closed = this.#listener?.close(this.#settings["drain-timeout"]);
+    // Calls under way may need the other servers; these would never end their streams.
+    await Promise.race([closed, this.#handler?.whenIdle()]);
+    this.#network?.server.close();
+    await closed;
     await this.#node?.close();
     this.#handler?.close();
     this.#relief.stop();

@@ -61,6 +61,7 @@ export function makeHandler(
   return {
     counts: () => ({ library: library.callCount, lean: lean.callCount }),
     onStream: (stream, headers, connection) => calls.handleStream(stream, headers, connection),
+    whenIdle: () => calls.whenIdle(),
     onRequest(request, response, connection) {
       const [path = ""] = (request.url ?? "").split("?", 1);
       if (calls.handle(request, response, path, connection)) return;
