@@ -46,9 +46,11 @@ export async function beginCatalogue(parts: BeginningParts): Promise<CatalogueGr
   const known = catalogueReplica(journal);
   if (known !== undefined) {
     const catalogue = await openCatalogue(context, known, onChanged);
-    // Taken in, but stopped before the catalogue came.
+    // Taken in, but stopped before the catalogue came: until then only the answer says where the others are.
     const isExpected = catalogue.machine.state.clusterId === "" && known !== CATALOGUE_REPLICA_ID;
-    if (isExpected && identity.clusterId === "") await note(parts, await join(parts));
+    if (!isExpected) return catalogue;
+    const answer = await join(parts);
+    if (identity.clusterId === "") await note(parts, answer);
     return catalogue;
   }
   await refuseLostJournal(fs, journal, identity);

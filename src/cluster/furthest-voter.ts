@@ -1,8 +1,15 @@
-import type { CatalogueGroup } from "./catalogue-group.ts";
-import type { TopicGroup } from "./topic-group.ts";
+import type { ConfState, CoreStatus } from "../raft/core.ts";
+
+export interface VotingGroup {
+  readonly replicaId: number;
+  readonly raft: {
+    readonly conf: ConfState;
+    status(): CoreStatus | undefined;
+  };
+}
 
 /** The voter beside this one that has the most; undefined when none is active, or it does not lead. */
-export function furthestVoter(group: CatalogueGroup | TopicGroup): number | undefined {
+export function furthestVoter(group: VotingGroup): number | undefined {
   const { conf } = group.raft;
   const others = group.raft
     .status()

@@ -6,9 +6,8 @@ import { soundUpTo } from "../storage/copied-frames.ts";
 import type { Log } from "../storage/log.ts";
 import type { Mender } from "../topics/mender.ts";
 import type { DamageCounts } from "./damage-counts.ts";
-import { furthestVoter } from "./furthest-voter.ts";
+import { furthestVoter, type VotingGroup } from "./furthest-voter.ts";
 import type { PeerCalls } from "./peer-host.ts";
-import type { TopicGroup } from "./topic-group.ts";
 
 /** Frames that are held at once to be written over damaged ones; what is wider is left to the operator. */
 const RANGE_BYTES_MAX = 64 * MIB;
@@ -39,6 +38,15 @@ interface Source {
   readonly toReplica: number;
 }
 
+/** The replica as this sees it. */
+export interface MendedGroup extends VotingGroup {
+  readonly topicId: number;
+  readonly raft: VotingGroup["raft"] & {
+    readonly role: "leader" | "follower" | "candidate";
+    transferLeadership(toReplica: number): Promise<void>;
+  };
+}
+
 export interface TopicMenderParts {
   readonly topic: string;
   readonly log: Log;
@@ -58,7 +66,7 @@ export interface TopicMenderParts {
 export class TopicMender implements Mender {
   readonly #parts: TopicMenderParts;
   readonly #abort = new AbortController();
-  #group: TopicGroup | undefined;
+  #group: MendedGroup | undefined;
   /** One at a time: the next one finds what the one before has done. */
   #running: Promise<unknown> = Promise.resolve();
   readonly #waiting = new Map<number, Promise<boolean>>();
@@ -69,7 +77,7 @@ export class TopicMender implements Mender {
   }
 
   /** To be called once, before anything is read. */
-  attach(group: TopicGroup): void {
+  attach(group: MendedGroup): void {
     this.#group = group;
   }
 
@@ -124,7 +132,7 @@ export class TopicMender implements Mender {
   }
 
   /** Those of the other replicas first that are known to be there. */
-  #sources({ raft, topicId, replicaId }: TopicGroup): Source[] {
+  #sources({ raft, topicId, replicaId }: MendedGroup): Source[] {
     const { nodeOf, isUp } = this.#parts;
     const { voters, learners } = raft.conf;
     const others = [...voters, ...learners].filter((id) => id !== replicaId);
@@ -138,7 +146,7 @@ export class TopicMender implements Mender {
   }
 
   /** Best effort: without a quorum nobody can take it, and others read all the same. */
-  async #handOver(group: TopicGroup): Promise<void> {
+  async #handOver(group: MendedGroup): Promise<void> {
     if (group.raft.role !== "leader") return;
     const successor = furthestVoter(group);
     if (successor === undefined) return;

@@ -1,3 +1,4 @@
+import { hasReason } from "../base/errors.ts";
 import { toOffset } from "../base/units.ts";
 import type { StoredFrames } from "../storage/copied-frames.ts";
 import { emptyExtent, extentFrom } from "../storage/extent.ts";
@@ -10,10 +11,11 @@ import { decodeEntry, encodeEntry, isAppend, type ProposedCommand } from "./comm
 import { copyRecords } from "./copy-records.ts";
 import { Followers } from "./follow.ts";
 import type { Captured, CopySource, Machine, MachineEntry, TrimmedCapture } from "./machine.ts";
+import type { Mender } from "./mender.ts";
 import type { RetainedSegment } from "./retention.ts";
 import { effectiveSettings } from "./settings.ts";
 import type { Tail } from "./tail.ts";
-import { outOfRange } from "./topic-errors.ts";
+import { inTopic, outOfRange } from "./topic-errors.ts";
 import { TopicReader } from "./topic-reader.ts";
 import { type TopicOutcome, TopicState } from "./topic-state.ts";
 import type { EffectiveSettings, TopicStatus } from "./topics.ts";
@@ -27,6 +29,8 @@ export interface ReplicaOptions {
   readonly defaults: EffectiveSettings;
   /** Empty. */
   readonly tail: Tail;
+  /** Asked when a damaged record is met; absent: nobody has another copy. */
+  readonly mender?: Mender;
   /** Called when a trim was applied after which files may go, once a checkpoint says so. */
   readonly onTrimmedFiles: () => void;
 }
@@ -45,6 +49,7 @@ export class TopicReplica implements Machine<TopicOutcome, ProposedCommand> {
   readonly #state: TopicState;
   readonly #defaults: EffectiveSettings;
   readonly #tail: Tail;
+  readonly #mender: Mender | undefined;
   readonly #onTrimmedFiles: () => void;
   /** Append time of a closed segment's last record, by base: it never changes. */
   readonly #lastTimes = new Map<number, number>();
@@ -53,16 +58,17 @@ export class TopicReplica implements Machine<TopicOutcome, ProposedCommand> {
   #before: LogExtent | undefined;
 
   constructor(options: ReplicaOptions) {
-    const { name, log, state, defaults, tail, onTrimmedFiles } = options;
+    const { name, log, state, defaults, tail, mender, onTrimmedFiles } = options;
     this.#name = name;
     this.#log = log;
     this.#state = state;
     this.#defaults = defaults;
     this.#tail = tail;
+    this.#mender = mender;
     this.#onTrimmedFiles = onTrimmedFiles;
     this.#effective = effectiveSettings(state.settings, defaults);
     this.followers = new Followers(state.nextOffset);
-    this.reader = new TopicReader({ name, log, state, tail });
+    this.reader = new TopicReader({ name, log, state, tail, mender });
     this.#configure();
   }
 
@@ -153,14 +159,31 @@ export class TopicReplica implements Machine<TopicOutcome, ProposedCommand> {
     return { startOffset, nextOffset, extent, state: this.#state.encode() };
   }
 
-  /** Stored frames of [firstOffset, endOffset) for a peer; see `readStored`. */
-  stored({ firstOffset, endOffset }: OffsetRange): AsyncGenerator<StoredFrames, void, void> {
+  /**
+   * Stored frames of [firstOffset, endOffset) for a peer; see `readStored`. What is found damaged is made good
+   * in the background, if it can be.
+   */
+  async *stored({ firstOffset, endOffset }: OffsetRange): AsyncGenerator<StoredFrames, void, void> {
     const { nextOffset } = this.#state;
     if (endOffset > nextOffset) {
       const { startOffset } = this.#state;
       throw outOfRange(this.#name, endOffset, { firstOffset: startOffset, nextOffset });
     }
-    return readStored(this.#log, { firstOffset, endOffset });
+    let next = firstOffset;
+    try {
+      for await (const piece of readStored(this.#log, { firstOffset, endOffset })) {
+        yield piece;
+        next += piece.frames.length;
+      }
+    } catch (error) {
+      if (hasReason(error, "STORE_CORRUPT")) void this.#mender?.mend(next);
+      throw inTopic(error, this.#name);
+    }
+  }
+
+  /** Tries to have the damaged record at `offset` made good. @returns true when it is to be read again */
+  async mend(offset: number): Promise<boolean> {
+    return (await this.#mender?.mend(offset)) ?? false;
   }
 
   get canCapture(): boolean {
@@ -228,6 +251,7 @@ export class TopicReplica implements Machine<TopicOutcome, ProposedCommand> {
 
   async close({ discard = false }: { readonly discard?: boolean } = {}): Promise<void> {
     this.#tail.clear();
+    this.#mender?.close();
     await this.#log.close({ discardPending: discard });
   }
 

@@ -1,3 +1,4 @@
+import { hasReason } from "../base/errors.ts";
 import { type Offset, toOffset } from "../base/units.ts";
 import { decodeRecord } from "../storage/frame.ts";
 import { decodeFrames } from "../storage/frame-run.ts";
@@ -5,6 +6,7 @@ import type { Log } from "../storage/log.ts";
 import type { FrameLimits } from "../storage/log-types.ts";
 import { HEADER_BYTES } from "../storage/scan.ts";
 import { findTime } from "./find-time.ts";
+import type { Mender } from "./mender.ts";
 import type { Tail } from "./tail.ts";
 import { inTopic, outOfRange } from "./topic-errors.ts";
 import type { TopicState } from "./topic-state.ts";
@@ -16,6 +18,7 @@ export interface TopicReaderOptions {
   readonly log: Log;
   readonly state: TopicState;
   readonly tail: Tail;
+  readonly mender?: Mender | undefined;
 }
 
 /** Reads one topic's records: from memory where they still are, else from its log. */
@@ -24,12 +27,14 @@ export class TopicReader {
   readonly #log: Log;
   readonly #state: TopicState;
   readonly #tail: Tail;
+  readonly #mender: Mender | undefined;
 
-  constructor({ name, log, state, tail }: TopicReaderOptions) {
+  constructor({ name, log, state, tail, mender }: TopicReaderOptions) {
     this.#name = name;
     this.#log = log;
     this.#state = state;
     this.#tail = tail;
+    this.#mender = mender;
   }
 
   /** See `Topic.resolve`. */
@@ -70,11 +75,24 @@ export class TopicReader {
     const { recordsMax, bytesMax, givesBack } = limits;
     const bounded = { recordsMax: Math.min(recordsMax, end - from), bytesMax, end, givesBack };
     try {
-      const run = from < end ? await this.#readStretch(from, bounded) : undefined;
-      return run ?? (await this.#readFrames(from, { ...bounded, recordsMax }));
+      return await this.#mending(from, async () => {
+        const run = from < end ? await this.#readStretch(from, bounded) : undefined;
+        return run ?? (await this.#readFrames(from, { ...bounded, recordsMax }));
+      });
     } catch (error) {
       if (offset < this.#state.startOffset) throw this.#outOfRange(offset);
       throw inTopic(error, this.#name);
+    }
+  }
+
+  /** Reads again what was damaged at first and has been made good. */
+  async #mending<T>(offset: Offset, read: () => Promise<T>): Promise<T> {
+    try {
+      return await read();
+    } catch (error) {
+      const isDamaged = hasReason(error, "STORE_CORRUPT") && offset >= this.#state.startOffset;
+      if (!isDamaged || !(await this.#mender?.mend(offset))) throw error;
+      return await read();
     }
   }
 
@@ -98,7 +116,8 @@ export class TopicReader {
   /** The append time of the record at `offset`; 0 when it was trimmed meanwhile. */
   async appendTimeAt(offset: Offset): Promise<number> {
     try {
-      return decodeRecord(await this.#log.read(offset), offset).appendTimeUs;
+      const read = () => this.#log.read(offset);
+      return decodeRecord(await this.#mending(offset, read), offset).appendTimeUs;
     } catch (error) {
       // Trimmed while its time was looked for: as good as older than anything.
       if (offset < this.#state.startOffset) return 0;

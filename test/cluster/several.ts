@@ -1,5 +1,6 @@
 import assert from "node:assert/strict";
 import type { Logger } from "../../src/base/log.ts";
+import { toPosition } from "../../src/base/units.ts";
 import type { ClusterOptions } from "../../src/cluster/cluster-options.ts";
 import { Node } from "../../src/cluster/node.ts";
 import type { NodeSettings } from "../../src/cluster/node-settings.ts";
@@ -195,6 +196,33 @@ export class Several {
       assert(this.clock.monotonicMs() < endMs, `It is not so after ${msMax} ms: ${isSo}`);
       await this.clock.advance(STEP_MS);
     }
+  }
+
+  /** The files of a topic on a server, by name; those of records end with `.log`. */
+  files(name: string, topic: string): string[] {
+    const dir = `topics/${this.topicId(topic)}/`;
+    return [...this.server(name).fs.dump().keys()].filter((path) => path.startsWith(dir));
+  }
+
+  topicId(topic: string): number {
+    return this.#someNode().topics.topic(topic).info.id;
+  }
+
+  /** Flips bits in a file, as a disk does that forgets. */
+  async damage(name: string, path: string, at: number, bytes = 1): Promise<void> {
+    const { fs } = this.server(name);
+    const content = fs.dump().get(path);
+    assert(content !== undefined && at + bytes <= content.length, `${path} has no byte ${at}`);
+    const file = await fs.open(path, { mode: "write" });
+    const garbage = content.subarray(at, at + bytes).map((byte) => byte ^ 0xff);
+    await file.write([garbage], toPosition(at));
+    await file.close();
+  }
+
+  #someNode(): Node {
+    const [first] = this.running();
+    assert(first !== undefined, "No server runs");
+    return first.node;
   }
 
   running(): Server[] {

@@ -1,0 +1,94 @@
+import assert from "node:assert/strict";
+import { test } from "node:test";
+import { readAll } from "./harness.ts";
+import { Several } from "./several.ts";
+
+/** Nothing is answered from memory. */
+const NO_TAIL = { tailBytesMax: 0, topicTailBytesMax: 0 };
+
+const WRITTEN = Array.from({ length: 40 }, (_, at) => `record ${at}`);
+
+/** Three servers with a topic of several segments. */
+async function three(seed = 1): Promise<Several> {
+  const cluster = await Several.three(seed, { settings: NO_TAIL });
+  await cluster.create("events");
+  for (const text of WRITTEN) await cluster.append("events", text);
+  for (const { node } of cluster.running()) {
+    await cluster.until(() => node.topics.topic("events").status().nextOffset === WRITTEN.length);
+  }
+  return cluster;
+}
+
+function follower(cluster: Several): string {
+  const leader = cluster.leader("events")?.name;
+  const found = cluster.running().find(({ name }) => name !== leader);
+  assert(found !== undefined);
+  return found.name;
+}
+
+function stores(cluster: Several, name: string): string[] {
+  return cluster.files(name, "events").filter((path) => path.endsWith(".log"));
+}
+
+for (const [what, at, bytes] of [
+  ["a byte of a record", 100, 1],
+  ["the length of a record", 0, 8],
+  ["many records", 60, 400],
+] as const) {
+  test(`A read that meets damage in ${what} is answered from another replica`, async () => {
+    const cluster = await three();
+    const name = follower(cluster);
+    const [path] = stores(cluster, name);
+    assert(path !== undefined);
+    const before = cluster.server(name).fs.dump().get(path);
+    await cluster.damage(name, path, at, bytes);
+    assert.deepEqual(await cluster.run(readAll(cluster.node(name), "events")), WRITTEN);
+    assert.deepEqual(cluster.server(name).fs.dump().get(path), before, "the file is whole again");
+  });
+}
+
+test("A leader that meets damage hands its leadership on", async () => {
+  const cluster = await three();
+  const leader = await cluster.leads("events");
+  const [path] = stores(cluster, leader.name);
+  await cluster.damage(leader.name, path ?? "", 100);
+  assert.deepEqual(await cluster.run(readAll(leader.node, "events")), WRITTEN);
+  assert.notEqual((await cluster.leads("events")).name, leader.name);
+});
+
+test("What is damaged everywhere is DATA_LOSS, and never wrong bytes", async () => {
+  const cluster = await three();
+  for (const { name } of cluster.running()) {
+    const [path] = stores(cluster, name);
+    await cluster.damage(name, path ?? "", 100);
+  }
+  for (const { node } of cluster.running()) {
+    const reading = cluster.run(readAll(node, "events"));
+    await assert.rejects(reading, { reason: "STORE_CORRUPT" });
+  }
+});
+
+test("Different damage on each of three replicas is made good from the others", async () => {
+  const cluster = await three();
+  for (const [number, { name }] of cluster.running().entries()) {
+    const [path] = stores(cluster, name);
+    await cluster.damage(name, path ?? "", 20 + number * 200, 10);
+  }
+  for (const { node } of cluster.running()) {
+    assert.deepEqual(await cluster.run(readAll(node, "events")), WRITTEN);
+  }
+});
+
+test("Damage is DATA_LOSS while the others are away, and made good when they are back", async () => {
+  const cluster = await three();
+  const name = follower(cluster);
+  const [path] = stores(cluster, name);
+  await cluster.damage(name, path ?? "", 100);
+  const others = cluster.running().filter((server) => server.name !== name);
+  for (const other of others) cluster.kill(other.name);
+  const reading = cluster.run(readAll(cluster.node(name), "events"));
+  await assert.rejects(reading, { reason: "STORE_CORRUPT" });
+  for (const other of others) await cluster.start(other.name, { settings: NO_TAIL });
+  await cluster.clock.advance(15_000);
+  assert.deepEqual(await cluster.run(readAll(cluster.node(name), "events")), WRITTEN);
+});
