@@ -194,7 +194,9 @@ export class Reconciler implements TopicHost {
     this.#elections.delete(topicId);
     const open = this.#topics.get(topicId);
     if (open !== undefined) {
-      const reason = topicNotFound(open.entry.name);
+      const { name } = open.entry;
+      const isKept = this.#catalogue.machine.state.byId(topicId) !== undefined;
+      const reason = isKept ? movedAway(name) : topicNotFound(name);
       open.handle.end(reason);
       open.group.stop(reason);
       this.#topics.delete(topicId);
@@ -226,6 +228,17 @@ function reopened(name: string): ProglogError {
     `Cannot go on with topic "${name}": it is being opened again`,
     {
       metadata: { topic: name },
+    },
+  );
+}
+
+/** Other servers have the topic: readers go there. */
+function movedAway(name: string): ProglogError {
+  return new ProglogError(
+    "NOT_LEADER",
+    `Cannot go on with topic "${name}": it has moved to other servers`,
+    {
+      metadata: { topic: name, outcome: "none" },
     },
   );
 }
