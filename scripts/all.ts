@@ -103,6 +103,18 @@ const STEPS: readonly Step[] = [
     minutesMax: 10,
   },
   {
+    name: "sim",
+    command: [
+      "node",
+      "--test",
+      "--test-reporter=spec",
+      "--test-concurrency=1",
+      "test/sim/*.test.ts",
+    ],
+    count: countNode,
+    minutesMax: 10,
+  },
+  {
     name: "runtime",
     command: [
       "node",

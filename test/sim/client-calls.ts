@@ -31,10 +31,10 @@ export class ClientCalls {
     machine: Machine,
     { name: topic }: KnownTopic,
     work: RoutedWork<T>,
-    isLocal = false,
+    { isWrite = true, isLocal = false } = {},
   ): Promise<T> {
     const deadlineMs = integerFrom(this.random, DEADLINE_MS_MIN, DEADLINE_MS_MAX);
-    return routed(this.world.router, { machine, topic, deadlineMs, isLocal }, work);
+    return routed(this.world.ways, { machine, topic, deadlineMs, isWrite, isLocal }, work);
   }
 
   invoke(

@@ -1,8 +1,7 @@
 import type { ProduceBatch } from "../../src/topics/topics.ts";
 import { integerFrom } from "../support/prng.ts";
-import { readToEnd } from "../support/topic-reads.ts";
 import { ClientCalls, handleOf } from "./client-calls.ts";
-import { parseRecord, type RecordId, recordsOfBatch } from "./content.ts";
+import { parseRecord, type RecordId, readRange, recordsOfBatch } from "./content.ts";
 import { isRunning, type Machine } from "./machine.ts";
 import { checkRefusal } from "./refusals.ts";
 import type { RoutedWork } from "./routed.ts";
@@ -32,7 +31,7 @@ export class Client {
   async run(): Promise<void> {
     while (!this.#world.isStopping) {
       await this.#act();
-      await this.#world.router.wait(this.#random() * PAUSE_MS_MAX);
+      await this.#world.ways.wait(this.#random() * PAUSE_MS_MAX);
     }
   }
 
@@ -115,14 +114,12 @@ export class Client {
         await handle.confirm({ caller });
         const { firstOffset: start, nextOffset: next } = handle.status();
         const from = Math.max(start, next - back);
-        const limits = { recordsMax: 7, bytesMax: 600 };
-        const records = await readToEnd(handle, from, { ...limits, endOffset: next });
+        const records = await readRange(handle, { from, end: next, recordsMax: 7 });
         return { from, start, next, records };
       });
       const { from, start, next } = result;
       const records: RecordId[] = [];
       for (const { offset, body } of result.records) {
-        if (offset >= next) break;
         const { id } = parseRecord(body);
         this.#world.seen.note(topic.key, offset, id, `a read at ${machine.name}`);
         this.#world.violations.expect(
@@ -178,8 +175,8 @@ export class Client {
       const handle = handleOf(server, topic);
       const { firstOffset, nextOffset } = handle.status();
       const from = integerFrom(this.#random, firstOffset, nextOffset);
-      const limits = { recordsMax: 10, bytesMax: 2_000, endOffset: nextOffset };
-      for (const { offset, body } of await readToEnd(handle, from, limits)) {
+      const range = { from, end: nextOffset, recordsMax: 10 };
+      for (const { offset, body } of await readRange(handle, range)) {
         this.#world.seen.note(
           topic.key,
           offset,
@@ -195,8 +192,8 @@ export class Client {
 
   #anywhere<T>(machine: Machine, topic: KnownTopic, work: RoutedWork<T>): Promise<T> {
     const isHere = machine.server?.cluster.routeTopic(topic.name, "replica").kind === "here";
-    if (!isHere || this.#random() < 0.5) return this.#calls.call(machine, topic, work);
-    return this.#calls.call(machine, topic, work, true);
+    const isLocal = isHere && this.#random() < 0.5;
+    return this.#calls.call(machine, topic, work, { isWrite: false, isLocal });
   }
 }
 

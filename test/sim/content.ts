@@ -1,3 +1,5 @@
+import type { Topic } from "../../src/topics/topics.ts";
+import { readRecords, type StoredRecord } from "../support/topic-reads.ts";
 import type { Violations } from "./violation.ts";
 
 /** Batch and place in it of a record. */
@@ -24,6 +26,22 @@ export function parseRecord(body: Uint8Array): { readonly id: RecordId; readonly
     throw new Error(`A damaged record: ${JSON.stringify(text)}`);
   }
   return { id, count: Number(count) };
+}
+
+/** All records in [from, end), which are there, read in small steps. @throws when a read gives none */
+export async function readRange(
+  topic: Topic,
+  { from, end, recordsMax }: { readonly from: number; readonly end: number; recordsMax: number },
+): Promise<StoredRecord[]> {
+  const found: StoredRecord[] = [];
+  for (let at = from; at < end; ) {
+    const limits = { recordsMax, bytesMax: 100 * recordsMax, endOffset: end };
+    const { records, resumeOffset } = await readRecords(topic, at, limits);
+    if (resumeOffset <= at) throw new Error(`Reading stands still at ${at}, before ${end}`);
+    found.push(...records);
+    at = resumeOffset;
+  }
+  return found;
 }
 
 /** What anybody has ever seen at an offset of a topic: always the same, whoever looks and when. */

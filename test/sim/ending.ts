@@ -1,9 +1,8 @@
 import { CLUSTER_TOPIC_NAME } from "../../src/topics/names.ts";
 import type { Topic } from "../../src/topics/topics.ts";
-import { readToEnd } from "../support/topic-reads.ts";
 import { checkAnswers } from "./answers.ts";
 import { Client } from "./client.ts";
-import { parseRecord, type RecordId } from "./content.ts";
+import { parseRecord, type RecordId, readRange } from "./content.ts";
 import type { GroupViews } from "./group-views.ts";
 import { isRunning, type Machine } from "./machine.ts";
 import { routed } from "./routed.ts";
@@ -22,10 +21,10 @@ interface Replica {
 
 /** Asks again until it is so, or the time is over. @returns whether it is */
 async function waitUntil(world: World, isSo: () => boolean | Promise<boolean>): Promise<boolean> {
-  const endMs = world.router.nowMs() + RECOVERY_MS_MAX;
+  const endMs = world.ways.nowMs() + RECOVERY_MS_MAX;
   while (!(await isSo())) {
-    if (world.router.nowMs() >= endMs) return false;
-    await world.router.wait(STEP_MS);
+    if (world.ways.nowMs() >= endMs) return false;
+    await world.ways.wait(STEP_MS);
   }
   return true;
 }
@@ -101,12 +100,12 @@ async function readReplica(
   { machine, handle }: Replica,
 ): Promise<readonly RecordId[]> {
   const { firstOffset, nextOffset } = handle.status();
-  const limits = { recordsMax: 50, bytesMax: 8_000, endOffset: nextOffset };
+  const range = { from: firstOffset, end: nextOffset, recordsMax: 50 };
   const place = `${machine.name} at the end`;
   const found: RecordId[] = [];
   let wanted: { readonly batch: number; readonly place: number } | undefined;
   let timeUs = 0;
-  for (const record of await readToEnd(handle, firstOffset, limits)) {
+  for (const record of await readRange(handle, range)) {
     const offset = firstOffset + found.length;
     const { id, count } = parseRecord(record.body);
     const [batch, at] = id;
@@ -171,8 +170,8 @@ export class Ending {
     const isListed = async () => {
       const machine = world.machines.find(isRunning);
       if (machine === undefined) return false;
-      const call = { machine, topic: CLUSTER_TOPIC_NAME, deadlineMs: 5_000 };
-      return await routed(world.router, call, async ({ topics, cluster }, caller) => {
+      const call = { machine, topic: CLUSTER_TOPIC_NAME, deadlineMs: 5_000, isWrite: false };
+      return await routed(world.ways, call, async ({ topics, cluster }, caller) => {
         await cluster.confirmCatalogue({ caller });
         const page = topics.list({ limit: 1_000 });
         listed = new Map(page.topics.map(({ name, id }) => [name, id]));

@@ -1,7 +1,6 @@
 import { ProglogError } from "../../src/base/errors.ts";
 import { SimCrash } from "../support/sim-faults.ts";
-import { readToEnd } from "../support/topic-reads.ts";
-import { parseRecord } from "./content.ts";
+import { parseRecord, readRange } from "./content.ts";
 import { isRunning, type Machine } from "./machine.ts";
 import type { KnownTopic, World } from "./world.ts";
 
@@ -18,7 +17,7 @@ export async function observe(world: World, random: () => number): Promise<void>
       const machine = running[Math.floor(random() * running.length)];
       if (machine !== undefined && !topic.isDeleted) await see(world, topic, machine);
     }
-    await world.router.wait(PAUSE_MS);
+    await world.ways.wait(PAUSE_MS);
   }
 }
 
@@ -29,8 +28,7 @@ async function see(world: World, topic: KnownTopic, machine: Machine): Promise<v
     if (handle === undefined || life === undefined) return;
     const { firstOffset, nextOffset } = handle.status();
     const from = Math.max(firstOffset, topic.seenEnd);
-    const limits = { recordsMax: 50, bytesMax: 8_000, endOffset: nextOffset };
-    const reading = readToEnd(handle, from, limits);
+    const reading = readRange(handle, { from, end: nextOffset, recordsMax: 50 });
     const records = await Promise.race([reading, life.over.then(() => [])]);
     for (const { offset, body } of records) {
       world.seen.note(topic.key, offset, parseRecord(body).id, `${machine.name}, as it is,`);

@@ -42,6 +42,7 @@ export interface MachineParts {
   /** The server's network, by way of the machine's. */
   readonly networkOf: (port: SimPort) => NodeNetwork;
   readonly join: readonly string[];
+  readonly bootstrapExpect: number;
   readonly trace: (line: string) => void;
   /** What the server says; default: nothing is kept. */
   readonly logger?: (machine: string) => Logger;
@@ -198,7 +199,7 @@ export class Machine {
   }
 
   async #open(life: Life): Promise<void> {
-    const { openServer, join, logger } = this.#parts;
+    const { openServer, join, bootstrapExpect, logger } = this.#parts;
     try {
       const server = await openServer({
         fs: life.fs,
@@ -207,9 +208,11 @@ export class Machine {
         logger: logger?.(this.name) ?? SILENT_LOGGER,
         core: life.core,
         network: this.#parts.networkOf(life.port),
-        address: this.address,
+        cluster: {
+          ...{ join, bootstrapExpect, zone: "", version: "sim" },
+          address: () => this.address,
+        },
         pid: life.number,
-        join,
         onFailure: (error) => this.#failed(life, error),
       });
       if (life.isOver) return;

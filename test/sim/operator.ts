@@ -27,6 +27,8 @@ const STALE = [
   "TOPIC_EXISTS",
   "TOPIC_NOT_FOUND",
   "TOPIC_REPLACED",
+  // To a server that drains.
+  "FIELD_INVALID",
 ];
 
 /** Changes the cluster and its topics while things go wrong. */
@@ -47,7 +49,7 @@ export class Operator {
   async run(): Promise<void> {
     const { changes, changeMsMax } = this.#scenario;
     while (changes.length > 0 && !this.#world.isStopping) {
-      await this.#world.router.wait(integerFrom(this.#random, 300, changeMsMax));
+      await this.#world.ways.wait(integerFrom(this.#random, 300, changeMsMax));
       const change = this.#pick(changes);
       if (change === undefined || this.#world.isStopping) continue;
       if (await this.#make(change)) this.counts.set(change, (this.counts.get(change) ?? 0) + 1);
@@ -178,8 +180,8 @@ export class Operator {
     const machine = this.#pick(this.#world.machines.filter(isRunning));
     if (machine === undefined) return undefined;
     try {
-      const call = { machine, topic: routeBy, deadlineMs: DEADLINE_MS };
-      return await routed(this.#world.router, call, work);
+      const call = { machine, topic: routeBy, deadlineMs: DEADLINE_MS, isWrite: true };
+      return await routed(this.#world.ways, call, work);
     } catch (error) {
       checkRefusal(this.#world, topic, error, STALE);
       return undefined;

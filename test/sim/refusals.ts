@@ -35,5 +35,6 @@ export function checkRefusal(
   if (ALWAYS.has(reason) || allowed.includes(reason)) return;
   if (world.wasDiskFaulty && WITH_BAD_DISKS.has(reason)) return;
   if (topic?.isDeleteAsked === true && WHEN_DELETED.has(reason)) return;
-  world.violations.report(`${place} answers ${reason}: ${error.message}`);
+  const { stack = "" } = error.cause instanceof Error ? error.cause : error;
+  world.violations.report(`${place} answers ${reason}: ${stack.split("\n", 8).join("\n  ")}`);
 }

@@ -36,6 +36,8 @@ export interface Scenario {
   readonly machines: number;
   /** Machines that may join later. */
   readonly spares: number;
+  /** The first machines found the cluster together; else the first one does, and the others join. */
+  readonly isFoundedTogether: boolean;
   readonly topics: number;
   readonly clients: number;
   /** How long things go wrong, simulated. */
@@ -61,6 +63,7 @@ export function scenarioOf(seed: number): Scenario {
     seed,
     machines: random() < 0.7 ? 3 : 5,
     spares: integerFrom(random, 0, 2),
+    isFoundedTogether: random() < 0.3,
     topics: integerFrom(random, 1, 4),
     clients: integerFrom(random, 2, 5),
     chaosMs: integerFrom(random, 15_000, 45_000),

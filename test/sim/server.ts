@@ -1,6 +1,7 @@
 import type { Clock } from "../../src/base/clock.ts";
 import type { Logger } from "../../src/base/log.ts";
 import type { Random } from "../../src/base/random.ts";
+import type { ClusterOptions } from "../../src/cluster/cluster-options.ts";
 import type { ClusterView } from "../../src/cluster/cluster-view.ts";
 import type { NodeNetwork } from "../../src/cluster/node-network.ts";
 import type { FileSystem } from "../../src/platform/file-system.ts";
@@ -23,14 +24,12 @@ export interface ServerParts {
   readonly logger: Logger;
   readonly core: RaftCore;
   readonly network: NodeNetwork;
-  /** Where others reach it, `host:port`. */
-  readonly address: string;
+  /** How it comes to its cluster. */
+  readonly cluster: ClusterOptions;
   /** Number of the process, unique in the run. */
   readonly pid: number;
   /** The process must end. */
   readonly onFailure: (error: unknown) => void;
-  /** Addresses to join at; none for the machine that founds the cluster. */
-  readonly join: readonly string[];
 }
 
 /** Opens the server that is under test. */

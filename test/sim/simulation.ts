@@ -15,7 +15,7 @@ import { observe } from "./historian.ts";
 import { History } from "./history.ts";
 import { Machine } from "./machine.ts";
 import { Operator } from "./operator.ts";
-import type { Router } from "./routed.ts";
+import type { Ways } from "./routed.ts";
 import type { Scenario } from "./scenario.ts";
 import type { OpenServer, ServerParts } from "./server.ts";
 import { Trace } from "./trace.ts";
@@ -62,7 +62,7 @@ class Simulation implements World {
   readonly violations: Violations;
   readonly machines: readonly Machine[];
   readonly topics: KnownTopic[] = [];
-  readonly router: Router;
+  readonly ways: Ways;
   readonly #options: SimulationOptions;
   readonly #clock = new SimClock();
   readonly #trace: Trace;
@@ -85,8 +85,8 @@ class Simulation implements World {
     const trace = (line: string) => this.#trace.add(line);
     this.#network = new SimNetwork({ clock: this.#clock, random: this.#stream(1), trace });
     const schedule = (delayMs: number, work: () => void) => this.#clock.schedule(delayMs, work);
-    this.router = {
-      serverAt: (port) => this.machines.find(({ life }) => life?.port === port)?.server,
+    this.ways = {
+      lifeAt: (port) => this.machines.find(({ life }) => life?.port === port)?.life,
       wait: (ms) => new Promise((resolve) => schedule(ms, resolve)),
       nowMs: now,
       schedule,
@@ -145,7 +145,7 @@ class Simulation implements World {
     );
     const busy = [...clients, this.#operator.run(), observe(this, this.#stream(4))];
     this.#chaos.begin();
-    await this.router.wait(scenario.chaosMs);
+    await this.ways.wait(scenario.chaosMs);
     this.#trace.add("heals");
     this.#isStopping = true;
     this.#chaos.heal();
@@ -167,7 +167,7 @@ class Simulation implements World {
         );
         return false;
       }
-      await this.router.wait(100);
+      await this.ways.wait(100);
       if (founders.every(({ server }) => server !== undefined)) await this.#createTopics();
     }
     return true;
@@ -184,6 +184,7 @@ class Simulation implements World {
   #machine(at: number, trace: (line: string) => void): Machine {
     const { scenario, openServer, core, mutate, logger } = this.#options;
     const seeds = Array.from({ length: scenario.machines }, (_, number) => `n${number + 1}:7420`);
+    const isTogether = scenario.isFoundedTogether && at < scenario.machines;
     return new Machine({
       name: `n${at + 1}`,
       seed: scenario.seed * 1_000 + at * 2,
@@ -193,7 +194,8 @@ class Simulation implements World {
       makeCore: () => witnessCore(core, this.#views),
       openServer: (parts) => openServer(mutate?.(parts) ?? parts),
       networkOf: (port) => this.#watched(port),
-      join: at === 0 ? [] : seeds.filter((_, number) => number !== at),
+      join: isTogether ? seeds : at === 0 ? [] : seeds.filter((_, number) => number !== at),
+      bootstrapExpect: isTogether ? seeds.length : 0,
       trace,
       ...(logger === undefined ? {} : { logger }),
     });

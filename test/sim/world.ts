@@ -1,7 +1,7 @@
 import type { SeenContent } from "./content.ts";
 import type { History } from "./history.ts";
 import type { Machine } from "./machine.ts";
-import type { Router } from "./routed.ts";
+import type { Ways } from "./routed.ts";
 import type { Violations } from "./violation.ts";
 
 /** A topic as clients know it. */
@@ -25,7 +25,7 @@ export function knownTopic(name: string, id: number): KnownTopic {
 
 /** What clients and operators share. */
 export interface World {
-  readonly router: Router;
+  readonly ways: Ways;
   readonly history: History;
   readonly seen: SeenContent;
   readonly violations: Violations;

@@ -160,7 +160,7 @@ export class SimCalls implements PeerCalls {
     const lost = () => fail(unreached(address));
     const target = this.#network.at(address);
     if (target === undefined || this.#port.isOver) {
-      this.#network.clock.schedule(1, lost);
+      this.#network.clock.schedule(1, () => fail(unreached(address, false)));
       return;
     }
     const carry = (from: SimPort, to: SimPort, arrive: () => void) =>
@@ -184,7 +184,7 @@ export class SimCalls implements PeerCalls {
 
   #addressOf(nodeId: string): string {
     const address = this.#port.node?.addressOf(nodeId);
-    if (address === undefined) throw unreached(nodeId, "none");
+    if (address === undefined) throw unreached(nodeId, false);
     return address;
   }
 
@@ -211,8 +211,20 @@ function hostOf(target: SimPort): PeerHost {
   return node.host;
 }
 
-function unreached(place: string, outcome = "unknown"): ProglogError {
-  return new ProglogError("NO_QUORUM", `Cannot reach "${place}"`, { metadata: { outcome } });
+/** There was no answer: nobody is there, or the connection broke. */
+export class SimUnreached extends ProglogError {
+  /** False: the call did not get there. */
+  readonly isSent: boolean;
+
+  constructor(place: string, isSent: boolean) {
+    const outcome = isSent ? "unknown" : "none";
+    super("NO_QUORUM", `Cannot reach "${place}"`, { metadata: { outcome } });
+    this.isSent = isSent;
+  }
+}
+
+function unreached(place: string, isSent = true): ProglogError {
+  return new SimUnreached(place, isSent);
 }
 
 /** Nobody knows what the other side has done. */
@@ -224,6 +236,8 @@ function copyOf({ firstOffset, frames }: CopyPiece): CopyPiece {
   return { firstOffset, frames: frames.map((frame) => frame.slice()) };
 }
 
-function copyOfError({ reason, message, metadata }: ProglogError): ProglogError {
-  return new ProglogError(reason, message, { metadata: { ...metadata } });
+function copyOfError(error: ProglogError): ProglogError {
+  const { reason, message, metadata } = error;
+  // The cause is for people who look for a defect: it did not cross the network.
+  return new ProglogError(reason, message, { metadata: { ...metadata }, cause: error });
 }

@@ -13,6 +13,10 @@ import (
 
 const lineBytesMax = 64 << 20
 
+// Of a topic whose final content is not known, because it was deleted: with more operations that may have had an
+// effect or not there are too many orders to try.
+const unknownsMax = 12
+
 // event is one line: an operation begins, it ends, or a topic is read as it was when all was over. Only what
 // belongs to its kind is set.
 type event struct {
@@ -123,6 +127,7 @@ func (t *topic) add(one *operation) {
 func (t *topic) operations() []porcupine.Operation {
 	firsts := t.finalFirsts()
 	var result []porcupine.Operation
+	unknowns := 0
 	for _, one := range t.all {
 		if !one.isEnd {
 			one.Outcome = "unknown"
@@ -143,10 +148,16 @@ func (t *topic) operations() []porcupine.Operation {
 				}
 			}
 		}
+		if one.Outcome == "unknown" {
+			unknowns++
+		}
 		if one.Outcome == "none" && one.Reason != "OFFSET_MISMATCH" && one.Reason != "OFFSET_OUT_OF_RANGE" {
 			continue
 		}
 		result = append(result, porcupine.Operation{Input: one, Call: call, Output: one, Return: end})
+	}
+	if t.final == nil && unknowns > unknownsMax {
+		return nil
 	}
 	if t.final != nil {
 		read := &operation{event: *t.final, line: t.finalLine, end: t.finalLine, isEnd: true}
