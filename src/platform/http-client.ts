@@ -1,15 +1,13 @@
 import {
   type ClientHttp2Session,
   type ClientHttp2Stream,
-  connect,
   constants,
   type IncomingHttpHeaders,
 } from "node:http2";
-import type { Socket } from "node:net";
 import { KIB, MIB } from "../base/units.ts";
-import { type DialOptions, dial } from "./http-client-socket.ts";
+import { openSession, writeOneByOne } from "./http-client-session.ts";
+import type { DialOptions } from "./http-client-socket.ts";
 import type { HttpHeaders } from "./http-options.ts";
-import { IS_BUN } from "./http-runtime.ts";
 
 /** What a stream may have under way to us: what comes is taken at once, or as its reader can. */
 const STREAM_WINDOW_BYTES = MIB;
@@ -79,62 +77,18 @@ export class HttpCall {
  * @throws the platform's error when nobody answers
  */
 export async function openCall(options: HttpCallOptions): Promise<HttpCall> {
-  const session = await openSession(await dial(options), options);
+  const session = await openSession({
+    ...options,
+    windowBytes: STREAM_WINDOW_BYTES,
+    memoryMib: SESSION_MEMORY_MIB,
+  });
   const stream = session.request(
     { ":method": "POST", ":path": options.path, ...options.fields },
     { endStream: false },
   );
-  if (IS_BUN) writeOneByOne(stream);
+  writeOneByOne(stream);
   watch(stream, session, options);
   return new HttpCall(stream);
-}
-
-/**
- * Resolves when the server's SETTINGS are there. A stream that is opened before them has its window
- * changed by them, which Bun 1.4 does wrong (docs/adr/0008-windows-on-bun.md).
- */
-function openSession(socket: Socket, options: HttpCallOptions): Promise<ClientHttp2Session> {
-  const { clock, signal, timeoutMs, tls } = options;
-  const authority = `${tls === undefined ? "http" : "https"}://${options.address}`;
-  return new Promise<ClientHttp2Session>((resolve, reject) => {
-    const session = connect(authority, {
-      createConnection: () => socket,
-      maxSessionMemory: SESSION_MEMORY_MIB,
-      settings: { initialWindowSize: STREAM_WINDOW_BYTES, enablePush: false },
-    });
-    const settle = (cause: unknown) => {
-      cancel();
-      signal.removeEventListener("abort", giveUp);
-      session.off("close", onClose);
-      if (cause === undefined) {
-        resolve(session);
-        return;
-      }
-      session.destroy();
-      socket.destroy();
-      reject(cause);
-    };
-    let failure: unknown = new Error("The connection was closed before HTTP/2 began");
-    const onClose = () => settle(failure);
-    const giveUp = () => settle(signal.reason);
-    const cancel = clock.schedule(timeoutMs, () =>
-      settle(new Error(`No HTTP/2 within ${timeoutMs} ms`)),
-    );
-    signal.addEventListener("abort", giveUp);
-    session.on("error", (cause) => {
-      failure = cause; // "close" follows
-    });
-    session.once("close", onClose);
-    session.once("remoteSettings", () => settle(undefined));
-  });
-}
-
-/**
- * Bun 1.4 joins all that waits before it copies it to be sent. Piece by piece, a call with 64 KiB messages
- * costs 0.6 of that.
- */
-function writeOneByOne(stream: object): void {
-  (stream as { _writev?: unknown })._writev = undefined;
 }
 
 function watch(

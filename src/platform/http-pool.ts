@@ -1,8 +1,8 @@
-import { type ClientHttp2Session, type ClientHttp2Stream, connect } from "node:http2";
-import type { Socket } from "node:net";
+import type { ClientHttp2Session, ClientHttp2Stream } from "node:http2";
 import type { Clock } from "../base/clock.ts";
 import { KIB } from "../base/units.ts";
-import { type ClientTls, dial } from "./http-client-socket.ts";
+import { openSession, writeOneByOne } from "./http-client-session.ts";
+import type { ClientTls } from "./http-client-socket.ts";
 
 /** A call that we made, on a connection that it shares with others. */
 export type HttpOutgoing = ClientHttp2Stream;
@@ -130,10 +130,11 @@ export class HttpPool {
     const tls = tlsOf?.();
     place.dialCount += 1;
     const attempt = place.dialCount;
-    const socket = await dial({ address, attempt, tls, timeoutMs, clock, signal });
-    socket.unref(); // who serves is kept alive by the port
-    const authority = `${tls === undefined ? "http" : "https"}://${address}`;
-    const session = await begin(socket, authority, { clock, timeoutMs, signal });
+    const session = await openSession({
+      ...{ address, attempt, tls, timeoutMs, clock, signal },
+      windowBytes: POOL_WINDOW_BYTES,
+      memoryMib: SESSION_MEMORY_MIB,
+    });
     return new Connection(session, clock.monotonicMs());
   }
 
@@ -198,6 +199,7 @@ class Connection {
       this.#isLeft = true;
       return undefined;
     }
+    writeOneByOne(call);
     this.#callCount += 1;
     call.once("close", () => {
       this.#callCount -= 1;
@@ -238,46 +240,4 @@ class Connection {
       this.destroy();
     }
   }
-}
-
-/**
- * Makes a session of a connection; resolves when the server's SETTINGS are there. A stream that is
- * opened before them has its window changed by them, which Bun 1.4 does wrong (ADR 8).
- */
-function begin(
-  socket: Socket,
-  authority: string,
-  { clock, timeoutMs, signal }: { clock: Clock; timeoutMs: number; signal: AbortSignal },
-): Promise<ClientHttp2Session> {
-  return new Promise((resolve, reject) => {
-    const session = connect(authority, {
-      createConnection: () => socket,
-      maxSessionMemory: SESSION_MEMORY_MIB,
-      settings: { initialWindowSize: POOL_WINDOW_BYTES, enablePush: false },
-    });
-    let cause: unknown = new Error("The connection was closed before HTTP/2 began");
-    const settle = (isReady: boolean) => {
-      cancel();
-      signal.removeEventListener("abort", giveUp);
-      session.off("close", giveUp);
-      if (isReady) {
-        resolve(session);
-        return;
-      }
-      session.destroy();
-      socket.destroy();
-      reject(cause);
-    };
-    const giveUp = () => settle(false);
-    const cancel = clock.schedule(timeoutMs, () => {
-      cause = new Error(`No HTTP/2 within ${timeoutMs} ms`);
-      settle(false);
-    });
-    session.on("error", (thrown) => {
-      cause = thrown; // "close" follows
-    });
-    session.once("close", giveUp);
-    session.once("remoteSettings", () => settle(true));
-    signal.addEventListener("abort", giveUp);
-  });
 }
