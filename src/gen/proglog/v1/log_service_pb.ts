@@ -158,7 +158,7 @@ export type ProduceResponse = Message<"proglog.v1.ProduceResponse"> & {
   duplicate: boolean;
 
   /**
-   * Set when the server that answered had to forward the batch.
+   * Set in answers of Produce when the server had to forward the batch.
    *
    * @generated from field: proglog.v1.LeaderHint leader_hint = 6;
    */
