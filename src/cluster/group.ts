@@ -6,7 +6,7 @@ import type { Journal } from "../journal/journal.ts";
 import type { FileSystem } from "../platform/file-system.ts";
 import type { Admission } from "../raft/admission.ts";
 import { decodeConfState, encodeConfState } from "../raft/conf-state.ts";
-import type { ConfState } from "../raft/core.ts";
+import type { ConfState, CoreProgress } from "../raft/core.ts";
 import { RaftGroup } from "../raft/raft-group.ts";
 import type { OfferedSnapshot, PreparedSnapshot } from "../raft/raft-host.ts";
 import type { RaftNode } from "../raft/raft-node.ts";
@@ -25,6 +25,9 @@ import type { PeerCalls } from "./peer-host.ts";
 import { ReplicaHost } from "./replica-host.ts";
 import type { Reserve } from "./reserve.ts";
 import { orDiskFull } from "./wait.ts";
+
+/** Applied entries that a checkpoint keeps in the journal at most, for followers that lack them still. */
+const KEPT_ENTRIES_MAX = 4_096;
 
 /** What all groups of a node share. */
 export interface GroupContext {
@@ -145,7 +148,7 @@ export class Group<O, C, M extends Machine<O, C>> {
   }
 
   async #save(): Promise<boolean> {
-    const { fs, journal, reserve, clock } = this.#context;
+    const { fs, reserve, clock } = this.#context;
     const { machine } = this;
     const { appliedIndex, appliedTerm, conf } = this.raft;
     if (machine.isDiskFull || !machine.canCapture) return false;
@@ -165,7 +168,7 @@ export class Group<O, C, M extends Machine<O, C>> {
     this.#savedIndex = appliedIndex;
     this.#isUnsaved = false;
     if (this.#isStopped) return true;
-    journal.setCheckpoint(this.replicaId, appliedIndex, appliedTerm);
+    this.#markCheckpoint(appliedIndex, appliedTerm);
     this.#free(captured.startOffset);
     // There was room for a checkpoint; should the reserve have been used, this is the time.
     await reserve.fill();
@@ -222,9 +225,25 @@ export class Group<O, C, M extends Machine<O, C>> {
   /** A checkpoint must not be ahead of what a power cut leaves of the journal. */
   async #syncJournal(commit: number): Promise<void> {
     const { journal, sync } = this.#context;
-    const record = journal.replica(this.replicaId);
-    if (sync === "always" || record === undefined) return;
-    await journal.setHardState(this.replicaId, { ...record, commit });
+    if (sync === "always") return;
+    // Not what is durable: a newer vote may be on its way.
+    await journal.setHardState(this.replicaId, { ...this.raft.hardState, commit });
+  }
+
+  /** The journal lets entries go that nobody needs; followers that are a little behind shall not need a snapshot. */
+  #markCheckpoint(appliedIndex: number, appliedTerm: number): void {
+    const { journal } = this.#context;
+    const needed = this.#neededIndex(appliedIndex);
+    const term = needed === appliedIndex ? appliedTerm : journal.termAt(this.replicaId, needed);
+    if (term !== undefined) journal.setCheckpoint(this.replicaId, needed, term);
+  }
+
+  #neededIndex(appliedIndex: number): number {
+    if (!this.raft.isLeaderReady || this.raft.conf.voters.length < 2) return appliedIndex;
+    const others = this.raft.status()?.progress ?? [];
+    const isNear = ({ match, isActive }: CoreProgress) =>
+      isActive && match < appliedIndex && match >= appliedIndex - KEPT_ENTRIES_MAX;
+    return Math.min(appliedIndex, ...others.filter(isNear).map(({ match }) => match));
   }
 
   /**
@@ -238,8 +257,10 @@ export class Group<O, C, M extends Machine<O, C>> {
       try {
         signal.throwIfAborted();
         const captured = await this.#bring(offered, signal);
+        // Stopped after the core has accepted it: the next start sees whether the journal has its mark.
+        signal.addEventListener("abort", () => ended.resolve(), { once: true });
         resolve({
-          commit: () => this.#adopt(offered, captured).finally(ended.resolve),
+          commit: (adopted) => this.#adopt(offered, captured, adopted).finally(ended.resolve),
           abort: () => this.#abandon().finally(ended.resolve),
         });
       } catch (error) {
@@ -274,10 +295,11 @@ export class Group<O, C, M extends Machine<O, C>> {
   }
 
   /** The journal has the snapshot's mark. */
-  async #adopt({ index }: OfferedSnapshot, captured: Captured): Promise<void> {
+  async #adopt({ index }: OfferedSnapshot, captured: Captured, adopted: () => void): Promise<void> {
     if (this.#isStopped) return;
     await adoptPendingCheckpoint(this.#context.fs, this.#dir);
     this.machine.become(captured);
+    adopted();
     this.#savedIndex = index;
     this.#isUnsaved = false;
     this.#free(captured.startOffset);
