@@ -2,7 +2,12 @@ import assert from "node:assert/strict";
 import { readNodeFile, writeNodeFile } from "../../src/storage/node-file.ts";
 import { onDisks, readFile, text, utf8, writeFile } from "./fixture.ts";
 
-const IDENTITY = { nodeId: "n1", clusterId: "c1", folderNonce: "0a", createTimeUs: 1_764_000_000_000_000 };
+const IDENTITY = {
+  nodeId: "n1",
+  clusterId: "c1",
+  folderNonce: "0a",
+  createTimeUs: 1_764_000_000_000_000,
+};
 
 onDisks("node.json that is not ours, or of another version, is refused", async (fs) => {
   await writeFile(fs, "x/y", utf8("a folder that is not empty"));
