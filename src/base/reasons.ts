@@ -1,3 +1,5 @@
+import { CLUSTER_REASONS } from "./reasons-cluster.ts";
+
 /** What a caller may do about an error without changing its request. */
 export type Retry = "no" | "after-backoff" | "at-leader" | "with-producer";
 
@@ -243,125 +245,7 @@ export const REASONS = {
     when: "The topic has no leader, or it cannot reach a majority of its voters.",
     fix: "Try again; check `proglog topic get`.",
   },
-  CONF_CHANGE_PENDING: {
-    code: "unavailable",
-    retry: "after-backoff",
-    when: "The topic's replicas are being changed already: one change goes at a time.",
-    fix: "Try again when it is done; ListReplicas shows how far it is.",
-  },
-  SERVER_NOT_FOUND: {
-    code: "not_found",
-    retry: "no",
-    when: "No member of the cluster has that id.",
-    fix: "List the members: `proglog cluster status`.",
-    metadata: ["serverId"],
-  },
-  SERVER_EXISTS: {
-    code: "already_exists",
-    retry: "no",
-    when: "The server is a member of the cluster already.",
-    fix: "Treat it as added.",
-    metadata: ["serverId"],
-  },
-  SERVER_ID_TAKEN: {
-    code: "already_exists",
-    retry: "no",
-    when: "A server with another data folder is a member under this id.",
-    fix: "Give the server a new empty data folder, or remove the member whose folder was lost.",
-    metadata: ["serverId"],
-  },
-  SERVER_REMOVED: {
-    code: "failed_precondition",
-    retry: "no",
-    when: "A server of this id was removed from the cluster: its id never comes back.",
-    fix: "Let it join with a new empty data folder.",
-    metadata: ["serverId"],
-  },
-  SERVER_HAS_REPLICAS: {
-    code: "failed_precondition",
-    retry: "no",
-    when: "The server to be removed still holds replicas.",
-    fix: "Drain it first; force it only when the server is lost.",
-    metadata: ["serverId", "replicaCount"],
-  },
-  SERVER_LIMIT: {
-    code: "resource_exhausted",
-    retry: "no",
-    when: "The cluster has as many members, or remembers as many removed ones, as it may.",
-    fix: "Remove a member that is not needed, or found another cluster.",
-    metadata: ["serverCountMax"],
-  },
-  SERVER_UNREACHABLE: {
-    code: "unavailable",
-    retry: "after-backoff",
-    when: "The server to be added does not answer at its address. Nothing was changed.",
-    fix: "Check that it runs with `--join` and that its address can be reached from the members.",
-    metadata: ["address"],
-  },
-  QUORUM_AT_RISK: {
-    code: "failed_precondition",
-    retry: "no",
-    when: "Without that server the topic would have no majority of voters that are up.",
-    fix: "Bring the other servers up, or wait until other voters have caught up.",
-    metadata: ["serverId", "topic"],
-  },
-  NOT_A_VOTER: {
-    code: "failed_precondition",
-    retry: "no",
-    when: "The server that shall lead the topic has no vote in it, or is behind.",
-    fix: "Choose another, or wait until it has caught up; ListReplicas shows the roles.",
-    metadata: ["topic", "serverId"],
-  },
-  REPLICA_EXISTS: {
-    code: "failed_precondition",
-    retry: "no",
-    when: "The server that shall get the topic holds it already.",
-    fix: "Choose another server.",
-    metadata: ["topic", "serverId"],
-  },
-  REPLICA_MISSING: {
-    code: "failed_precondition",
-    retry: "no",
-    when: "The server that shall give the topic away does not hold it.",
-    fix: "List who holds it: ListReplicas.",
-    metadata: ["topic", "serverId"],
-  },
-  PLACEMENT_STALE: {
-    code: "aborted",
-    retry: "after-backoff",
-    when: "Members or replicas changed while the change was being decided. Nothing was changed.",
-    fix: "Try again: it is planned anew.",
-  },
-  CLUSTER_FOREIGN: {
-    code: "failed_precondition",
-    retry: "no",
-    when: "The server has data of another cluster.",
-    fix: "Check the addresses; to join, a server needs an empty data folder.",
-  },
-  CLUSTER_NOT_FOUNDED: {
-    code: "failed_precondition",
-    retry: "no",
-    when: "The server that was asked belongs to no cluster yet.",
-    fix: "Ask another member, or this server again when it has joined.",
-  },
-  CLUSTER_FOUNDED: {
-    code: "failed_precondition",
-    retry: "no",
-    when: "The cluster was founded already: that happens once.",
-    fix: "Join it: `--join`.",
-  },
-  PEER_UNKNOWN: {
-    code: "failed_precondition",
-    retry: "no",
-    when: "A server that is not a member, or takes this one for another, speaks as a peer.",
-    fix: "Let it join, and check that each member's address leads to that member.",
-  },
-  PROTOCOL_UNKNOWN: {
-    code: "failed_precondition",
-    retry: "no",
-    when: "A peer speaks a version of the protocol between servers that this one does not know.",
-    fix: "Update the older of the two servers.",
-  },
+  ...CLUSTER_REASONS,
   DEADLINE_EXCEEDED: {
     code: "deadline_exceeded",
     retry: "with-producer",
