@@ -7,6 +7,7 @@ export class NodeFailure {
   readonly #onFailure: (error: unknown) => void;
   #listeners: ((reason: ProglogError) => void)[] = [];
   #reason: ProglogError | undefined;
+  #error: unknown;
 
   constructor(logger: Logger, onFailure: (error: unknown) => void) {
     this.#logger = logger;
@@ -16,6 +17,11 @@ export class NodeFailure {
   /** What callers are told; undefined while the node is well. */
   get reason(): ProglogError | undefined {
     return this.#reason;
+  }
+
+  /** What happened, for whoever runs the server. */
+  get error(): unknown {
+    return this.#error;
   }
 
   /** Gets to know of the failure before the owner does. */
@@ -28,6 +34,7 @@ export class NodeFailure {
     if (this.#reason !== undefined) return;
     const reason = reasonOf(error);
     this.#reason = reason;
+    this.#error = error;
     this.#logger.error("The node cannot go on", { reason: reason.reason }, error);
     for (const listener of this.#listeners) listener(reason);
     this.#listeners = [];

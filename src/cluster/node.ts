@@ -77,7 +77,7 @@ export class Node {
       await catalogueHere(parts, options.signal);
       await parts.duties.start();
       await reserve.fill();
-      if (parts.failure.reason !== undefined) throw parts.failure.reason;
+      if (parts.failure.reason !== undefined) throw parts.failure.error;
     } catch (error) {
       await release(parts, new ProglogError("DRAINING", "The server did not start"));
       throw error;
