@@ -120,9 +120,12 @@ export class Checker {
 
   /**
    * Ends the load, reads everything again at every server, and judges. All servers must run and
-   * reach each other. @returns what there is; what is wrong is in the history's violations
+   * reach each other.
+   *
+   * @param msMax how long a server may be without the next record
+   * @returns what there is; what is wrong is in the history's violations
    */
-  async finish(): Promise<Tally> {
+  async finish(msMax = SEEN_MS_MAX): Promise<Tally> {
     this.#areProducersStopped = true;
     // Those that wait for an answer get it, or give up.
     await pause(6_000);
@@ -130,7 +133,7 @@ export class Checker {
       for (const topic of CHECKED_TOPICS) {
         const end = await this.#endOf(topic);
         for (const node of this.#options.nodes()) {
-          await readWhole(this.#readers, node, topic, { end, msMax: SEEN_MS_MAX });
+          await readWhole(this.#readers, node, topic, { end, msMax });
         }
       }
     } catch (error) {
