@@ -59,12 +59,3 @@ export class Call<O, C> {
     return true;
   }
 }
-
-/** An entry that is proposed and not yet applied. */
-export interface Pending<O, C> {
-  readonly index: number;
-  readonly payload: Uint8Array;
-  /** Whose commands it holds, in order. */
-  readonly calls: readonly Call<O, C>[];
-  isJournalled: boolean;
-}

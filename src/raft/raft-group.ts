@@ -43,6 +43,8 @@ export class RaftGroup<O, C> {
   #isRecovering = true;
   #isDraining = false;
   #stopped: ProglogError | undefined;
+  /** Why it cannot go on. */
+  #failure: { readonly error: unknown } | undefined;
 
   constructor(options: RaftGroupOptions<O, C>) {
     const { journal, host, lane, clock } = options;
@@ -119,6 +121,8 @@ export class RaftGroup<O, C> {
   /**
    * Opens the group and applies what is known to be committed; to be called once. It waits while the host
    * has no room. An only voter leads when this resolves, unless its disk is full.
+   *
+   * Rejects with what `onFailure` is told meanwhile, too. Resolves early when it is stopped.
    *
    * @throws JOURNAL_CORRUPT when an entry is missing or of an unknown kind
    */
@@ -222,9 +226,11 @@ export class RaftGroup<O, C> {
       onPoisoned(error);
       return;
     }
+    this.#failure ??= { error };
     // Whoever waits for a disk that failed is told so; all others by the owner, who stops this.
     if (error instanceof ProglogError) this.stop(error);
     else this.#replica.halt();
+    this.#tell();
     onFailure(error);
   }
 
@@ -238,11 +244,12 @@ export class RaftGroup<O, C> {
     for (const tell of this.#watchers.splice(0)) tell();
   }
 
-  /** Resolves when `isSo`, or when it is stopped. */
+  /** Resolves when `isSo`, or when it is stopped; rejects when it cannot go on. */
   async #until(isSo: () => boolean): Promise<void> {
-    while (this.#stopped === undefined && !isSo()) {
+    while (this.#failure === undefined && this.#stopped === undefined && !isSo()) {
       await new Promise<void>((resolve) => this.#watchers.push(resolve));
     }
+    if (this.#failure !== undefined) throw this.#failure.error;
   }
 
   #refusal(makesRoom: boolean): ProglogError | undefined {

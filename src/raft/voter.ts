@@ -1,37 +1,7 @@
 import type { Abortable } from "../base/abortable.ts";
-import type { Clock } from "../base/clock.ts";
-import type { ProglogError } from "../base/errors.ts";
-import type { AdmissionLane } from "./admission.ts";
 
-/** An entry's payload is a command of its group. Other kinds are Raft's and not used yet. */
+/** An entry's payload is a command of its group. Other kinds: `entry-kinds.ts`. */
 export const ENTRY_COMMAND = 0;
-
-/** What the voter needs of the journal; `journal/journal.ts` fits it. */
-export interface VoterJournal {
-  append(
-    entries: readonly {
-      readonly replicaId: number;
-      readonly index: number;
-      readonly term: number;
-      readonly kind: number;
-      readonly payload: readonly Uint8Array[];
-    }[],
-    done: (error?: ProglogError) => void,
-    options?: { readonly isUrgent?: boolean },
-  ): void;
-  /** See `Journal.beforeFlush`. */
-  beforeFlush(fill: () => void): void;
-  entries(
-    replicaId: number,
-    fromIndex: number,
-  ): AsyncIterable<{
-    readonly index: number;
-    readonly term: number;
-    readonly kind: number;
-    readonly payload: Uint8Array;
-  }>;
-  readonly isDiskFull: boolean;
-}
 
 export interface AppliedEntry {
   readonly index: number;
@@ -51,8 +21,8 @@ export interface VoterHost<O, C> {
    */
   apply(entry: AppliedEntry): readonly O[];
   /**
-   * False while what was applied waits for room; then {@link whenCanApply} tells. Asked in
-   * recovery only: later, what is in flight is bounded by what is written.
+   * False while what was applied waits for room; then {@link whenCanApply} tells. Not asked for
+   * what was proposed here: that is bounded by what is written.
    */
   canApply(): boolean;
   whenCanApply(): Promise<void>;
@@ -60,26 +30,6 @@ export interface VoterHost<O, C> {
   written(): Promise<void>;
   /** True while the disk has no room for what is applied: nothing new is taken. */
   readonly isDiskFull: boolean;
-}
-
-export interface SingleVoterOptions<O, C> {
-  readonly journal: VoterJournal;
-  readonly host: VoterHost<O, C>;
-  readonly lane: AdmissionLane;
-  /** For the leader's clock in the entries. */
-  readonly clock: Clock;
-  readonly replicaId: number;
-  /** Term of new entries. */
-  readonly term: number;
-  /** Last entry that the journal has; all up to it are committed, since the only voter has them. */
-  readonly lastIndex: number;
-  /** Last entry that the host's state includes. */
-  readonly appliedIndex: number;
-  readonly appliedTerm: number;
-  /** Called after each run of entries that were applied together; must not throw. */
-  readonly onApplied?: () => void;
-  /** The host threw, or the journal is not what it must be. */
-  readonly onFailure: (error: unknown) => void;
 }
 
 /** As `ProposeOptions` of `topics/replicator.ts`, where it is explained. */

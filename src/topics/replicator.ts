@@ -15,7 +15,7 @@ export interface ProposeOptions {
 
 /**
  * The seam to consensus: propose a command, learn its outcome when it has been
- * applied. `raft/single-voter.ts` fits it; Raft takes its place later.
+ * applied. `RaftGroup` of `raft/raft-group.ts` fits it.
  *
  * Commands of one caller that does not wait are applied in the order of the
  * calls. They may also be refused in any pattern, so a caller that needs order

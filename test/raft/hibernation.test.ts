@@ -1,7 +1,7 @@
 import assert from "node:assert/strict";
 import { test } from "node:test";
-import { settled } from "./host.ts";
 import { type Member, RaftCluster } from "./raft-cluster.ts";
+import { settled } from "./settled.ts";
 
 const LIMITS = { idleTicks: 10 };
 

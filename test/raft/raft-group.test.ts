@@ -4,8 +4,8 @@ import { hasReason, ProglogError } from "../../src/base/errors.ts";
 import { CoreGroupFailedError, CoreMessageType } from "../../src/raft/core.ts";
 import { FakeCall } from "../support/fake-call.ts";
 import { settle } from "../support/sim-clock.ts";
-import { settled } from "./host.ts";
 import { type Member, RaftCluster } from "./raft-cluster.ts";
+import { settled } from "./settled.ts";
 
 const APPEND: number = CoreMessageType.append;
 const SNAPSHOT: number = CoreMessageType.snapshot;

@@ -4,7 +4,7 @@ import { ProglogError } from "../../src/base/errors.ts";
 import { Reads } from "../../src/raft/reads.ts";
 import { FakeCall } from "../support/fake-call.ts";
 import { settle } from "../support/sim-clock.ts";
-import { settled } from "./host.ts";
+import { settled } from "./settled.ts";
 
 function setUp() {
   const asked: Uint8Array[] = [];

@@ -10,9 +10,9 @@ import { RaftNode } from "../../src/raft/raft-node.ts";
 import { integerFrom, makeRandom, SeededRandom, seedsFromEnv } from "../support/prng.ts";
 import { SimClock, settle } from "../support/sim-clock.ts";
 import { SimFileSystem } from "../support/sim-file-system.ts";
-import { settled } from "./host.ts";
 import { makeCore } from "./raft-core.ts";
 import { Recorder } from "./recorder.ts";
+import { settled } from "./settled.ts";
 
 const REPLICA = 1;
 const LANE = { bytesMax: 1e9, laneBytesMax: 1e9, waitingBytesMax: 1e9, waitingCountMax: 1e6 };

@@ -5,6 +5,11 @@ import type { AppliedEntry } from "../../src/raft/voter.ts";
 export class Recorder implements RaftHost<string, string> {
   /** Commands, in order. */
   applied: string[];
+  /** Entries with commands that were applied in this life, as "index:commands". */
+  readonly entries: string[] = [];
+  encodedCount = 0;
+  /** Stands for the host's files being slow. */
+  slow: PromiseWithResolvers<void> | undefined;
   /** Of the last entry or snapshot. */
   index: number;
   isDiskFull = false;
@@ -23,6 +28,7 @@ export class Recorder implements RaftHost<string, string> {
   }
 
   encode(commands: readonly string[], _clockUs: number): Uint8Array {
+    this.encodedCount += 1;
     return new TextEncoder().encode(commands.join("+"));
   }
 
@@ -35,6 +41,7 @@ export class Recorder implements RaftHost<string, string> {
     if (text === this.poison) throw new Error(`cannot apply ${text}`);
     if (index <= this.index) throw new Error(`${index} is applied after ${this.index}`);
     this.index = index;
+    this.entries.push(`${index}:${text}`);
     this.onApply(index, term, text);
     const commands = text.split("+");
     this.applied.push(...commands);
@@ -49,7 +56,9 @@ export class Recorder implements RaftHost<string, string> {
     while (!this.hasRoom) await new Promise<void>((resolve) => setImmediate(resolve));
   }
 
-  async written(): Promise<void> {}
+  async written(): Promise<void> {
+    await this.slow?.promise;
+  }
 
   captureSnapshot(): { readonly data: Uint8Array } | undefined {
     return { data: new TextEncoder().encode(JSON.stringify([this.index, ...this.applied])) };
