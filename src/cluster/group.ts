@@ -112,6 +112,10 @@ export class Group<O, C, M extends Machine<O, C>> {
     if (!options.isUnsaved) journal.setCheckpoint(replicaId, appliedIndex, appliedTerm);
   }
 
+  get isStopped(): boolean {
+    return this.#isStopped;
+  }
+
   /** True until what recovery found without a checkpoint is in one. */
   get isUnsaved(): boolean {
     return this.#isUnsaved;

@@ -5,6 +5,7 @@ import type { NodeIdentity } from "../storage/node-file.ts";
 import { TopicRegistry } from "../topics/registry.ts";
 import type { Topics } from "../topics/topics.ts";
 import type { ClusterView } from "./cluster-view.ts";
+import type { DamageCounts } from "./damage-counts.ts";
 import { untilLed } from "./first-leader.ts";
 import { handOver } from "./hand-over.ts";
 import { clusterLayout } from "./layout.ts";
@@ -88,6 +89,11 @@ export class Node {
 
   get identity(): NodeIdentity {
     return this.#parts.identity();
+  }
+
+  /** Damage that was found in topics' files, and made good, since the start. */
+  get damage(): Readonly<DamageCounts> {
+    return this.#parts.context.damage;
   }
 
   /** True while the disk has no room: appends are refused, reads go on. */

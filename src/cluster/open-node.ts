@@ -22,11 +22,12 @@ import type { NodeOptions } from "./node-options.ts";
 import type { NodeSettings } from "./node-settings.ts";
 import { NodeView } from "./node-view.ts";
 import { PeerDesk } from "./peer-desk.ts";
-import { Reconciler } from "./reconciler.ts";
+import { type OpenTopic, Reconciler } from "./reconciler.ts";
 import { syncFolder } from "./replica-files.ts";
 import { replicaLeader } from "./replica-leader.ts";
 import type { Reserve } from "./reserve.ts";
 import { RetentionTimer } from "./retention-timer.ts";
+import { type ScrubbedTopic, Scrubber } from "./scrubber.ts";
 import type { NodeParts } from "./shut-down.ts";
 import { Throttle } from "./throttle.ts";
 import type { TopicContext } from "./topic-group.ts";
@@ -154,6 +155,11 @@ export async function openParts(options: NodeOptions, folder: OpenedFolder): Pro
       intervalMs: settings.retentionIntervalMs,
       topics: () => topics.topics(),
     });
+    const scrubber = new Scrubber({
+      ...{ clock, logger },
+      counts: context.damage,
+      topics: () => topics.topics().map(scrubbed),
+    });
     const courier = new Courier({ catalogue: began, peers: network.peers, leader: clusterLeader });
     duties = new ClusterDuties({
       ...{ context, cluster, network, courier, directory, random },
@@ -172,7 +178,7 @@ export async function openParts(options: NodeOptions, folder: OpenedFolder): Pro
       reconciler: topics,
       clusterId: () => identity.clusterId,
     });
-    const workers = { checkpoints, retention, throttle, duties };
+    const workers = { checkpoints, retention, scrubber, throttle, duties };
     const parts = {
       ...{ lock, failure, context, network, courier, directory, view, bell },
       ...workers,
@@ -189,6 +195,10 @@ export async function openParts(options: NodeOptions, folder: OpenedFolder): Pro
     await journal.close();
     throw error;
   }
+}
+
+function scrubbed({ entry, group }: OpenTopic): ScrubbedTopic {
+  return { name: entry.name, isOpen: () => !group.isStopped, replica: group.machine };
 }
 
 /** What a damaged topic has in the journal is copied forward, as when there is no room for a checkpoint. */

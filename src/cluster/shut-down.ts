@@ -12,6 +12,7 @@ import type { NodeNetwork } from "./node-network.ts";
 import type { NodeView } from "./node-view.ts";
 import type { Reconciler } from "./reconciler.ts";
 import type { RetentionTimer } from "./retention-timer.ts";
+import type { Scrubber } from "./scrubber.ts";
 import type { Throttle } from "./throttle.ts";
 import type { TopicContext, TopicGroup } from "./topic-group.ts";
 import { forEachOf, orDiskFull } from "./wait.ts";
@@ -28,6 +29,7 @@ export interface NodeParts {
   readonly reconciler: Reconciler;
   readonly checkpoints: Checkpoints;
   readonly retention: RetentionTimer;
+  readonly scrubber: Scrubber;
   readonly throttle: Throttle;
   readonly network: NodeNetwork;
   /** What goes on in the background between this node and the cluster. */
@@ -45,7 +47,8 @@ export interface NodeParts {
  * is full, or the node has failed, it leaves things as they are: the journal has them.
  */
 export async function shutDown(parts: NodeParts): Promise<void> {
-  const { context, reconciler, checkpoints, retention, throttle, failure, duties } = parts;
+  const { context, reconciler, checkpoints, retention, scrubber, throttle, failure, duties } =
+    parts;
   const { clock, journal } = context;
   const groups = groupsOf(parts);
   const isStuck = () =>
@@ -58,6 +61,7 @@ export async function shutDown(parts: NodeParts): Promise<void> {
     const draining = groups.map((group) => group.raft.drain());
     await duties.close();
     await retention.close();
+    await scrubber.close();
     await reconciler.close();
     // With those that were made meanwhile.
     const all = groupsOf(parts);
@@ -80,6 +84,7 @@ export async function release(
     reconciler,
     checkpoints,
     retention,
+    scrubber,
     throttle,
     duties,
     network,
@@ -96,6 +101,7 @@ export async function release(
     network.close(),
     duties.close(),
     retention.close(),
+    scrubber.close(),
     reconciler.close(),
     checkpoints.close(),
   ];

@@ -35,7 +35,7 @@ async function startNearlyFull(roomBytes: number): Promise<Life> {
 
 /** A node that was killed when the disk was full, started again: its journal has more than its files. */
 async function startOnFull() {
-  const first = await startNearlyFull(100_000);
+  const first = await startNearlyFull(200_000);
   const acknowledged = await fill(first, "default");
   first.fs.crash(0);
   const fs = first.fs.reopen();

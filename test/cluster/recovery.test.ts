@@ -218,7 +218,8 @@ test("a start takes no longer for records that are checkpointed", async () => {
     return steps;
   };
   const [few, many] = [await count(10), await count(200)];
-  assert.ok(few > 10 && many <= few + 5, `${few} operations for 10 batches, ${many} for 200`);
+  // A file of the journal may have become full right before the stop: then the next one is made.
+  assert.ok(few > 10 && many <= few + 20, `${few} operations for 10 batches, ${many} for 200`);
 });
 
 test("a folder of somebody else is left alone, and one that only a file system has touched is taken", async () => {

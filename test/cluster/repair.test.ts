@@ -92,3 +92,25 @@ test("Damage is DATA_LOSS while the others are away, and made good when they are
   await cluster.clock.advance(15_000);
   assert.deepEqual(await cluster.run(readAll(cluster.node(name), "events")), WRITTEN);
 });
+
+test("Damage that nobody reads is found and made good in the background", async () => {
+  const cluster = await three();
+  const name = follower(cluster);
+  const [path] = stores(cluster, name);
+  const before = cluster
+    .server(name)
+    .fs.dump()
+    .get(path ?? "");
+  await cluster.damage(name, path ?? "", 100);
+  await cluster.clock.advance(11 * 60_000);
+  assert.deepEqual(
+    cluster
+      .server(name)
+      .fs.dump()
+      .get(path ?? ""),
+    before,
+  );
+  const { found, repaired, scrubbedBytes } = cluster.node(name).damage;
+  assert.deepEqual({ found, repaired }, { found: 1, repaired: 1 });
+  assert(scrubbedBytes > 0);
+});

@@ -27,7 +27,7 @@ async function burst(topic: Topic, batches: readonly ProduceBatch[]): Promise<st
   );
 }
 
-/** Raft index of each record, with `!` behind the last one of an entry. */
+/** Raft index of each record, with `!` behind the last one of an entry. A leader begins with an entry of its own. */
 async function entriesOf(fs: SimFileSystem): Promise<string[]> {
   const log = await Log.openReadOnly({ fs, dir: "topics/1", check: checkFrame });
   const found: string[] = [];
@@ -60,7 +60,7 @@ test("appends that are made together share an entry, and each is judged by itsel
     "OFFSET_MISMATCH",
   ]);
   await settle();
-  const frames = ["3", "3", "3", "3", "3", "3!"];
+  const frames = ["4", "4", "4", "4", "4", "4!"];
   assert.deepEqual(await entriesOf(life.fs), frames);
   const records = await readToEnd(topic, 0, { recordsMax: 9, bytesMax: 9999 });
   assert.equal(new Set(records.map(({ appendTimeUs }) => appendTimeUs)).size, 1);
@@ -82,7 +82,7 @@ test("appends that are made together share an entry, and each is judged by itsel
       ["2-2 again", "FENCED", "6-6"],
     );
     await node.close();
-    assert.deepEqual(await entriesOf(fs), [...frames, "4!"]);
+    assert.deepEqual(await entriesOf(fs), [...frames, "6!"]);
   }
 });
 
@@ -107,7 +107,7 @@ for (const kept of [1, 2, 3]) {
     await topic.produce({ records: texts("first") });
     await burst(topic, [{ records: texts("a", "b") }, { records: texts("c", "d") }]);
     await settle();
-    assert.deepEqual(await entriesOf(life.fs), ["2!", "3", "3", "3", "3!"]);
+    assert.deepEqual(await entriesOf(life.fs), ["3!", "4", "4", "4", "4!"]);
     const running = life.fs.dump();
     await life.node.close();
     const stopped = life.fs.dump();
