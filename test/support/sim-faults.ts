@@ -60,10 +60,13 @@ export class SimFaults {
     this.#rules = [];
   }
 
-  /** The code that this operation must fail with, or undefined. */
-  take(op: SimOperation, path: string): string | undefined {
+  /**
+   * The code that this operation must fail with, or undefined.
+   * @param needsRoom false for what takes no room on a disk, so that it cannot fail for want of it
+   */
+  take(op: SimOperation, path: string, needsRoom: boolean): string | undefined {
     for (const rule of this.#rules) {
-      if (!fits(rule.match, op, path)) continue;
+      if (!fits(rule.match, op, path) || (rule.code === "ENOSPC" && !needsRoom)) continue;
       if (rule.passes > 0) {
         rule.passes -= 1;
         continue;

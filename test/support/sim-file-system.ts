@@ -161,6 +161,7 @@ export class SimFileSystem implements FileSystem {
 
   open(path: string, options: OpenOptions): Promise<File> {
     return this.#run("open", path, {
+      needsRoom: options.mode.startsWith("create"),
       apply: () => {
         const run: SimRun = (op, work) => this.#run(op, path, work);
         const room = (node: SimFileNode) => this.#room(node);
@@ -222,7 +223,7 @@ export class SimFileSystem implements FileSystem {
       this.#stop(error instanceof SimCrash ? error : new SimCrash(String(error)));
       throw error;
     }
-    const code = this.#faults.take(op, path);
+    const code = this.#faults.take(op, path, work.needsRoom ?? true);
     if (code !== undefined) work.fail?.(code);
     const value = code === undefined ? work.apply() : undefined;
     await this.#faults.heldBy(op, path);

@@ -15,6 +15,8 @@ export interface SimWork<T> {
   readonly finish?: (value: T) => void;
   /** When a fault was asked for. Absent: nothing happens but the rejection. */
   readonly fail?: (code: string) => void;
+  /** False: it cannot fail for want of room. Absent: it can. */
+  readonly needsRoom?: boolean;
 }
 
 export type SimRun = <T>(op: SimOperation, work: SimWork<T>) => Promise<T>;
