@@ -1,5 +1,4 @@
 import type { Clock } from "../base/clock.ts";
-import type { Random } from "../base/random.ts";
 import type { NodeIdentity } from "../storage/node-file.ts";
 import { CATALOGUE_REPLICA_ID } from "../topics/catalogue-members.ts";
 import { FEATURE_LEVEL, type ServerInfo } from "../topics/members.ts";
@@ -24,8 +23,9 @@ export interface BeginningParts {
   readonly peers: PeerCalls;
   readonly directory: Directory;
   readonly clock: Clock;
-  readonly random: Random;
   readonly identity: NodeIdentity;
+  /** The id that the cluster gets should this node found it. */
+  readonly ownClusterId: string;
   /** The node belongs to that cluster from now on. */
   readonly onJoined: (identity: NodeIdentity) => void;
   /** Something in the catalogue has changed. */
@@ -73,13 +73,13 @@ export function serverInfo(
 }
 
 async function founds(parts: BeginningParts): Promise<boolean> {
-  const { cluster, peers, clock, random, context, identity, signal } = parts;
+  const { cluster, peers, clock, ownClusterId, context, identity, signal } = parts;
   if (cluster.bootstrapExpect === 0) return cluster.join.length === 0;
   const beginning = await awaitBeginning({
     ...{ peers, clock, signal },
     logger: context.logger,
     nodeId: identity.nodeId,
-    clusterId: newClusterId(random),
+    clusterId: ownClusterId,
     seeds: [...cluster.join].sort(),
   });
   return beginning === "found";

@@ -1,5 +1,4 @@
 import { hasReason } from "../base/errors.ts";
-import type { Random } from "../base/random.ts";
 import type { NodeIdentity } from "../storage/node-file.ts";
 import { CATALOGUE_REPLICA_ID } from "../topics/catalogue-members.ts";
 import { CATALOGUE_TOPIC_ID } from "../topics/catalogue-state.ts";
@@ -17,6 +16,7 @@ import { joinCluster } from "./join-cluster.ts";
 import { clusterLayout } from "./layout.ts";
 import type { NodeNetwork } from "./node-network.ts";
 import type { Reconciler } from "./reconciler.ts";
+import { Replacements } from "./replacements.ts";
 import { callerOf } from "./signal-caller.ts";
 import { inspectFolders, newClusterId, noteCluster } from "./start.ts";
 import type { TopicContext } from "./topic-group.ts";
@@ -33,7 +33,8 @@ export interface ClusterDutiesOptions {
   readonly network: NodeNetwork;
   readonly courier: Courier;
   readonly directory: Directory;
-  readonly random: Random;
+  /** The id that the cluster gets should this node found it. */
+  readonly ownClusterId: string;
   readonly catalogue: CatalogueGroup;
   readonly reconciler: Reconciler;
   readonly identity: {
@@ -47,6 +48,7 @@ export class ClusterDuties {
   readonly #options: ClusterDutiesOptions;
   readonly #duties: Duties;
   readonly #keeper: GroupKeeper;
+  readonly #replacements: Replacements;
   /** Groups to be looked at by the keeper: something about them has changed, or is not as it should be. */
   readonly #unsettled = new Set<number>();
   /** The catalogue is known to have been up to date since the start. */
@@ -57,7 +59,7 @@ export class ClusterDuties {
 
   constructor(options: ClusterDutiesOptions) {
     this.#options = options;
-    const { context, courier, catalogue } = options;
+    const { context, courier, catalogue, reconciler, network } = options;
     const { clock, logger } = context;
     this.#balanceDueMs = clock.monotonicMs() + BALANCE_MS;
     this.#keeper = new GroupKeeper({
@@ -65,6 +67,13 @@ export class ClusterDuties {
       placement: (topicId) => catalogue.machine.state.group(topicId),
       left: (topicId, placementVersion, replicaId) =>
         courier.tell({ kind: "left", topicId, placementVersion, replicaId }),
+    });
+    this.#replacements = new Replacements({
+      ...{ clock, logger },
+      peers: network.peers,
+      damaged: () => (this.#isConfirmed ? reconciler.damagedReplicas() : []),
+      topic: (topicId) => catalogue.machine.state.byId(topicId),
+      replace: (command) => courier.tell(command),
     });
     this.#duties = new Duties({
       ...{ clock, logger },
@@ -77,6 +86,10 @@ export class ClusterDuties {
         { name: "bring groups to their wanted replicas", run: () => this.#keep() },
         { name: "place replicas", run: () => this.#place() },
         { name: "spread leaders", run: () => this.#balance() },
+        {
+          name: "replace what is damaged here",
+          run: (signal) => this.#replacements.run(signal),
+        },
         { name: "say where this server is", run: (signal) => this.#announce(signal) },
       ],
     });
@@ -117,12 +130,12 @@ export class ClusterDuties {
 
   /** The founder's first command; made again should a crash have come before it. */
   async #found(): Promise<void> {
-    const { catalogue, courier, cluster, random, identity } = this.#options;
+    const { catalogue, courier, cluster, ownClusterId, identity } = this.#options;
     const { state } = catalogue.machine;
     if (state.clusterId === "") {
       if (catalogue.replicaId !== CATALOGUE_REPLICA_ID || !catalogue.raft.isLeaderReady) return;
       const server = serverInfo(identity.get(), cluster);
-      await courier.propose({ kind: "found", clusterId: newClusterId(random), server });
+      await courier.propose({ kind: "found", clusterId: ownClusterId, server });
     }
     const noted = await noteCluster(this.#options.context.fs, identity.get(), state.clusterId);
     identity.set(noted);
@@ -215,13 +228,15 @@ export class ClusterDuties {
     const { nodeId, clusterId } = identity.get();
     const known = catalogue.machine.state.member(nodeId);
     const server = serverInfo(identity.get(), cluster);
+    if (clusterId === "" || known === undefined) return;
+    // One that an operator has set stays, unless this server is told another one.
+    const zone = server.zone === "" ? known.zone : server.zone;
     const isKnown =
-      known?.address === server.address &&
+      known.address === server.address &&
       known.version === server.version &&
+      known.zone === zone &&
       known.featureLevel === server.featureLevel;
-    if (clusterId === "" || known === undefined || isKnown) return;
-    // A zone that an operator has set stays.
-    const { zone } = known;
+    if (isKnown) return;
     if (catalogue.raft.isLeaderReady) {
       await courier.propose({ kind: "addServer", server: { ...server, zone } });
       return;

@@ -6,6 +6,8 @@ import type { JoinAnswer } from "./peer-host.ts";
 export class Directory {
   readonly #addresses = new Map<string, string>();
   readonly #clusterReplicas = new Map<number, string>();
+  /** Where members say that they are now, though the catalogue does not know it yet, and what it said then. */
+  readonly #moved = new Map<string, { readonly to: string; readonly from: string }>();
   #state: CatalogueState | undefined;
 
   /** From now on the catalogue is asked first. */
@@ -21,9 +23,24 @@ export class Directory {
     }
   }
 
+  /**
+   * A member says that it is elsewhere. When most have moved at once, nobody could write that into the catalogue
+   * before they find each other.
+   */
+  moved(nodeId: string, to: string): void {
+    const from = this.#state?.member(nodeId)?.address;
+    if (from === undefined || to === "") return;
+    if (from === to) this.#moved.delete(nodeId);
+    else this.#moved.set(nodeId, { to, from });
+  }
+
   /** `host:port`; undefined for one that is no member. */
   addressOf(nodeId: string): string | undefined {
-    const address = this.#state?.member(nodeId)?.address ?? this.#addresses.get(nodeId);
+    const known = this.#state?.member(nodeId)?.address;
+    const moved = this.#moved.get(nodeId);
+    // Until the catalogue says something new.
+    if (moved !== undefined && moved.from === known) return moved.to;
+    const address = known ?? this.#addresses.get(nodeId);
     return address === "" ? undefined : address;
   }
 

@@ -110,6 +110,8 @@ export class GroupKeeper {
 
 function isCaughtUp({ progress, hardState }: CoreStatus, replicaId: number): boolean {
   const found = progress.find((replica) => replica.replicaId === replicaId);
-  if (found === undefined || !found.isActive || found.state === "snapshot") return false;
+  // One that has nothing yet may be few entries behind, and still lacks all records: it gets a snapshot first.
+  if (found === undefined || !found.isActive || found.match === 0) return false;
+  if (found.state !== "replicate") return false;
   return found.match + CAUGHT_UP_ENTRIES >= hardState.commit;
 }

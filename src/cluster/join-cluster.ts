@@ -1,5 +1,5 @@
 import type { Clock } from "../base/clock.ts";
-import { hasReason } from "../base/errors.ts";
+import { hasReason, type ProglogError } from "../base/errors.ts";
 import type { Logger } from "../base/log.ts";
 import { pauseUnlessAborted } from "./abortable-pause.ts";
 import type { JoinAnswer, JoinRequest, PeerCalls } from "./peer-host.ts";
@@ -33,13 +33,19 @@ export async function joinCluster(options: JoinOptions): Promise<JoinAnswer> {
   let pauseMs = PAUSE_MS_MIN;
   for (let round = 0; ; round += 1) {
     let why = "no address is known";
-    for (const address of addresses()) {
+    const queue = [...addresses()];
+    const asked = new Set<string>();
+    for (let address = queue.shift(); address !== undefined; address = queue.shift()) {
+      if (asked.has(address)) continue;
+      asked.add(address);
       signal.throwIfAborted();
       try {
         return await peers.join(address, request, { timeoutMs: JOIN_TIMEOUT_MS, signal });
       } catch (error) {
         if (isFinal(error)) throw error;
         why = `${address}: ${error instanceof Error ? error.message : error}`;
+        // Only who leads can take this node in.
+        if (hasReason(error, "NOT_LEADER")) queue.unshift(...leaderIn(error));
       }
     }
     signal.throwIfAborted();
@@ -49,6 +55,11 @@ export async function joinCluster(options: JoinOptions): Promise<JoinAnswer> {
     await pauseUnlessAborted(clock, pauseMs, signal);
     pauseMs = Math.min(PAUSE_MS_MAX, pauseMs * 2);
   }
+}
+
+function leaderIn(error: ProglogError): readonly string[] {
+  const { leaderAddress } = error.metadata;
+  return leaderAddress === undefined ? [] : [leaderAddress];
 }
 
 function isFinal(error: unknown): boolean {

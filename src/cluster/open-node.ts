@@ -29,6 +29,7 @@ import type { Reserve } from "./reserve.ts";
 import { RetentionTimer } from "./retention-timer.ts";
 import { type ScrubbedTopic, Scrubber } from "./scrubber.ts";
 import type { NodeParts } from "./shut-down.ts";
+import { newClusterId } from "./start.ts";
 import { Throttle } from "./throttle.ts";
 import type { TopicContext } from "./topic-group.ts";
 
@@ -62,6 +63,7 @@ export async function openParts(options: NodeOptions, folder: OpenedFolder): Pro
     transport: network.transport,
     nodeOf: (topicId, replicaId) => directory.nodeOf(topicId, replicaId),
   });
+  const ownClusterId = newClusterId(random);
   let identity = folder.identity;
   let catalogue: CatalogueGroup | undefined;
   let reconciler: Reconciler | undefined;
@@ -112,6 +114,7 @@ export async function openParts(options: NodeOptions, folder: OpenedFolder): Pro
       self: () => ({ nodeId, clusterId: identity.clusterId }),
       ...{ raft, genesis, clusterLeader },
       catalogue: () => catalogue,
+      moved: (id, address) => directory.moved(id, address),
       topic: (topicId) => reconciler?.group(topicId),
     }),
     addressOf: (id) => directory.addressOf(id),
@@ -122,7 +125,7 @@ export async function openParts(options: NodeOptions, folder: OpenedFolder): Pro
     await syncFolder(fs, JOURNAL_DIR);
     raft.start();
     const began = await beginCatalogue({
-      ...{ context, cluster, directory, clock, random, identity },
+      ...{ context, cluster, directory, clock, identity, ownClusterId },
       peers: network.peers,
       signal: options.signal ?? new AbortController().signal,
       onJoined: (noted) => {
@@ -143,7 +146,7 @@ export async function openParts(options: NodeOptions, folder: OpenedFolder): Pro
       groups: () => [
         began,
         ...topics.topics().map(({ group }) => group),
-        ...topics.damagedReplicas().map(neverSaved),
+        ...topics.damagedReplicas().map(({ replicaId }) => neverSaved(replicaId)),
       ],
       journalBytes: settings.checkpointBytes,
       journalBytesMax: settings.journalBytesMax,
@@ -162,7 +165,7 @@ export async function openParts(options: NodeOptions, folder: OpenedFolder): Pro
     });
     const courier = new Courier({ catalogue: began, peers: network.peers, leader: clusterLeader });
     duties = new ClusterDuties({
-      ...{ context, cluster, network, courier, directory, random },
+      ...{ context, cluster, network, courier, directory, ownClusterId },
       catalogue: began,
       reconciler: topics,
       identity: {

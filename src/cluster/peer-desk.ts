@@ -36,6 +36,8 @@ export interface PeerDeskOptions {
   /** Undefined before this node belongs to a cluster. */
   readonly catalogue: () => CatalogueGroup | undefined;
   readonly clusterLeader: () => LeaderPlace | undefined;
+  /** A member says where it is now. */
+  readonly moved: (nodeId: string, address: string) => void;
   /** The replica of a topic here. */
   readonly topic: (topicId: number) => TopicGroup | undefined;
 }
@@ -81,6 +83,8 @@ export class PeerDesk implements PeerHost {
       );
     }
     const { nodeId, address, zone, version, featureLevel, folderNonce } = request;
+    const known = catalogue.machine.state.member(nodeId);
+    if (known?.folderNonce === folderNonce) this.#options.moved(nodeId, address);
     const server = { nodeId, address, zone, version, featureLevel, folderNonce };
     const outcome = await this.#propose({ kind: "addServer", server }, caller);
     if (outcome.kind !== "serverAdded") throw foreignOutcome(outcome.kind);

@@ -13,9 +13,14 @@ import { createTopic, openTopic, type TopicContext, type TopicGroup } from "./to
 const RETRY_MS = 1_000;
 
 /** A topic whose files are damaged: it is not open, and its journal entries are kept. */
-export interface DamagedTopic {
+interface DamagedTopic {
   readonly replicaId: number;
   readonly reason: ProglogError;
+}
+
+export interface DamagedReplica {
+  readonly topicId: number;
+  readonly replicaId: number;
 }
 
 export interface OpenTopic {
@@ -58,8 +63,8 @@ export class Reconciler implements TopicHost {
   }
 
   /** Replicas of topics that could not be opened. */
-  damagedReplicas(): number[] {
-    return [...this.#damaged.values()].map(({ replicaId }) => replicaId);
+  damagedReplicas(): DamagedReplica[] {
+    return [...this.#damaged].map(([topicId, { replicaId }]) => ({ topicId, replicaId }));
   }
 
   /** Leaves a damaged topic as it is, for `proglog log verify` and `repair`, or to be deleted. */

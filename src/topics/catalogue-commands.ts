@@ -27,6 +27,7 @@ import type { TopicSettings } from "./topics.ts";
  *     7 target        [topic id varint][replication factor varint; 0: the default]
  *     8 place         [topic id varint][placement version varint][places]
  *     9 left          [topic id varint][placement version varint][replica id varint]
+ *     10 replace      [topic id varint][placement version varint][replica id varint]
  *
  * Decoding is as strict as that of topic commands, for the same reason.
  */
@@ -42,6 +43,7 @@ const KINDS = {
   target: 7,
   place: 8,
   left: 9,
+  replace: 10,
 } as const satisfies Record<CatalogueCommand["kind"], number>;
 
 const FIELD_STATE = 1;
@@ -116,6 +118,15 @@ export interface LeftCommand {
   readonly replicaId: number;
 }
 
+/** A replica is lost: it leaves, and its node gets another one, which plays the same part. */
+export interface ReplaceCommand {
+  readonly kind: "replace";
+  readonly topicId: number;
+  /** Of the placement that has it. */
+  readonly placementVersion: number;
+  readonly replicaId: number;
+}
+
 /** A command before it has its entry, and with that the leader's clock. */
 export type ProposedCatalogueCommand =
   | FoundCommand
@@ -126,7 +137,8 @@ export type ProposedCatalogueCommand =
   | DeleteCommand
   | TargetCommand
   | PlaceCommand
-  | LeftCommand;
+  | LeftCommand
+  | ReplaceCommand;
 
 export type CatalogueCommand = ProposedCatalogueCommand & { readonly clockUs: number };
 
@@ -167,6 +179,7 @@ function writeRest(writer: ByteWriter, command: CatalogueCommand): void {
       writePlaces(writer, command.places);
       break;
     case "left":
+    case "replace":
       writer.varint(command.topicId).varint(command.placementVersion).varint(command.replicaId);
       break;
   }
@@ -219,10 +232,13 @@ function readRest(kind: number, reader: ByteReader): ProposedCatalogueCommand {
       const placementVersion = reader.varint();
       return { kind: "place", topicId, placementVersion, places: readPlaces(reader) };
     }
-    case KINDS.left: {
+    case KINDS.left:
+    case KINDS.replace: {
       const topicId = reader.varint();
       const placementVersion = reader.varint();
-      return { kind: "left", topicId, placementVersion, replicaId: reader.varint() };
+      const replicaId = reader.varint();
+      const of = kind === KINDS.left ? "left" : "replace";
+      return { kind: of, topicId, placementVersion, replicaId };
     }
     default:
       throw new MalformedBytesError(`A catalogue command has the unknown kind ${kind}`);

@@ -7,6 +7,7 @@ import type {
   LeftCommand,
   PlaceCommand,
   RemoveServerCommand,
+  ReplaceCommand,
   TargetCommand,
 } from "./catalogue-commands.ts";
 import { Membership } from "./catalogue-members.ts";
@@ -19,6 +20,7 @@ import {
   isSamePlacement,
   newGroup,
   placeOn,
+  replaceReplica,
   type WantedPlace,
   withoutNode,
   withoutReplica,
@@ -134,6 +136,8 @@ export class CatalogueState {
         return this.#place(command);
       case "left":
         return this.#left(command);
+      case "replace":
+        return this.#replace(command);
       default:
         return never(command);
     }
@@ -224,6 +228,23 @@ export class CatalogueState {
     }
     this.#setGroup(topicId, withoutReplica(group, replicaId));
     return { kind: "left" };
+  }
+
+  /** The others decide without it, so they must be a majority, and no change may be under way. */
+  #replace({ topicId, placementVersion, replicaId }: ReplaceCommand): CatalogueOutcome {
+    const entry = this.#topics.byId(topicId);
+    const lost = entry?.replicas.find((place) => place.replicaId === replicaId);
+    if (entry?.placementVersion !== placementVersion || lost === undefined) {
+      return refuse("PLACEMENT_STALE", { topicId: `${topicId}` });
+    }
+    const voters = entry.replicas.filter(({ role }) => role === "voter");
+    const others = voters.filter((place) => place !== lost);
+    if (entry.leaving.length > 0 || others.length <= voters.length / 2) {
+      return refuse("QUORUM_AT_RISK", { serverId: lost.nodeId, topic: entry.name });
+    }
+    const group = replaceReplica(entry, replicaId, this.#giveReplicaId());
+    this.#setGroup(topicId, group);
+    return { kind: "placed", group };
   }
 
   /** True when a topic can be at these places; `_cluster` is on every member. */

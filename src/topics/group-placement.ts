@@ -14,7 +14,7 @@ export interface ReplicaPlace extends WantedPlace {
   readonly replicaId: number;
 }
 
-/** Where the replicas of a group are, and shall be. A node never has two of them. */
+/** Where the replicas of a group are, and shall be. No node shall have two of them; one that was replaced is leaving. */
 export interface GroupPlacement {
   /** The group's membership at its virtual first entry: such replicas begin there, others empty. */
   readonly initial: readonly ReplicaPlace[];
@@ -53,10 +53,23 @@ export function changeGroup<G extends GroupPlacement>(
   places: readonly WantedPlace[],
   giveId: () => number,
 ): G {
-  const here = [...group.replicas, ...group.leaving];
+  // What was replaced on its node comes first, so that the one that took its place counts.
+  const here = [...group.leaving, ...group.replicas];
   const ids = new Map(here.map(({ nodeId, replicaId }) => [nodeId, replicaId]));
   const replicas = inNodeOrder(places).map((place) =>
     placed(place, ids.get(place.nodeId) ?? giveId()),
+  );
+  return wanting(group, replicas);
+}
+
+/** The group when a replica that is lost leaves, and its node gets another one for it. */
+export function replaceReplica<G extends GroupPlacement>(
+  group: G,
+  replicaId: number,
+  newId: number,
+): G {
+  const replicas = group.replicas.map((place) =>
+    place.replicaId === replicaId ? { ...place, replicaId: newId } : place,
   );
   return wanting(group, replicas);
 }

