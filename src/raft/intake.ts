@@ -21,6 +21,8 @@ export interface IntakeParts<O, C> {
   readonly clock: Clock;
   /** Why nothing can be proposed now. */
   readonly refusal: (makesRoom: boolean) => ProglogError | undefined;
+  /** Entries of shared commands that may be on their way at a time. */
+  readonly entriesMax: () => number;
   /**
    * Makes an entry. From then on {@link Intake.settled} or {@link Intake.refuse} is called for its calls.
    * @returns why that cannot be; then nothing has happened
@@ -80,12 +82,21 @@ export class Intake<O, C> {
     if (!this.#proposed.delete(calls)) return;
     this.#inFlight.applied(bytesOf(calls));
     for (let at = 0; at < length; at += 1) calls[at]?.resolve(outcomes[at] as O);
+    this.#proposeSoon();
     this.#settleDrain();
+  }
+
+  /** Who leads may have changed: what is gathered does not wait for entries of which nobody may ever hear. */
+  changed(): void {
+    if (!this.#gathered.isEmpty && this.#parts.refusal(false) !== undefined)
+      this.#proposeGathered();
   }
 
   /** What comes of an entry is not, or will not be, known here. */
   refuse(calls: Calls<O, C>, error: ProglogError): void {
-    if (this.#proposed.delete(calls)) this.#reject(calls, error);
+    if (!this.#proposed.delete(calls)) return;
+    this.#reject(calls, error);
+    this.#proposeSoon();
   }
 
   /** Resolves when what was taken is settled. */
@@ -161,11 +172,20 @@ export class Intake<O, C> {
   #gather(call: Call<O, C>): void {
     if (!this.#gathered.hasRoomFor(call)) this.#proposeGathered();
     this.#gathered.add(call);
-    if (this.#isAwaited) return;
+    this.#proposeSoon();
+  }
+
+  /**
+   * What is gathered becomes an entry before the journal's next flush; or when one of those before is settled: an
+   * entry costs every replica the same, whatever it holds, so a few larger ones are better than many on their way.
+   */
+  #proposeSoon(): void {
+    if (this.#isAwaited || this.#gathered.isEmpty) return;
+    if (this.#proposed.size >= this.#parts.entriesMax()) return;
     this.#isAwaited = true;
     this.#parts.journal.beforeFlush(() => {
       this.#isAwaited = false;
-      this.#proposeGathered();
+      if (this.#proposed.size < this.#parts.entriesMax()) this.#proposeGathered();
     });
   }
 

@@ -24,6 +24,8 @@ const ROLES = {
   [CoreRole.leader]: "leader",
 } as const;
 
+const ENTRIES_MAX = Number(process.env["PROGLOG_X"] ?? 2);
+
 /**
  * One replica of a group, as its owner sees it. Commands that are proposed to the leader become entries, are
  * journalled on a majority, applied in order by every replica, and acknowledged by the leader, in this order.
@@ -60,6 +62,7 @@ export class RaftGroup<O, C> {
     this.#intake = new Intake<O, C>({
       ...{ journal, host, lane, clock },
       refusal: (makesRoom) => this.#refusal(makesRoom),
+      entriesMax: () => (this.#replica.isSole ? Number.POSITIVE_INFINITY : ENTRIES_MAX),
       propose: (payload, calls, makesRoom) => this.#replica.propose(payload, calls, makesRoom),
     });
   }
@@ -235,6 +238,7 @@ export class RaftGroup<O, C> {
   }
 
   #changed(): void {
+    this.#intake.changed();
     this.#tell();
     this.#options.onChange?.();
   }

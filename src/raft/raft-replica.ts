@@ -1,5 +1,4 @@
 import type { Abortable } from "../base/abortable.ts";
-import { assert } from "../base/assert.ts";
 import type { ProglogError } from "../base/errors.ts";
 import { type AppliedState, ApplyLoop } from "./apply-loop.ts";
 import { ConfEntries } from "./conf-entries.ts";
@@ -9,9 +8,8 @@ import {
   CoreMessageType,
   type CoreRole,
   type CoreStatus,
-  type RaftCore,
 } from "./core.ts";
-import { CoreDriver } from "./core-driver.ts";
+import type { CoreDriver } from "./core-driver.ts";
 import { messageType } from "./core-messages.ts";
 import { coreTypeOf } from "./entry-kinds.ts";
 import { GroupChanges } from "./group-changes.ts";
@@ -20,18 +18,16 @@ import { Inbox } from "./inbox.ts";
 import type { Calls } from "./intake.ts";
 import { Leadership } from "./leadership.ts";
 import { LogTail } from "./log-tail.ts";
-import { isOnlyVoter, isSoleMember, membersOf } from "./membership.ts";
-import { needsNoRaft, openCore } from "./open-core.ts";
-import { Outbox } from "./outbox.ts";
+import { isOnlyVoter, isSoleMember } from "./membership.ts";
 import { Outcomes } from "./outcomes.ts";
 import { notLeader } from "./raft-errors.ts";
 import type { JournalledEntry } from "./raft-journal.ts";
 import type { NodeGroup, RaftNode } from "./raft-node.ts";
 import type { RaftGroupOptions } from "./raft-options.ts";
 import { Reads } from "./reads.ts";
-import { Shedding } from "./shedding.ts";
+import { ReplicaCore } from "./replica-core.ts";
+import { ReplicaWatch } from "./replica-watch.ts";
 import { Snapshots } from "./snapshots.ts";
-import { SoleCore } from "./sole-core.ts";
 import type { RaftEnvelope } from "./transport.ts";
 
 /** What a replica tells the one who proposes. */
@@ -46,9 +42,6 @@ export interface ReplicaHooks<O, C> {
   readonly failed: (error: unknown) => void;
 }
 
-/** Between two looks whether a core can be replaced, in milliseconds. */
-const LOOK_MS = 2;
-
 /** One replica of a group, from its core to its machine: everything but who proposes. */
 export class RaftReplica<O, C> implements NodeGroup {
   readonly topicId: number;
@@ -62,14 +55,13 @@ export class RaftReplica<O, C> implements NodeGroup {
   readonly #tail: LogTail<Calls<O, C>>;
   readonly #confEntries = new ConfEntries();
   readonly #outcomes: Outcomes<O, Calls<O, C>>;
-  readonly #shedding: Shedding;
   readonly #loop: ApplyLoop<O, C, Calls<O, C>>;
   readonly #reads: Reads;
   readonly #hibernation: Hibernation;
   readonly #inbox: Inbox;
-  #driver: CoreDriver<Calls<O, C>> | undefined;
+  readonly #core: ReplicaCore<Calls<O, C>>;
+  readonly #watch: ReplicaWatch;
   #isSole: boolean;
-  #isHalted = false;
 
   constructor(options: RaftGroupOptions<O, C>, hooks: ReplicaHooks<O, C>) {
     const { node, topicId, replicaId, conf } = options;
@@ -82,14 +74,9 @@ export class RaftReplica<O, C> implements NodeGroup {
     this.#tail = new LogTail(node.tailBudget, node.limits.tailBytesMax);
     const { settled, refused } = hooks;
     this.#outcomes = new Outcomes({ settled, refused, notLeader: () => this.notLeader() });
-    this.#shedding = new Shedding({
-      ...{ node, topicId, replicaId },
-      status: () => this.status(),
-      transfer: (to) => this.#driver?.with((core) => core.transferLeader(to)),
-      stepDown: () => this.changes.stepDown(),
-    });
     this.#loop = this.#makeLoop();
     this.#reads = this.#makeReads();
+    this.#core = this.#makeCore();
     this.#hibernation = new Hibernation({
       ...{ node, group: this, leadership: this.leadership },
       lastIndex: () => options.journal.lastIndex(replicaId),
@@ -116,12 +103,17 @@ export class RaftReplica<O, C> implements NodeGroup {
       ...{ node, group: this, leadership: this.leadership, confEntries: this.#confEntries },
       hibernation: this.#hibernation,
       driver: () => this.#driver,
-      growUp: () => this.growUp(),
+      growUp: () => this.#core.growUp(),
       applied: () => this.applied,
       term: () => this.hardState.term,
       notLeader: () => this.notLeader(),
       isChanging: () => this.#outcomes.isChanging,
       whenChanged: (index, term) => this.#outcomes.whenChanged(index, term),
+    });
+    this.#watch = new ReplicaWatch({
+      ...{ node, replica: this, journal: options.journal, host: options.host },
+      ...{ reads: this.#reads, hibernation: this.#hibernation, changed: hooks.changed },
+      driver: () => this.#driver,
     });
   }
 
@@ -129,14 +121,12 @@ export class RaftReplica<O, C> implements NodeGroup {
     return this.#loop.applied;
   }
 
-  /** Undefined also when there is nothing to tick. */
   get core(): CoreGroup | undefined {
-    const core = this.#driver?.core;
-    return core instanceof SoleCore ? undefined : core;
+    return this.#core.ticked;
   }
 
   get hardState(): CoreHardState {
-    return this.#driver?.hardState ?? this.#storedState;
+    return this.#core.hardState;
   }
 
   /** Nobody else belongs to the group. */
@@ -155,7 +145,7 @@ export class RaftReplica<O, C> implements NodeGroup {
   }
 
   replay(entry: JournalledEntry): boolean {
-    const isCommitted = this.#isOnlyVoter || entry.index <= this.#storedState.commit;
+    const isCommitted = this.#isOnlyVoter || entry.index <= this.#core.storedState.commit;
     return isCommitted && this.#loop.replay(entry);
   }
 
@@ -165,56 +155,11 @@ export class RaftReplica<O, C> implements NodeGroup {
    * @throws JOURNAL_CORRUPT, DISK_FAILED
    */
   async open(): Promise<number> {
-    const { journal } = this.#options;
-    await this.#confEntries.load(journal, this.replicaId);
-    const { index, conf } = this.applied;
-    const isAlone = needsNoRaft(conf, this.replicaId, this.#confEntries, index);
-    const raft = isAlone ? undefined : await this.#node.raft();
-    if (this.#isHalted) return this.applied.index;
-    const commit = this.#open(raft, this.#storedState);
+    const commit = await this.#core.open();
+    if (this.#driver === undefined) return commit;
     this.#node.open(this);
-    this.#driver?.drain();
+    this.#driver.drain();
     return commit;
-  }
-
-  /**
-   * Puts Raft's own core in the place of the one that a group of one member has, if it has that still: before it gets
-   * another member. Nothing is proposed meanwhile. Resolves when it leads again, or cannot now.
-   */
-  async growUp(): Promise<void> {
-    const sole = this.#driver?.core;
-    if (!(sole instanceof SoleCore)) return;
-    const raft = await this.#node.raft();
-    sole.retire();
-    this.#driver?.drain();
-    await this.#soon(() => sole.isIdle && this.#isIdle);
-    if (this.#isHalted || this.#driver?.core !== sole || !sole.isIdle || !this.#isIdle) return;
-    const { hardState } = this.#driver;
-    this.#driver.close();
-    this.#open(raft, hardState);
-    this.#hibernation.touch();
-    this.changes.campaign();
-    await this.#soon(() => this.isReady);
-  }
-
-  /** @returns the last index that is known to be committed */
-  #open(raft: RaftCore | undefined, stored: CoreHardState): number {
-    const { core, hardState } = openCore({
-      ...{ node: this.#node, raft, journal: this.#options.journal, stored },
-      ...{ replicaId: this.replicaId, applied: this.applied, confEntries: this.#confEntries },
-      snapshot: () => this.snapshots.capture(),
-    });
-    this.#driver = this.#makeDriver(core, hardState);
-    return hardState.commit;
-  }
-
-  /** Resolves when `isSo`, or after some ticks. */
-  async #soon(isSo: () => boolean): Promise<void> {
-    const { node } = this.#options;
-    const endTick = node.tick + node.limits.electionTicks;
-    while (!this.#isHalted && !isSo() && node.tick < endTick) {
-      await new Promise<void>((resolve) => node.clock.schedule(LOOK_MS, resolve));
-    }
   }
 
   /** Makes an entry. @returns why that cannot be: then nothing was proposed */
@@ -244,11 +189,10 @@ export class RaftReplica<O, C> implements NodeGroup {
 
   /** Nothing is applied, journalled or sent any more. */
   halt(): void {
-    this.#isHalted = true;
     this.#node.close(this);
     this.#loop.end();
     this.snapshots.stop();
-    this.#driver?.close();
+    this.#core.close();
   }
 
   /** Ends it; who waits is told `reason`. */
@@ -267,7 +211,7 @@ export class RaftReplica<O, C> implements NodeGroup {
   }
 
   beforeTick(): boolean {
-    return this.#guard(() => this.#beforeTick()) === true;
+    return this.#guard(() => this.#watch.beforeTick()) === true;
   }
 
   drain(): void {
@@ -276,44 +220,12 @@ export class RaftReplica<O, C> implements NodeGroup {
   }
 
   unreachable(nodeId: string): void {
-    this.#guard(() => this.#unreachable(nodeId));
+    this.#guard(() => this.#watch.unreachable(nodeId));
   }
 
   /** Somebody has a reason to doubt that all is well: the group does not rest until it knows. */
   wake(): void {
     if (this.#driver !== undefined) this.#hibernation.touch();
-  }
-
-  #beforeTick(): boolean {
-    const driver = this.#driver;
-    if (driver === undefined) return false;
-    driver.retry();
-    this.#reads.tick();
-    this.snapshots.tick();
-    this.changes.tick();
-    if (this.#isSole && !this.leadership.isLeader) this.#hooks.changed();
-    if (!this.leadership.isLeader) return !this.#isHung;
-    if (this.#isSole) {
-      if (!driver.isHeld && this.#reads.isIdle) this.#node.rest(this);
-      return false;
-    }
-    const isFull = this.#options.journal.isDiskFull || this.#options.host.isDiskFull;
-    if (this.#isHung || isFull) this.#shedding.tick(this.#isHung);
-    this.#hibernation.tick();
-    return true;
-  }
-
-  #unreachable(nodeId: string): void {
-    const driver = this.#driver;
-    if (driver === undefined) return;
-    for (const replicaId of membersOf(this.applied.conf)) {
-      if (replicaId === this.replicaId) continue;
-      if (this.#node.nodeOf(this.topicId, replicaId) !== nodeId) continue;
-      this.#hibernation.touch();
-      this.snapshots.lost(replicaId);
-      if (!this.leadership.isLeader) continue;
-      driver.with((core) => core.reportUnreachable(replicaId));
-    }
   }
 
   /** A failure is this group's own, or told by it. */
@@ -326,19 +238,12 @@ export class RaftReplica<O, C> implements NodeGroup {
     }
   }
 
-  get #storedState(): CoreHardState {
-    const stored = this.#options.journal.replica(this.replicaId);
-    return stored ?? { term: 0, vote: 0, commit: 0 };
+  get #driver(): CoreDriver<Calls<O, C>> | undefined {
+    return this.#core.driver;
   }
 
   get #isOnlyVoter(): boolean {
     return isOnlyVoter(this.applied.conf, this.replicaId);
-  }
-
-  /** A write has been on its way for so long that the disk seems to hang. */
-  get #isHung(): boolean {
-    const began = this.#driver?.oldestWriteTick;
-    return began !== undefined && this.#node.tick - began > this.#node.limits.diskHungTicks;
   }
 
   /** Nobody waits for anything here. */
@@ -377,9 +282,7 @@ export class RaftReplica<O, C> implements NodeGroup {
       ...{ journal, host, replicaId: this.replicaId, tail: this.#tail },
       start: { index: appliedIndex, term: appliedTerm, conf },
       applyConfChange: (kind, data) => {
-        const core = this.#driver?.core;
-        assert(core !== undefined, "A change of membership cannot be applied without the core");
-        const changed = core.applyConfChange(coreTypeOf(kind), data);
+        const changed = this.#core.applyConfChange(coreTypeOf(kind), data);
         this.#isSole = isSoleMember(changed, this.replicaId);
         return changed;
       },
@@ -402,34 +305,35 @@ export class RaftReplica<O, C> implements NodeGroup {
     });
   }
 
-  #makeDriver(core: CoreGroup, hardState: CoreHardState): CoreDriver<Calls<O, C>> {
+  #makeCore(): ReplicaCore<Calls<O, C>> {
     const { journal } = this.#options;
-    const { replicaId } = this;
-    const { limits } = this.#node;
-    const outbox = new Outbox({
-      ...{ journal, replicaId, tail: this.#tail },
-      messageBytesMax: limits.messagePayloadBytesMax,
-      waitingMax: limits.outboxMessagesMax,
-      send: (to, message, payloads) => this.#send(to, message, payloads),
-      onDropped: (to) => this.#driver?.with((group) => group.reportUnreachable(to)),
-    });
-    return new CoreDriver<Calls<O, C>>(core, {
-      ...{ journal, replicaId, hardState, outbox },
+    return new ReplicaCore<Calls<O, C>>({
+      ...{ node: this.#node, journal, replicaId: this.replicaId },
       ...{ tail: this.#tail, confEntries: this.#confEntries },
-      tick: () => this.#node.tick,
-      isSole: () => this.#isSole,
-      onSoft: (leader, role) => this.#onSoft(leader, role),
-      onTerm: () => this.#hooks.changed(),
-      onCommitted: (last, job) => this.#loop.add(last, job),
-      onRead: (index, context) => {
-        this.#reads.confirmed(index, context);
-        this.#reads.applied(this.applied.index);
+      applied: () => this.applied,
+      snapshot: () => this.snapshots.capture(),
+      isApplied: () => this.#loop.isIdle,
+      onReplaced: () => {
+        this.#hibernation.touch();
+        this.changes.campaign();
       },
-      onLost: (entries) => this.#outcomes.lost(entries),
-      onRefused: (calls, error) => this.#hooks.refused(calls, error),
-      onHeld: () => this.#hibernation.touch(),
-      onSnapshot: (snapshot) => this.snapshots.commit(snapshot),
-      onFailure: (error) => this.#hooks.failed(error),
+      isReady: () => this.isReady,
+      send: (to, message, payloads) => this.#send(to, message, payloads),
+      told: {
+        isSole: () => this.#isSole,
+        onSoft: (leader, role) => this.#onSoft(leader, role),
+        onTerm: () => this.#hooks.changed(),
+        onCommitted: (last, job) => this.#loop.add(last, job),
+        onRead: (index, context) => {
+          this.#reads.confirmed(index, context);
+          this.#reads.applied(this.applied.index);
+        },
+        onLost: (entries) => this.#outcomes.lost(entries),
+        onRefused: (calls, error) => this.#hooks.refused(calls, error),
+        onHeld: () => this.#hibernation.touch(),
+        onSnapshot: (snapshot) => this.snapshots.commit(snapshot),
+        onFailure: (error) => this.#hooks.failed(error),
+      },
     });
   }
 

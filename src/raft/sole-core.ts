@@ -81,6 +81,13 @@ export class SoleCore implements CoreGroup {
     this.#isSoftNew = true;
   }
 
+  /** Leads again, as before: no other core took over. */
+  resume(): void {
+    this.#isRetired = false;
+    this.#role = CoreRole.leader;
+    this.#isSoftNew = true;
+  }
+
   tick(): void {}
 
   campaign(): void {

@@ -1,6 +1,7 @@
 import { SILENT_LOGGER } from "../../src/base/log.ts";
 import { MIB } from "../../src/base/units.ts";
 import { Admission } from "../../src/raft/admission.ts";
+import type { RaftCore } from "../../src/raft/core.ts";
 import { confOf } from "../../src/raft/membership.ts";
 import { RaftGroup } from "../../src/raft/raft-group.ts";
 import type { JournalledEntry } from "../../src/raft/raft-journal.ts";
@@ -18,11 +19,13 @@ export interface SoleOptions {
   readonly commit?: number;
   readonly appliedIndex?: number;
   readonly laneBytesMax?: number;
+  /** Raft's own core; default: there is none. */
+  readonly core?: RaftCore;
 }
 
 /** A group of one, not recovered yet. Commands are texts; those in capitals share no entry. */
 export function openSole(options: SoleOptions = {}) {
-  const { stored = [], commit = 1, appliedIndex = 1, laneBytesMax = 100 } = options;
+  const { stored = [], commit = 1, appliedIndex = 1, laneBytesMax = 100, core } = options;
   const journal = new SteppedJournal();
   journal.disk.add(REPLICA, { index: 1, term: 1 });
   const replica = journal.disk.get(REPLICA);
@@ -32,7 +35,7 @@ export function openSole(options: SoleOptions = {}) {
   const failures: unknown[] = [];
   const onFailure = (error: unknown) => failures.push(error);
   const node = new RaftNode({
-    core: () => Promise.reject(new Error("A group of one needs no module")),
+    core: core ?? (() => Promise.reject(new Error("A group of one needs no module"))),
     ...{ clock, logger: SILENT_LOGGER, onFailure },
     transport: { send: () => false },
     nodeOf: () => undefined,
