@@ -56,7 +56,9 @@ export class Failover implements Transport {
   ): Promise<UnaryResponse<I, O>> {
     const isRepeatable = method.idempotency !== Idempotency.IDEMPOTENCY_UNKNOWN;
     // One that does not answer must leave time for the others.
-    const tryMs = isRepeatable ? timeoutMs && timeoutMs / this.#places.length : timeoutMs;
+    const tryMs = isRepeatable
+      ? timeoutMs && Math.ceil(timeoutMs / this.#places.length)
+      : timeoutMs;
     return await this.#inTurn(signal, isRepeatable, ({ transport }) =>
       transport.unary(method, signal, tryMs, header, input, contextValues),
     );

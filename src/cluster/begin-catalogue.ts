@@ -9,13 +9,7 @@ import type { Directory } from "./directory.ts";
 import type { GroupContext } from "./group.ts";
 import { joinCluster } from "./join-cluster.ts";
 import type { JoinAnswer, PeerCalls } from "./peer-host.ts";
-import {
-  catalogueReplica,
-  makeTopicsDir,
-  newClusterId,
-  noteCluster,
-  refuseLostJournal,
-} from "./start.ts";
+import { catalogueReplica, makeTopicsDir, noteCluster, refuseLostJournal } from "./start.ts";
 
 export interface BeginningParts {
   readonly context: GroupContext;

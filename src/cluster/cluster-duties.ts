@@ -18,7 +18,7 @@ import type { NodeNetwork } from "./node-network.ts";
 import type { Reconciler } from "./reconciler.ts";
 import { Replacements } from "./replacements.ts";
 import { callerOf } from "./signal-caller.ts";
-import { inspectFolders, newClusterId, noteCluster } from "./start.ts";
+import { inspectFolders, noteCluster } from "./start.ts";
 import type { TopicContext } from "./topic-group.ts";
 
 /** Placements that are changed in one round: what they move takes longer than a round. */

@@ -8,6 +8,7 @@ export function lonelyNetwork(): NodeNetwork {
     peers: {
       join: (address) => unreachable(address),
       promiseGenesis: (address) => unreachable(address),
+      invite: (address) => unreachable(address),
       propose: (nodeId) => unreachable(nodeId),
       async *copyRange(nodeId) {
         yield await unreachable(nodeId);

@@ -53,6 +53,18 @@ export interface GenesisAnswer {
   readonly clusterId: string;
 }
 
+/** Asks a server that waits for its cluster to join this one. */
+export interface InviteRequest {
+  readonly clusterId: string;
+  /** Members to ask, `host:port` each. */
+  readonly addresses: readonly string[];
+}
+
+export interface InviteAnswer {
+  /** Server that answers; it has not joined yet. */
+  readonly nodeId: string;
+}
+
 /** Asks for the records of a topic's offsets in [firstOffset, endOffset). */
 export interface CopyRequest {
   readonly topicId: number;
@@ -102,6 +114,8 @@ export interface PeerHost extends RaftReceiver {
   propose(fromNode: string, command: Uint8Array, caller: Abortable): Promise<Uint8Array>;
   /** What it promises is synced before it answers. */
   promiseGenesis(request: GenesisRequest, caller: Abortable): Promise<GenesisAnswer>;
+  /** @throws SERVER_EXISTS, CLUSTER_FOREIGN when it belongs to a cluster */
+  invite(request: InviteRequest, caller: Abortable): Promise<InviteAnswer>;
   /**
    * Pieces in order, together the whole range. The next one is asked for when the peer has taken what it got;
    * `return()` is called when it gives up.
@@ -118,6 +132,11 @@ export interface PeerCalls {
     request: GenesisRequest,
     options?: PeerCallOptions,
   ): Promise<GenesisAnswer>;
+  invite(
+    address: string,
+    request: InviteRequest,
+    options?: PeerCallOptions,
+  ): Promise<InviteAnswer>;
   /** See {@link PeerHost.propose}; to the node that leads `_cluster`. */
   propose(nodeId: string, command: Uint8Array, options?: PeerCallOptions): Promise<Uint8Array>;
   /**

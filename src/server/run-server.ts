@@ -1,7 +1,8 @@
+import { hasReason } from "../base/errors.ts";
 import type { AdjustableLogger } from "../observability/pino-logger.ts";
 import { makeLogger } from "../observability/pino-logger.ts";
 import { isLoopback, type LoadedSettings } from "./load-settings.ts";
-import { type RunningServer, startServer } from "./server.ts";
+import { type RunningServer, type ServerOptions, startServer } from "./server.ts";
 import { printHostPort } from "./setting-types.ts";
 
 export interface RunOptions {
@@ -37,7 +38,13 @@ export async function runServer(options: RunOptions): Promise<ServerFailure | un
   const onFailure = (error: unknown) => failed.resolve({ error });
   const forget = watchDefects(onFailure);
   try {
-    const server = await startServer({ settings, logger, onFailure });
+    const server = await startUnlessStopped({
+      settings,
+      logger,
+      onFailure,
+      stopping: options.stopping,
+    });
+    if (server === undefined) return undefined;
     warnOfReach(options.loaded, logger);
     options.announce(server.address);
     const stopReloading = reloadOnHangUp(server, options, logger);
@@ -52,6 +59,17 @@ export async function runServer(options: RunOptions): Promise<ServerFailure | un
     }
   } finally {
     forget();
+  }
+}
+
+/** @returns undefined when it was told to stop before it was open: it may have waited for other servers */
+async function startUnlessStopped(options: ServerOptions): Promise<RunningServer | undefined> {
+  try {
+    return await startServer(options);
+  } catch (error) {
+    if (!options.stopping.aborted || !hasReason(error, "DRAINING")) throw error;
+    options.logger.info("The server has stopped before it was open");
+    return undefined;
   }
 }
 

@@ -3,6 +3,7 @@ import { resolve } from "node:path";
 import type { Clock } from "../base/clock.ts";
 import { ProglogError } from "../base/errors.ts";
 import type { Logger } from "../base/log.ts";
+import { MIB } from "../base/units.ts";
 import type { ClusterView } from "../cluster/cluster-view.ts";
 import { Node } from "../cluster/node.ts";
 import type { NodeNetwork } from "../cluster/node-network.ts";
@@ -32,9 +33,14 @@ const FAILED_CLOSE_MS = 250;
 
 const DATA_DIR_MODE = 0o700;
 
+/** Of copies to one peer: fast enough for a new server, and what serves clients keeps the rest of the disk. */
+const COPY_BYTES_PER_SECOND = 160 * MIB;
+
 export interface ServerOptions {
   readonly settings: Settings;
   readonly logger: Logger;
+  /** Aborted when the server is to stop: it may not be open yet, but wait for others. */
+  readonly stopping: AbortSignal;
   /**
    * Called once when the server cannot go on: the disk failed, or a defect was met. Nothing
    * is acknowledged any more; the process must end.
@@ -89,10 +95,12 @@ class Server implements RunningServer {
   #listener: Listener | undefined;
   #handler: Handler | undefined;
 
-  constructor({ settings, logger, onFailure }: ServerOptions) {
+  constructor({ settings, logger, stopping, onFailure }: ServerOptions) {
     this.#settings = settings;
     this.#logger = logger;
     this.#onFailure = onFailure;
+    if (stopping.aborted) this.#giveUp();
+    stopping.addEventListener("abort", () => this.#giveUp(), { once: true });
   }
 
   get address(): string {
@@ -102,10 +110,12 @@ class Server implements RunningServer {
 
   async open(tls: TlsMaterial | undefined): Promise<void> {
     this.#tls = tls;
-    const clientTls = this.#clientTls();
     this.#network = new PeerNetwork({
-      ...{ clock: this.#clock, random: new SystemRandom(), logger: this.#logger },
-      ...(clientTls === undefined ? {} : { tls: clientTls }),
+      clock: this.#clock,
+      random: new SystemRandom(),
+      logger: this.#logger,
+      clientTls: () => this.#clientTls(),
+      limits: { copyBytesPerSecond: COPY_BYTES_PER_SECOND },
     });
     const ready = this.#state.waitFor("recovery");
     this.#listener = await this.#listen(tls, this.#network);
@@ -143,7 +153,7 @@ class Server implements RunningServer {
 
   async stop(): Promise<void> {
     this.#state.drain();
-    this.#stopping.abort(new ProglogError("DRAINING", "The server is stopping"));
+    this.#giveUp();
     // While calls are still answered here: others lead before this server refuses them.
     await this.#node?.handOver();
     const closed = this.#listener?.close(this.#settings["drain-timeout"]);
@@ -162,6 +172,10 @@ class Server implements RunningServer {
     await this.#network?.close();
     this.#handler?.close();
     this.#relief.stop();
+  }
+
+  #giveUp(): void {
+    this.#stopping.abort(new ProglogError("DRAINING", "The server is stopping"));
   }
 
   async #listen(tls: TlsMaterial | undefined, network: PeerNetwork): Promise<Listener> {

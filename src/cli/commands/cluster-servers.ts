@@ -1,5 +1,10 @@
 import { pause } from "../../client/reader.ts";
-import { type Server, ServerSchema, ServerState } from "../../gen/proglog/v1/cluster_service_pb.ts";
+import {
+  type Replica,
+  type Server,
+  ServerSchema,
+  ServerState,
+} from "../../gen/proglog/v1/cluster_service_pb.ts";
 import { SystemClock } from "../../platform/system-clock.ts";
 import { listReplicas, serverIdOf } from "../cluster-lists.ts";
 import type { Command, CommandInput, FlagSpec } from "../command.ts";
@@ -10,6 +15,9 @@ import { ProgressLine } from "../progress.ts";
 import { protoJson } from "../proto-json.ts";
 import { type ServerConnection, withServer } from "../server-connection.ts";
 import { OUTPUT_FLAG, SERVER_FLAGS, YES_FLAG } from "../shared-flags.ts";
+
+/** The catalogue, of which every member has a replica. */
+const CLUSTER_TOPIC = "_cluster";
 
 /** Between two looks at what is left on a server that is drained. */
 const LOOK_MS = 500;
@@ -102,7 +110,7 @@ function remove(input: CommandInput, context: CommandContext): Promise<number> {
   return withServer(input, context, async (server) => {
     const { cluster, callOptions } = server;
     const serverId = await serverIdOf(server, input.argument("SERVER"));
-    const held = (await listReplicas(server, { serverId })).length;
+    const held = (await heldBy(server, serverId)).length;
     const what = `Remove server ${serverId}, which holds ${countOf(held)}, for good`;
     if (!(await confirm(what, input, context))) return declined(context);
     await cluster.removeServer({ serverId, force: input.has("force") }, callOptions);
@@ -115,7 +123,7 @@ function drain(input: CommandInput, context: CommandContext): Promise<number> {
   return withServer(input, context, async (server) => {
     const drained = await setState(server, input, ServerState.DRAINING);
     const id = drained?.id ?? "";
-    const held = await listReplicas(server, { serverId: id });
+    const held = await heldBy(server, id);
     context.say(`Draining server ${id}: ${countOf(held.length)} to move`);
     if (input.has("wait") && held.length > 0) {
       await untilEmpty(server, id, held.length, context);
@@ -158,11 +166,17 @@ async function untilEmpty(
   try {
     while (left > 0) {
       await pause(clock, LOOK_MS, context.interrupted);
-      left = (await listReplicas(connection, { serverId })).length;
+      left = (await heldBy(connection, serverId)).length;
     }
   } finally {
     progress.end();
   }
+}
+
+/** What a server holds of topics; the catalogue every member has. */
+async function heldBy(connection: ServerConnection, serverId: string): Promise<readonly Replica[]> {
+  const replicas = await listReplicas(connection, { serverId });
+  return replicas.filter(({ topic }) => topic !== CLUSTER_TOPIC);
 }
 
 function printServer(
