@@ -24,7 +24,8 @@ const ROLES = {
   [CoreRole.leader]: "leader",
 } as const;
 
-const ENTRIES_MAX = Number(process.env["PROGLOG_X"] ?? 2);
+/** Entries of shared commands that a leader has on their way, so that those behind them are worth their cost. */
+const ENTRIES_MAX = 2;
 
 /**
  * One replica of a group, as its owner sees it. Commands that are proposed to the leader become entries, are
