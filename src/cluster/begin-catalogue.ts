@@ -7,6 +7,7 @@ import { type CatalogueGroup, createCatalogue, openCatalogue } from "./catalogue
 import type { ClusterOptions } from "./cluster-options.ts";
 import type { Directory } from "./directory.ts";
 import type { GroupContext } from "./group.ts";
+import type { Invitations } from "./invitations.ts";
 import { joinCluster } from "./join-cluster.ts";
 import type { JoinAnswer, PeerCalls } from "./peer-host.ts";
 import { catalogueReplica, makeTopicsDir, noteCluster, refuseLostJournal } from "./start.ts";
@@ -20,6 +21,7 @@ export interface BeginningParts {
   readonly identity: NodeIdentity;
   /** The id that the cluster gets should this node found it. */
   readonly ownClusterId: string;
+  readonly invitations: Invitations;
   /** The node belongs to that cluster from now on. */
   readonly onJoined: (identity: NodeIdentity) => void;
   /** Something in the catalogue has changed. */
@@ -67,7 +69,7 @@ export function serverInfo(
 }
 
 async function founds(parts: BeginningParts): Promise<boolean> {
-  const { cluster, peers, clock, ownClusterId, context, identity, signal } = parts;
+  const { cluster, peers, clock, ownClusterId, context, identity, invitations, signal } = parts;
   if (cluster.bootstrapExpect === 0) return cluster.join.length === 0;
   const beginning = await awaitBeginning({
     ...{ peers, clock, signal },
@@ -75,16 +77,17 @@ async function founds(parts: BeginningParts): Promise<boolean> {
     nodeId: identity.nodeId,
     clusterId: ownClusterId,
     seeds: [...cluster.join].sort(),
+    isInvited: () => invitations.addresses.length > 0,
   });
   return beginning === "found";
 }
 
 async function join(parts: BeginningParts): Promise<JoinAnswer> {
-  const { cluster, peers, clock, context, identity, directory, signal } = parts;
+  const { cluster, peers, clock, context, identity, invitations, directory, signal } = parts;
   const answer = await joinCluster({
     ...{ peers, clock, signal },
     logger: context.logger,
-    addresses: () => cluster.join,
+    addresses: () => [...invitations.addresses, ...cluster.join],
     request: { ...serverInfo(identity, cluster), clusterId: identity.clusterId },
   });
   directory.learn(answer);

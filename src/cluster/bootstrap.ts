@@ -18,6 +18,8 @@ export interface BootstrapOptions {
   readonly clusterId: string;
   /** All of them, this node's own address too; sorted. */
   readonly seeds: readonly string[];
+  /** A member has asked this node to join its cluster. */
+  readonly isInvited: () => boolean;
   /** Aborted when the node stops. */
   readonly signal: AbortSignal;
 }
@@ -35,6 +37,7 @@ export async function awaitBeginning(options: BootstrapOptions): Promise<Beginni
   const { seeds, clock, logger, signal } = options;
   for (let round = 0; ; round += 1) {
     signal.throwIfAborted();
+    if (options.isInvited()) return "join";
     const { answers, silent } = await askAll(options, "");
     if (answers.some(({ clusterId }) => clusterId !== "")) return "join";
     if (silent.length === 0 && (await isFounder(options, answers))) return "found";

@@ -2,6 +2,7 @@ import type { Abortable } from "../base/abortable.ts";
 import type { Clock } from "../base/clock.ts";
 import { ProglogError } from "../base/errors.ts";
 import type { ReplicaPlace } from "../topics/group-placement.ts";
+import { giveUpAfter } from "./give-up-after.ts";
 import type { LocalTopic } from "./local-topic.ts";
 
 /** When a new topic still has no leader, so long after its replica was made here: others make theirs meanwhile. */
@@ -66,33 +67,13 @@ export async function untilLed(
     return here === undefined || here.raft.leaderReplicaId !== undefined;
   };
   if (isLed()) return;
-  const timer = timerOf(clock, LED_MS_MAX);
+  const late = new ProglogError("DEADLINE_EXCEEDED", "The topic has no leader yet");
+  const timer = giveUpAfter(clock, LED_MS_MAX, late);
   try {
     while (!isLed()) await changed(timer);
   } catch (error) {
     if (timer.reason === undefined) throw error;
   } finally {
-    timer.cancel();
+    timer.end();
   }
-}
-
-/** A caller that gives up after some time. */
-function timerOf(clock: Clock, durationMs: number): Abortable & { readonly cancel: () => void } {
-  const listeners = new Set<() => void>();
-  let reason: ProglogError | undefined;
-  const cancel = clock.schedule(durationMs, () => {
-    reason = new ProglogError("DEADLINE_EXCEEDED", "The topic has no leader yet");
-    for (const tell of [...listeners]) tell();
-  });
-  return {
-    get reason() {
-      return reason;
-    },
-    whenAborted(listener) {
-      if (reason !== undefined) listener();
-      else listeners.add(listener);
-      return () => listeners.delete(listener);
-    },
-    cancel,
-  };
 }

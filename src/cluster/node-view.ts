@@ -1,4 +1,4 @@
-import { ProglogError } from "../base/errors.ts";
+import { hasReason, ProglogError } from "../base/errors.ts";
 import { CATALOGUE_TOPIC_ID } from "../topics/catalogue-state.ts";
 import type { CatalogueEntry } from "../topics/catalogue-topics.ts";
 import type { GroupPlacement, ReplicaPlace } from "../topics/group-placement.ts";
@@ -26,12 +26,17 @@ import type {
 import type { Courier } from "./courier.ts";
 import type { Directory } from "./directory.ts";
 import { furthestVoter } from "./furthest-voter.ts";
+import { giveUpAfter } from "./give-up-after.ts";
 import { clusterLayout } from "./layout.ts";
 import type { NodeNetwork } from "./node-network.ts";
 import type { Reconciler } from "./reconciler.ts";
 import { replicasOf } from "./replica-infos.ts";
 import { replicaLeader } from "./replica-leader.ts";
 import type { TopicContext, TopicGroup } from "./topic-group.ts";
+
+const INVITE_TIMEOUT_MS = 5_000;
+/** Until a server that was asked to join is a member: it may wait for a seed that does not answer. */
+const JOIN_MS_MAX = 30_000;
 
 const HERE: TopicRoute = { kind: "here" };
 const UNKNOWN: TopicRoute = { kind: "unknown" };
@@ -127,13 +132,28 @@ export class NodeView implements ClusterView {
     return nodeId === undefined ? infos : infos.filter((info) => info.nodeId === nodeId);
   }
 
-  addServer(address: string): Promise<MemberInfo> {
-    return Promise.reject(
-      new ProglogError(
-        "UNIMPLEMENTED",
-        `Cannot ask ${address} to join: start it with --join and the address of a member`,
-      ),
-    );
+  async addServer(address: string, { caller }: ClusterWaiting): Promise<MemberInfo> {
+    const { context, cluster, network, directory, catalogue, bell } = this.#parts;
+    const { state } = catalogue.machine;
+    const own = cluster.address();
+    const others = directory.addressesBut(this.nodeId);
+    const addresses = own === "" ? others : [own, ...others];
+    const { nodeId } = await network.peers
+      .invite(address, { clusterId: this.clusterId, addresses }, { timeoutMs: INVITE_TIMEOUT_MS })
+      .catch((error) => {
+        throw isAnswer(error) ? error : unreachable(address, "does not answer", error);
+      });
+    const late = unreachable(address, "was asked to join and has not come yet");
+    const waiting = giveUpAfter(context.clock, JOIN_MS_MAX, late, caller);
+    try {
+      for (;;) {
+        const member = state.member(nodeId);
+        if (member !== undefined) return this.#memberInfo(member);
+        await bell.changed(waiting);
+      }
+    } finally {
+      waiting.end();
+    }
   }
 
   async updateServer(
@@ -242,6 +262,19 @@ export class NodeView implements ClusterView {
       nodeId !== this.nodeId && network.isUp(nodeId) === false;
     return leaving.length > 0 || replicas.some(isDown);
   }
+}
+
+/** Said by the server that was asked, and not by the way to it. */
+function isAnswer(error: unknown): boolean {
+  return hasReason(error, "SERVER_EXISTS") || hasReason(error, "CLUSTER_FOREIGN");
+}
+
+function unreachable(address: string, state: string, cause?: unknown): ProglogError {
+  return new ProglogError(
+    "SERVER_UNREACHABLE",
+    `Cannot add the server at ${address}: it ${state}, wanted one that was started with --join`,
+    { metadata: { address }, cause },
+  );
 }
 
 function notAVoter(topic: string, serverId: string): ProglogError {

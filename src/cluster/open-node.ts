@@ -16,6 +16,7 @@ import { Courier } from "./courier.ts";
 import { noDamage } from "./damage-counts.ts";
 import { Directory } from "./directory.ts";
 import { GenesisPromises } from "./genesis-promise.ts";
+import { Invitations } from "./invitations.ts";
 import { lonelyNetwork } from "./lonely-network.ts";
 import { NodeFailure } from "./node-failure.ts";
 import type { NodeOptions } from "./node-options.ts";
@@ -109,10 +110,11 @@ export async function openParts(options: NodeOptions, folder: OpenedFolder): Pro
     clusterId: () => identity.clusterId,
     seeds: cluster.bootstrapExpect === 0 ? [] : [...cluster.join].sort(),
   });
+  const invitations = new Invitations();
   network.attach({
     host: new PeerDesk({
       self: () => ({ nodeId, clusterId: identity.clusterId }),
-      ...{ raft, genesis, clusterLeader },
+      ...{ raft, genesis, invitations, clusterLeader },
       catalogue: () => catalogue,
       moved: (id, address) => directory.moved(id, address),
       topic: (topicId) => reconciler?.group(topicId),
@@ -125,7 +127,7 @@ export async function openParts(options: NodeOptions, folder: OpenedFolder): Pro
     await syncFolder(fs, JOURNAL_DIR);
     raft.start();
     const began = await beginCatalogue({
-      ...{ context, cluster, directory, clock, identity, ownClusterId },
+      ...{ context, cluster, directory, clock, identity, ownClusterId, invitations },
       peers: network.peers,
       signal: options.signal ?? new AbortController().signal,
       onJoined: (noted) => {

@@ -12,11 +12,14 @@ import { refusalError } from "../topics/topic-errors.ts";
 import type { CatalogueGroup } from "./catalogue-group.ts";
 import type { LeaderPlace } from "./cluster-view.ts";
 import type { GenesisPromises } from "./genesis-promise.ts";
+import type { Invitations } from "./invitations.ts";
 import type {
   CopyPiece,
   CopyRequest,
   GenesisAnswer,
   GenesisRequest,
+  InviteAnswer,
+  InviteRequest,
   JoinAnswer,
   JoinRequest,
   PeerHost,
@@ -33,6 +36,7 @@ export interface PeerDeskOptions {
   readonly self: () => PeerSelf;
   readonly raft: RaftNode;
   readonly genesis: GenesisPromises;
+  readonly invitations: Invitations;
   /** Undefined before this node belongs to a cluster. */
   readonly catalogue: () => CatalogueGroup | undefined;
   readonly clusterLeader: () => LeaderPlace | undefined;
@@ -103,6 +107,10 @@ export class PeerDesk implements PeerHost {
 
   promiseGenesis(request: GenesisRequest): Promise<GenesisAnswer> {
     return this.#options.genesis.ask(request);
+  }
+
+  async invite(request: InviteRequest): Promise<InviteAnswer> {
+    return this.#options.invitations.take(this.self(), request);
   }
 
   async *copyRange(_fromNode: string, request: CopyRequest): AsyncGenerator<CopyPiece> {

@@ -132,11 +132,7 @@ export interface PeerCalls {
     request: GenesisRequest,
     options?: PeerCallOptions,
   ): Promise<GenesisAnswer>;
-  invite(
-    address: string,
-    request: InviteRequest,
-    options?: PeerCallOptions,
-  ): Promise<InviteAnswer>;
+  invite(address: string, request: InviteRequest, options?: PeerCallOptions): Promise<InviteAnswer>;
   /** See {@link PeerHost.propose}; to the node that leads `_cluster`. */
   propose(nodeId: string, command: Uint8Array, options?: PeerCallOptions): Promise<Uint8Array>;
   /**

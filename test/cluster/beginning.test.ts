@@ -48,13 +48,21 @@ test("of three that start together one founds the cluster, and the others join",
   for (const nodeId of ["n1", "n2", "n3"]) {
     const clusterId = `of-${nodeId}`;
     const { signal } = controller;
-    awaitBeginning({ peers, clock, logger, nodeId, clusterId, seeds: SEEDS, signal }).then(
-      (end) => {
-        ends.set(nodeId, end);
-        const seed = seeds.get("a:1");
-        if (end === "found" && seed !== undefined) seed.clusterId = clusterId;
-      },
-    );
+    const isInvited = () => false;
+    awaitBeginning({
+      peers,
+      clock,
+      logger,
+      nodeId,
+      clusterId,
+      seeds: SEEDS,
+      isInvited,
+      signal,
+    }).then((end) => {
+      ends.set(nodeId, end);
+      const seed = seeds.get("a:1");
+      if (end === "found" && seed !== undefined) seed.clusterId = clusterId;
+    });
   }
   await clock.advance(5_000);
   assert.equal(ends.size, 0, "nobody begins while one seed is silent");

@@ -29,3 +29,36 @@ test("A new topic has a leader at once, not after an election time-out", async (
   const leaders = ["red", "green", "blue"].map((topic) => cluster.leader(topic)?.name);
   assert.equal(new Set(leaders).size, 3, `one each, and not ${leaders}`);
 });
+
+test("A server that waits can be added by the address that it has", async () => {
+  const cluster = new Several();
+  const { cluster: view } = await cluster.start("a");
+  const waiting = [
+    cluster.begin("b", { join: ["nowhere:1"] }),
+    cluster.begin("c", { join: ["c:7420", "nowhere:1", "nowhere:2"], bootstrapExpect: 3 }),
+  ];
+  await cluster.clock.advance(5_000);
+  assert.equal(view.members().length, 1);
+  for (const address of ["b:7420", "c:7420"]) {
+    const added = await cluster.run(view.addServer(address, {}));
+    assert.equal(added.address, address);
+  }
+  await cluster.run(Promise.all(waiting));
+  await cluster.until(() => cluster.isReplicated("default"));
+  const again = cluster.run(view.addServer("b:7420", {}));
+  await assert.rejects(again, { reason: "SERVER_EXISTS" });
+  const nobody = cluster.run(view.addServer("nobody:1", {}));
+  await assert.rejects(nobody, { reason: "SERVER_UNREACHABLE" });
+});
+
+test("A server of another cluster is not added, and does not come", async () => {
+  const cluster = new Several();
+  const { cluster: view } = await cluster.start("a");
+  await cluster.start("x", { join: [] });
+  await assert.rejects(cluster.run(view.addServer("x:7420", {})), { reason: "CLUSTER_FOREIGN" });
+  cluster.kill("x");
+  const joining = await cluster.start("x", { join: ["a:7420"] });
+  await cluster.clock.advance(5_000);
+  assert.equal(view.members().length, 1);
+  assert.notEqual(joining.cluster.clusterId, view.clusterId);
+});

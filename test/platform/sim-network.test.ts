@@ -62,6 +62,10 @@ class Host implements PeerHost {
     return Promise.resolve({ nodeId: this.nodeId, promisedNodeId: "", clusterId: "" });
   }
 
+  invite() {
+    return Promise.resolve({ nodeId: this.nodeId });
+  }
+
   async *copyRange(): AsyncIterable<CopyPiece> {
     this.copying = "yes";
     try {

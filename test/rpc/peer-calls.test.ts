@@ -97,6 +97,22 @@ test("what a joining node says comes, and what it is answered", async (t) => {
   assert.deepEqual(asked, JOIN);
 });
 
+test("an invitation takes its way, and what is said against it comes back", async (t) => {
+  const [one, two] = await pair(t);
+  two.host.answerInvite = async (request) => {
+    assert.deepEqual(request, { clusterId: "c", addresses: ["a:1", "b:2"] });
+    return { nodeId: "two" };
+  };
+  const invitation = { clusterId: "c", addresses: ["a:1", "b:2"] };
+  assert.deepEqual(await one.network.peers.invite(two.address, invitation), { nodeId: "two" });
+  two.host.answerInvite = async () => {
+    throw new ProglogError("CLUSTER_FOREIGN", "Cannot join: this is another one");
+  };
+  await assert.rejects(one.network.peers.invite(two.address, invitation), {
+    reason: "CLUSTER_FOREIGN",
+  });
+});
+
 test("the promise of genesis and a proposal take their ways", async (t) => {
   const [one, two] = await pair(t);
   const genesis = { founderId: "one", clusterId: "c", seeds: ["a:1", "b:2"] };

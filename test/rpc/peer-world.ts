@@ -6,6 +6,8 @@ import type {
   CopyRequest,
   GenesisAnswer,
   GenesisRequest,
+  InviteAnswer,
+  InviteRequest,
   JoinAnswer,
   JoinRequest,
   PeerHost,
@@ -51,6 +53,8 @@ export class FakeHost implements PeerHost {
   admits = (_nodeId: string): boolean => true;
   copy: (request: CopyRequest) => AsyncIterable<CopyPiece> = noPieces;
   answerJoin: (request: JoinRequest) => Promise<JoinAnswer> = () => Promise.reject(new Error("no"));
+  answerInvite: (request: InviteRequest) => Promise<InviteAnswer> = () =>
+    Promise.reject(new Error("not invited"));
   answerGenesis: (request: GenesisRequest) => Promise<GenesisAnswer> = () =>
     Promise.reject(new Error("no"));
   answerProposal: (from: string, command: Uint8Array) => Promise<Uint8Array> = () =>
@@ -84,6 +88,10 @@ export class FakeHost implements PeerHost {
 
   promiseGenesis(request: GenesisRequest): Promise<GenesisAnswer> {
     return this.answerGenesis(request);
+  }
+
+  invite(request: InviteRequest): Promise<InviteAnswer> {
+    return this.answerInvite(request);
   }
 
   propose(from: string, command: Uint8Array): Promise<Uint8Array> {

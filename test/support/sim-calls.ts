@@ -4,6 +4,8 @@ import type {
   CopyRequest,
   GenesisAnswer,
   GenesisRequest,
+  InviteAnswer,
+  InviteRequest,
   JoinAnswer,
   JoinRequest,
   PeerCallOptions,
@@ -71,6 +73,19 @@ export class SimCalls implements PeerCalls {
     return this.call(
       address,
       async (target, caller) => structuredClone(await hostOf(target).promiseGenesis(sent, caller)),
+      options,
+    );
+  }
+
+  invite(
+    address: string,
+    request: InviteRequest,
+    options?: PeerCallOptions,
+  ): Promise<InviteAnswer> {
+    const sent = structuredClone(request);
+    return this.call(
+      address,
+      async (target, caller) => structuredClone(await hostOf(target).invite(sent, caller)),
       options,
     );
   }

@@ -5,6 +5,8 @@ import type {
   CopyRequest,
   GenesisAnswer,
   GenesisRequest,
+  InviteAnswer,
+  InviteRequest,
   JoinAnswer,
   JoinRequest,
   PeerCallOptions,
@@ -13,6 +15,8 @@ import type {
 } from "../../cluster/peer-host.ts";
 import {
   type Hello,
+  InviteRequestSchema,
+  InviteResponseSchema,
   JoinResponseSchema,
   PeerService,
   PromiseGenesisResponseSchema,
@@ -41,7 +45,7 @@ export interface OutboundCallsOptions extends PeerHouse {
   readonly addressOf: (nodeId: string) => string | undefined;
 }
 
-type MethodName = "join" | "propose" | "promiseGenesis" | "copyRange";
+type MethodName = "join" | "invite" | "propose" | "promiseGenesis" | "copyRange";
 
 interface UnaryCall<D extends DescMessage> {
   readonly method: MethodName;
@@ -76,6 +80,17 @@ export class OutboundCalls implements PeerCalls {
     const call = { method: "promiseGenesis", response: PromiseGenesisResponseSchema } as const;
     const body = encodeGenesisRequest(request);
     return toGenesisAnswer(await this.#ask(address, { ...call, request: body }, options));
+  }
+
+  async invite(
+    address: string,
+    { clusterId, addresses }: InviteRequest,
+    options?: PeerCallOptions,
+  ): Promise<InviteAnswer> {
+    const call = { method: "invite", response: InviteResponseSchema } as const;
+    const body = encodeMessage(InviteRequestSchema, { clusterId, addresses: [...addresses] });
+    const { serverId } = await this.#ask(address, { ...call, request: body }, options);
+    return { nodeId: serverId };
   }
 
   async propose(

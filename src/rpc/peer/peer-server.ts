@@ -5,6 +5,8 @@ import type { PeerHost } from "../../cluster/peer-host.ts";
 import {
   ControlResponseSchema,
   CopyRangeRequestSchema,
+  InviteRequestSchema,
+  InviteResponseSchema,
   JoinRequestSchema,
   PayloadResponseSchema,
   PromiseGenesisRequestSchema,
@@ -74,6 +76,7 @@ export class PeerServer {
         kind: "unary",
         answer: (body, { call }) => this.#promiseGenesis(body, call),
       },
+      invite: { kind: "unary", answer: (body, { call }) => this.#invite(body, call) },
     };
   }
 
@@ -139,6 +142,12 @@ export class PeerServer {
     const { command, hello } = decodeRequest(ProposeRequestSchema, body);
     const outcome = await host.propose(greeted(hello, host), command, caller);
     return encoded(encodeMessage(ProposeResponseSchema, { outcome }));
+  }
+
+  async #invite(body: Uint8Array, caller: Abortable): Promise<Encoded> {
+    const { clusterId, addresses } = decodeRequest(InviteRequestSchema, body);
+    const { nodeId: serverId } = await this.#host().invite({ clusterId, addresses }, caller);
+    return encoded(encodeMessage(InviteResponseSchema, { serverId }));
   }
 
   async #promiseGenesis(body: Uint8Array, caller: Abortable): Promise<Encoded> {
