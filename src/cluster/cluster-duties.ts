@@ -16,6 +16,7 @@ import { joinCluster } from "./join-cluster.ts";
 import { clusterLayout } from "./layout.ts";
 import type { NodeNetwork } from "./node-network.ts";
 import type { Reconciler } from "./reconciler.ts";
+import { removedError } from "./removed.ts";
 import { Replacements } from "./replacements.ts";
 import { callerOf } from "./signal-caller.ts";
 import { inspectFolders, noteCluster } from "./start.ts";
@@ -23,6 +24,12 @@ import type { TopicContext } from "./topic-group.ts";
 
 /** Placements that are changed in one round: what they move takes longer than a round. */
 const CHANGES_PER_ROUND = 8;
+
+/** From when a server learns that it was removed until it ends: answers and messages of before may leave. */
+const REMOVED_MS = 1_000;
+
+/** Without a leader of `_cluster` for so long, a server asks whether it is a member still. */
+const LEADERLESS_MS = 10_000;
 
 /** Between two looks at who leads what: leaderships that come and go are left to settle. */
 const BALANCE_MS = 10_000;
@@ -56,12 +63,17 @@ export class ClusterDuties {
   /** It has changed since the replicas here were compared with it. */
   #isScanDue = true;
   #balanceDueMs: number;
+  /** When the catalogue here was last known to have a leader, or others were asked why not. */
+  #ledMs: number;
+  /** Ends the wait of a server that was removed. */
+  #cancelEnd: (() => void) | undefined;
 
   constructor(options: ClusterDutiesOptions) {
     this.#options = options;
     const { context, courier, catalogue, reconciler, network } = options;
     const { clock, logger } = context;
     this.#balanceDueMs = clock.monotonicMs() + BALANCE_MS;
+    this.#ledMs = clock.monotonicMs();
     this.#keeper = new GroupKeeper({
       logger,
       placement: (topicId) => catalogue.machine.state.group(topicId),
@@ -112,6 +124,7 @@ export class ClusterDuties {
 
   /** A command was applied. */
   catalogueChanged(): void {
+    this.#endIfRemoved();
     this.#isScanDue = true;
     this.#unsettled.add(CATALOGUE_TOPIC_ID);
     for (const { entry } of this.#options.reconciler.topics()) this.#unsettled.add(entry.id);
@@ -125,6 +138,7 @@ export class ClusterDuties {
   }
 
   close(): Promise<void> {
+    this.#cancelEnd?.();
     return this.#duties.close();
   }
 
@@ -229,6 +243,7 @@ export class ClusterDuties {
     const known = catalogue.machine.state.member(nodeId);
     const server = serverInfo(identity.get(), cluster);
     if (clusterId === "" || known === undefined) return;
+    const isLost = this.#isLost();
     // One that an operator has set stays, unless this server is told another one.
     const zone = server.zone === "" ? known.zone : server.zone;
     const isKnown =
@@ -236,15 +251,41 @@ export class ClusterDuties {
       known.version === server.version &&
       known.zone === zone &&
       known.featureLevel === server.featureLevel;
-    if (isKnown) return;
+    if (isKnown && !isLost) return;
     if (catalogue.raft.isLeaderReady) {
       await courier.propose({ kind: "addServer", server: { ...server, zone } });
       return;
     }
-    await joinCluster({
-      ...{ peers: network.peers, clock: context.clock, logger: context.logger, signal },
-      addresses: () => [...directory.addressesBut(nodeId), ...cluster.join],
-      request: { ...server, zone, clusterId },
+    try {
+      await joinCluster({
+        ...{ peers: network.peers, clock: context.clock, logger: context.logger, signal },
+        addresses: () => [...directory.addressesBut(nodeId), ...cluster.join],
+        request: { ...server, zone, clusterId },
+      });
+    } catch (error) {
+      if (!hasReason(error, "SERVER_REMOVED")) throw error;
+      context.onFailure(removedError(identity.get(), error));
+    }
+  }
+
+  /** Nobody is heard of who leads the catalogue: they may not listen to this server any more. */
+  #isLost(): boolean {
+    const { catalogue, context } = this.#options;
+    const nowMs = context.clock.monotonicMs();
+    if (catalogue.raft.leaderReplicaId !== undefined) this.#ledMs = nowMs;
+    if (nowMs - this.#ledMs < LEADERLESS_MS) return false;
+    this.#ledMs = nowMs;
+    return true;
+  }
+
+  #endIfRemoved(): void {
+    const { catalogue, context, identity } = this.#options;
+    const { state } = catalogue.machine;
+    if (this.#cancelEnd !== undefined || !state.isRemoved(context.nodeId)) return;
+    const end = () => context.onFailure(removedError(identity.get()));
+    this.#cancelEnd = context.clock.schedule(REMOVED_MS, () => {
+      // So that the next start knows it, too.
+      void catalogue.checkpoint().then(end, end);
     });
   }
 }

@@ -168,7 +168,8 @@ export class NodeView implements ClusterView {
   }
 
   async removeServer(nodeId: string, force: boolean, { caller }: ClusterWaiting): Promise<void> {
-    checkRemoval(clusterLayout(this.#parts), { nodeId, force });
+    const votersNow = (topicId: number) => this.#votersNow(topicId);
+    checkRemoval(clusterLayout(this.#parts), { nodeId, force, votersNow });
     await this.#parts.courier.propose({ kind: "removeServer", nodeId, force }, caller);
   }
 
@@ -248,6 +249,16 @@ export class NodeView implements ClusterView {
     const { nodeId, address, zone, state, version, featureLevel } = member;
     const isUp = nodeId === this.nodeId ? true : this.#parts.network.isUp(nodeId);
     return { nodeId, address, zone, state, isUp, version, featureLevel };
+  }
+
+  /** Servers whose replicas vote in a group that is held here; undefined of others. */
+  #votersNow(topicId: number): string[] | undefined {
+    const { catalogue, reconciler, directory } = this.#parts;
+    const group = topicId === CATALOGUE_TOPIC_ID ? catalogue : reconciler.group(topicId);
+    if (group === undefined || group.raft.appliedIndex === 0) return undefined;
+    const { voters, votersOutgoing } = group.raft.conf;
+    const ids = [...new Set([...voters, ...votersOutgoing])];
+    return ids.map((replicaId) => directory.nodeOf(topicId, replicaId) ?? "");
   }
 
   /** As far as this node can know: of topics that it has no replica of others know. */

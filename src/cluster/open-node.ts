@@ -24,6 +24,7 @@ import type { NodeSettings } from "./node-settings.ts";
 import { NodeView } from "./node-view.ts";
 import { PeerDesk } from "./peer-desk.ts";
 import { type OpenTopic, Reconciler } from "./reconciler.ts";
+import { refuseRemoved } from "./removed.ts";
 import { syncFolder } from "./replica-files.ts";
 import { replicaLeader } from "./replica-leader.ts";
 import type { Reserve } from "./reserve.ts";
@@ -141,6 +142,7 @@ export async function openParts(options: NodeOptions, folder: OpenedFolder): Pro
     catalogue = began;
     directory.follow(began.machine.state);
     await began.raft.recover();
+    refuseRemoved(began.machine.state, identity);
     const topics = new Reconciler(context, began);
     reconciler = topics;
     checkpoints = new Checkpoints({
