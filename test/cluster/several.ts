@@ -205,7 +205,9 @@ export class Several {
   }
 
   topicId(topic: string): number {
-    return this.#someNode().topics.topic(topic).info.id;
+    const [found] = this.#someNode().topics.list({ prefix: topic, limit: 1 }).topics;
+    assert(found?.name === topic, `There is no topic ${topic}`);
+    return found.id;
   }
 
   /** Flips bits in a file, as a disk does that forgets. */
