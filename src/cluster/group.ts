@@ -41,6 +41,8 @@ export interface GroupContext {
   readonly peers: Pick<PeerCalls, "copyRange">;
   readonly admission: Admission;
   readonly reserve: Reserve;
+  /** Bytes of journal from which on it keeps no applied entries for followers that are a little behind. */
+  readonly keptJournalBytesMax: number;
   readonly clock: Clock;
   readonly logger: Logger;
   /** Entries were applied. Called often: must be cheap. */
@@ -83,6 +85,8 @@ export class Group<O, C, M extends Machine<O, C>> {
   readonly #dir: string;
   readonly #checkpoints = new Serial();
   #savedIndex: number;
+  /** What the journal was told to keep entries from, or above it. */
+  #markedIndex: number;
   #isUnsaved: boolean;
   #isStopped = false;
   #freeing: Promise<void> = Promise.resolve();
@@ -96,6 +100,7 @@ export class Group<O, C, M extends Machine<O, C>> {
     this.#context = context;
     this.#dir = options.dir;
     this.#savedIndex = appliedIndex;
+    this.#markedIndex = appliedIndex;
     this.#isUnsaved = options.isUnsaved;
     this.#host = new ReplicaHost(machine, (offered, signal) => this.#install(offered, signal));
     this.raft = new RaftGroup<O, C>({
@@ -121,8 +126,12 @@ export class Group<O, C, M extends Machine<O, C>> {
     return this.#isUnsaved;
   }
 
-  /** True when a start would have entries to apply. */
+  /** True when a start would have entries to apply, or the journal keeps some that it should not. */
   get isDirty(): boolean {
+    return this.#isUnsavedAtAll || (this.#markedIndex < this.#savedIndex && !this.#mayKeep);
+  }
+
+  get #isUnsavedAtAll(): boolean {
     return this.#isUnsaved || this.raft.appliedIndex > this.#savedIndex;
   }
 
@@ -141,6 +150,10 @@ export class Group<O, C, M extends Machine<O, C>> {
   checkpoint(): Promise<boolean> {
     return this.#checkpoints.run(async () => {
       if (this.#isStopped || !this.isDirty) return true;
+      if (!this.#isUnsavedAtAll) {
+        this.#markCheckpoint(this.raft.appliedIndex, this.raft.appliedTerm);
+        return true;
+      }
       try {
         return (await this.#save()) || (await this.#saveTrim());
       } catch (error) {
@@ -239,11 +252,20 @@ export class Group<O, C, M extends Machine<O, C>> {
     const { journal } = this.#context;
     const needed = this.#neededIndex(appliedIndex);
     const term = needed === appliedIndex ? appliedTerm : journal.termAt(this.replicaId, needed);
-    if (term !== undefined) journal.setCheckpoint(this.replicaId, needed, term);
+    if (term === undefined) return;
+    journal.setCheckpoint(this.replicaId, needed, term);
+    this.#markedIndex = Math.max(this.#markedIndex, needed);
+  }
+
+  /** Followers that lack more than that get a snapshot: with a journal that is too long no more is written at all. */
+  get #mayKeep(): boolean {
+    const { journal, keptJournalBytesMax } = this.#context;
+    return journal.usedBytes < keptJournalBytesMax;
   }
 
   #neededIndex(appliedIndex: number): number {
     if (!this.raft.isLeaderReady || this.raft.conf.voters.length < 2) return appliedIndex;
+    if (!this.#mayKeep) return appliedIndex;
     const others = this.raft.status()?.progress ?? [];
     const isNear = ({ match, isActive }: CoreProgress) =>
       isActive && match < appliedIndex && match >= appliedIndex - KEPT_ENTRIES_MAX;
@@ -305,6 +327,7 @@ export class Group<O, C, M extends Machine<O, C>> {
     this.machine.become(captured);
     adopted();
     this.#savedIndex = index;
+    this.#markedIndex = index;
     this.#isUnsaved = false;
     this.#free(captured.startOffset);
   }

@@ -75,6 +75,7 @@ export async function openParts(options: NodeOptions, folder: OpenedFolder): Pro
   const context: TopicContext = {
     ...{ nodeId, fs, journal, sync, raft, reserve, clock, logger },
     peers: network.peers,
+    keptJournalBytesMax: settings.journalBytesMax / 2,
     admission: new Admission({
       bytesMax: settings.inFlightBytesMax,
       laneBytesMax: settings.topicInFlightBytesMax,
