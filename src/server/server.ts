@@ -229,7 +229,12 @@ class Server implements RunningServer {
       clock: this.#clock,
       random: new SystemRandom(),
       logger: this.#logger,
-      core: () => openRaftCore({ logger: this.#logger, onFailure: this.#onFailure }),
+      core: () =>
+        openRaftCore({
+          logger: this.#logger,
+          isVerbose: settings["log-level"] === "debug",
+          onFailure: this.#onFailure,
+        }),
       network,
       cluster: {
         join: settings.join.map(dialledName),
