@@ -22,7 +22,7 @@ export async function openRaftCore({
     random: (bytes) => void randomFillSync(bytes),
     monotonicNs: () => process.hrtime.bigint(),
     log: (line, level) => logger.debug("Raft", { line, level }),
-    logLevel: isVerbose ? "info" : "warning",
+    logLevel: isVerbose ? "info" : "warn",
     onTrap: onFailure,
   });
 }
