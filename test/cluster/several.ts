@@ -233,9 +233,10 @@ export class Several {
 
   /** The server that leads the topic and says so; undefined when none does. */
   leader(topic: string): Server | undefined {
-    return this.running().find(({ node }) => {
-      const { kind, term } = { term: undefined, ...node.cluster.routeTopic(topic, "leader") };
-      return kind === "here" && (term !== undefined || this.running().length === 1);
+    return this.running().find(({ node, id }) => {
+      const isHere = node.cluster.routeTopic(topic, "leader").kind === "here";
+      const [own] = node.cluster.replicas({ topic, nodeId: id });
+      return isHere && own?.role === "leader";
     });
   }
 
