@@ -97,8 +97,10 @@ function journalCase(
 ): Case {
   const appendNext = (replicaId: number, index: number) =>
     new Promise<void>((resolve, reject) => {
-      const entry = { replicaId, index, term: 1, kind: 0, payload: PAYLOAD };
-      journal.append([entry], (error) => (error === undefined ? resolve() : reject(error)));
+      const entry = { index, term: 1, kind: 0, payload: PAYLOAD };
+      journal.appendRaft({ replicaId, entries: [entry] }, (error) =>
+        error === undefined ? resolve() : reject(error),
+      );
     });
   const run = async (): Promise<Sample> => {
     const next = new Map(load.replicaIds.map((id) => [id, journal.lastIndex(id) + 1]));

@@ -148,8 +148,8 @@ async function main(dir: string, mendsWindows: boolean): Promise<void> {
   let index = journal.lastIndex(REPLICA_ID);
   const append = (stream: ServerHttp2Stream, body: Uint8Array): void => {
     index += 1;
-    const entry = { replicaId: REPLICA_ID, index, term: 1, kind: 0, payload: [body] };
-    journal.append([entry], (error) => {
+    const entry = { index, term: 1, kind: 0, payload: [body] };
+    journal.appendRaft({ replicaId: REPLICA_ID, entries: [entry] }, (error) => {
       if (error !== undefined) throw error;
       answer(stream);
       stream.end(ACKNOWLEDGEMENT);

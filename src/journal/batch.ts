@@ -1,12 +1,11 @@
 import type { ProglogError } from "../base/errors.ts";
 import { FrameBuffer } from "./frame-buffer.ts";
 import { ENTRY_HEAD_BYTES, FrameType } from "./frames.ts";
-import type { AppendDone, EntryInput, RaftWrite } from "./journal-types.ts";
+import type { AppendDone, NewEntry, RaftWrite } from "./journal-types.ts";
 import type { ReplicaSet } from "./replica-set.ts";
 
 /** One thing that waits to be journalled. */
 export interface Waiting {
-  readonly entries: readonly EntryInput[];
   readonly write?: RaftWrite;
   /** Adds its other frames: at once, see {@link FrameBuffer}. */
   readonly encode?: (frames: FrameBuffer) => void;
@@ -19,19 +18,23 @@ export interface Waiting {
   readonly copies?: readonly Copy[];
 }
 
+/** An entry that is journalled again. */
+interface CopiedEntry extends NewEntry {
+  readonly replicaId: number;
+}
+
 export interface Copy {
-  readonly entry: EntryInput;
+  readonly entry: CopiedEntry;
   /** Where it was read. */
   readonly file: number;
   readonly position: number;
 }
 
 /** True when it has nothing to be written: it is told when all before it are. */
-export function isEmpty({ entries, write, encode, copies }: Waiting): boolean {
+export function isEmpty({ write }: Waiting): boolean {
   if (write === undefined) return false;
-  const { snapshot, hardState } = write;
-  const isBare = entries.length === 0 && encode === undefined && copies === undefined;
-  return isBare && write.entries.length === 0 && snapshot === undefined && hardState === undefined;
+  const { snapshot, entries, hardState } = write;
+  return entries.length === 0 && snapshot === undefined && hardState === undefined;
 }
 
 /** What goes into one flush. */
@@ -48,7 +51,6 @@ export class Batch {
   }
 
   add(item: Waiting): void {
-    for (const entry of item.entries) this.frames.addEntry(entry.replicaId, entry);
     if (item.write !== undefined) addWrite(this.frames, item.write);
     item.encode?.(this.frames);
     this.items.push(item);
@@ -78,8 +80,8 @@ export class Batch {
   }
 
   /** Copies of entries that are still where they were read. */
-  liveCopies(replicas: ReplicaSet): EntryInput[] {
-    const live: EntryInput[] = [];
+  liveCopies(replicas: ReplicaSet): CopiedEntry[] {
+    const live: CopiedEntry[] = [];
     if (this.#copyBytes === 0) return live;
     for (const item of this.items) {
       for (const { entry, file, position } of item.copies ?? []) {
@@ -116,7 +118,7 @@ function addWrite(frames: FrameBuffer, write: RaftWrite): void {
   if (hardState !== undefined) frames.addHardState(replicaId, hardState);
 }
 
-function copyBytes(entry: EntryInput): number {
+function copyBytes(entry: NewEntry): number {
   let bytes = ENTRY_HEAD_BYTES;
   for (const part of entry.payload) bytes += part.length;
   return bytes;

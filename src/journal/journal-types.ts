@@ -33,10 +33,6 @@ export interface NewEntry {
   readonly payload: readonly Uint8Array[];
 }
 
-export interface EntryInput extends NewEntry {
-  readonly replicaId: number;
-}
-
 /** What one replica wants durable together: all of it is, or nothing. In the order of its parts. */
 export interface RaftWrite {
   readonly replicaId: number;
@@ -76,7 +72,7 @@ export interface AppendOptions {
 }
 
 /**
- * Called once for each append, in order; only a refusal (DISK_FULL) may come before the answers of those
+ * Called once for each write, in order; only a refusal (DISK_FULL) may come before the answers of those
  * that are being written. Must not throw.
  */
 export type AppendDone = (error?: ProglogError) => void;

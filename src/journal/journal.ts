@@ -12,7 +12,6 @@ import { FrameType } from "./frames.ts";
 import type {
   AppendDone,
   AppendOptions,
-  EntryInput,
   HardState,
   JournalOptions,
   JournalRecovery,
@@ -22,7 +21,7 @@ import type {
   StoredEntry,
 } from "./journal-types.ts";
 import { type JournalParts, openParts } from "./open-journal.ts";
-import { checkWrite, lastQueued } from "./queued.ts";
+import { checkWrite } from "./queued.ts";
 import type { Replica, ReplicaSet } from "./replica-set.ts";
 import type { Writer } from "./writer.ts";
 
@@ -125,23 +124,13 @@ export class Journal {
   }
 
   /**
-   * Appends `entries`, all in one flush; those of one replica stand together. Returns at once; `done`
-   * is called when they are durable (with sync "none": written), in order, never before this returns.
-   *
-   * `done` gets an error when they are not: DISK_FULL, nothing of them was written and the indexes from
-   * the first refused one on are to be used again; DISK_FAILED, with metadata `outcome`: "none" or "unknown".
-   */
-  append(entries: readonly EntryInput[], done: AppendDone, options: AppendOptions = {}): void {
-    const item = { entries, done, isUrgent: options.isUrgent === true, isSynced: false };
-    // What will be refused need not fit.
-    if (!this.#writer.refuses(item)) this.#check(entries);
-    this.#add(item);
-  }
-
-  /**
    * Appends what a replica's Raft wants durable, all of it in one flush. Returns at once; `done` is
-   * called as in {@link append}; of one replica, what is on its way together becomes durable in the
-   * order of the calls. A write without anything in it is told when those before it are.
+   * called when it is durable (with sync "none": written), never before this returns; of one replica,
+   * what is on its way together becomes durable in the order of the calls. A write without anything in
+   * it is told when those before it are, and brings no sync.
+   *
+   * `done` gets an error when it is not: DISK_FULL, nothing of it was written; DISK_FAILED, with metadata
+   * `outcome`: "none" or "unknown".
    *
    * Refused (DISK_FULL) are writes that are not urgent, and all that follow a refused one of the same
    * replica before its `done` was called, urgent or not. Then nothing of them was written, and the
@@ -150,7 +139,7 @@ export class Journal {
   appendRaft(write: RaftWrite, done: AppendDone, options: AppendOptions = {}): void {
     const { replicaId, entries } = write;
     const isUrgent = options.isUrgent ?? entries.length === 0;
-    const item = { entries: [], write, done, isUrgent, isSynced: write.mustSync === true };
+    const item = { write, done, isUrgent, isSynced: write.mustSync === true };
     // What will be refused need not fit.
     if (this.#writer.refuses(item)) this.#add(item);
     else
@@ -250,7 +239,7 @@ export class Journal {
     for await (const copies of readCopies(this.#files, replica, oldest.sequence)) {
       const { promise, resolve, reject } = Promise.withResolvers<void>();
       const done: AppendDone = (error) => (error === undefined ? resolve() : reject(error));
-      this.#add({ entries: [], done, isUrgent: false, isSynced: false, copies });
+      this.#add({ done, isUrgent: false, isSynced: false, copies });
       await promise;
     }
   }
@@ -290,7 +279,6 @@ export class Journal {
     if (this.usedBytes > CLOSED_BYTES_MAX) await this.#files.goOn();
     await new Promise<void>((resolve) => {
       this.#writer.add({
-        entries: [],
         encode: (frames) => frames.addMark(FrameType.closeMark, 0),
         // Without it the next start reads as after a crash, no more.
         done: () => resolve(),
@@ -310,7 +298,7 @@ export class Journal {
   #synced(what: Pick<Waiting, "encode" | "write">): Promise<void> {
     const { promise, resolve, reject } = Promise.withResolvers<void>();
     const done: AppendDone = (error) => (error === undefined ? resolve() : reject(error));
-    this.#add({ entries: [], ...what, done, isUrgent: true, isSynced: true });
+    this.#add({ ...what, done, isUrgent: true, isSynced: true });
     return promise;
   }
 
@@ -323,20 +311,5 @@ export class Journal {
     const replica = this.#replicas.get(replicaId);
     assert(replica !== undefined, `There is no replica ${replicaId}`);
     return replica;
-  }
-
-  #check(entries: readonly EntryInput[]): void {
-    let replica: Replica | undefined;
-    let last = 0;
-    for (const { replicaId, index } of entries) {
-      if (replica?.record.replicaId !== replicaId) {
-        replica = this.#known(replicaId);
-        assert(!replica.isLeaving, "Entries for a replica that is being removed");
-        last = lastQueued(replica, this.#mark(replicaId));
-      }
-      assert(index <= last + 1, "An entry leaves a gap after the last one of its replica");
-      assert(index >= this.firstIndex(replicaId), "An entry is at or below the checkpoint");
-      last = index;
-    }
   }
 }

@@ -4,13 +4,10 @@ import type { NewEntry, RaftWrite } from "./journal-types.ts";
 import type { Queued, Replica, ReplicaSet } from "./replica-set.ts";
 
 /** Notes that `item` was taken, so that the next one can be judged. */
-export function noteQueued(replicas: ReplicaSet, { entries, write }: Waiting): void {
-  for (const { replicaId, index } of entries) {
-    const queued = begin(replicas.get(replicaId));
-    if (queued !== undefined) queued.lastIndex = index;
-  }
-  const queued = write === undefined ? undefined : begin(replicas.get(write.replicaId));
-  if (write === undefined || queued === undefined) return;
+export function noteQueued(replicas: ReplicaSet, { write }: Waiting): void {
+  if (write === undefined) return;
+  const queued = begin(replicas.get(write.replicaId));
+  if (queued === undefined) return;
   const { snapshot, hardState } = write;
   if (snapshot !== undefined) {
     queued.snapshotIndex = snapshot.index;
@@ -31,7 +28,7 @@ function begin(replica: Replica | undefined): Queued | undefined {
  * Last index that the next entry may follow.
  * @param markIndex of the replica's checkpoint that is not durable in the journal yet; 0 for none
  */
-export function lastQueued(replica: Replica, markIndex: number): number {
+function lastQueued(replica: Replica, markIndex: number): number {
   return Math.max(queuedOf(replica).lastIndex, replica.record.snapshotIndex, markIndex);
 }
 

@@ -1,12 +1,6 @@
 import type { ProglogError } from "../base/errors.ts";
 import type { Waiting } from "./batch.ts";
 
-/** Replicas whose entries or Raft writes the item has. */
-export function replicaIdsOf({ entries, write }: Waiting): readonly number[] {
-  if (write !== undefined) return [write.replicaId];
-  return entries.length === 0 ? [] : [...new Set(entries.map(({ replicaId }) => replicaId))];
-}
-
 /**
  * Says of items that wait, asked in their order, which ones are refused: ordinary ones, and whatever
  * comes after them of the same replica. An urgent entry would leave a gap, a commit index would lead.
@@ -14,9 +8,9 @@ export function replicaIdsOf({ entries, write }: Waiting): readonly number[] {
 export function refusedOf(): (item: Waiting) => boolean {
   const gone = new Set<number>();
   return (item) => {
-    const ids = replicaIdsOf(item);
-    const isRefused = !item.isUrgent || ids.some((id) => gone.has(id));
-    if (isRefused) for (const id of ids) gone.add(id);
+    const id = item.write?.replicaId;
+    const isRefused = !item.isUrgent || (id !== undefined && gone.has(id));
+    if (isRefused && id !== undefined) gone.add(id);
     return isRefused;
   };
 }
@@ -28,22 +22,23 @@ export function refusedOf(): (item: Waiting) => boolean {
 export class Refusals {
   readonly #untold = new Map<number, number>();
 
-  concern(item: Waiting): boolean {
-    if (this.#untold.size === 0) return false;
-    return replicaIdsOf(item).some((id) => this.#untold.has(id));
+  concern({ write }: Waiting): boolean {
+    return write !== undefined && this.#untold.has(write.replicaId);
   }
 
-  add(item: Waiting): void {
-    for (const id of replicaIdsOf(item)) this.#untold.set(id, (this.#untold.get(id) ?? 0) + 1);
+  add({ write }: Waiting): void {
+    if (write !== undefined) this.#count(write.replicaId, 1);
   }
 
   /** To be called for each item that was added, in that order. */
   tell(item: Waiting, error: ProglogError): void {
-    for (const id of replicaIdsOf(item)) {
-      const count = (this.#untold.get(id) ?? 0) - 1;
-      if (count > 0) this.#untold.set(id, count);
-      else this.#untold.delete(id);
-    }
+    if (item.write !== undefined) this.#count(item.write.replicaId, -1);
     item.done(error);
+  }
+
+  #count(replicaId: number, change: 1 | -1): void {
+    const count = (this.#untold.get(replicaId) ?? 0) + change;
+    if (count > 0) this.#untold.set(replicaId, count);
+    else this.#untold.delete(replicaId);
   }
 }

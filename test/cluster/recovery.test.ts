@@ -140,8 +140,8 @@ test("an entry of an unknown version or kind stops the start, and is not passed 
     });
     const index = journal.lastIndex(2) + 1;
     await new Promise<void>((resolve) => {
-      const entry = { replicaId: 2, index, term: 1, kind: 0, payload: [payload] };
-      journal.append([entry], () => resolve());
+      const entry = { index, term: 1, kind: 0, payload: [payload] };
+      journal.appendRaft({ replicaId: 2, entries: [entry] }, () => resolve());
     });
     await journal.close();
     const start = startNode({ fs: disk, seed: 3 });

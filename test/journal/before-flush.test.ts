@@ -5,6 +5,7 @@ import type { Journal } from "../../src/journal/journal.ts";
 import { settle } from "../support/sim-clock.ts";
 import {
   append,
+  appendTelling,
   entriesOf,
   entry,
   type Outcome,
@@ -58,11 +59,11 @@ test("what was asked for is in the next flush although callers of the last one a
   const { fs, journal } = await opened();
   const told: string[] = [];
   const letGo = fs.hold({ op: "write", path: /^journal\// });
-  journal.append([entry(1, 2, "first")], () => told.push("first"));
+  appendTelling(journal, entry(1, 2, "first"), () => told.push("first"));
   await settle();
   journal.beforeFlush(() => {
     told.push("asked");
-    journal.append([entry(1, 3, "second")], () => told.push("second"));
+    appendTelling(journal, entry(1, 3, "second"), () => told.push("second"));
   });
   letGo();
   await settle();

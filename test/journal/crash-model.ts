@@ -13,7 +13,6 @@ export type ModelState = Map<number, ModelReplica>;
 
 /** One call of the journal, as the model sees it. */
 export type Operation =
-  | { readonly do: "append"; readonly id: number; readonly index: number; readonly text: string }
   | {
       readonly do: "raft";
       readonly id: number;
@@ -29,12 +28,6 @@ export type Operation =
 
 export function applyOperation(state: ModelState, operation: Operation): void {
   switch (operation.do) {
-    case "append": {
-      const replica = state.get(operation.id);
-      assert.ok(replica !== undefined);
-      putEntry(replica, operation);
-      return;
-    }
     case "raft": {
       const replica = state.get(operation.id);
       assert.ok(replica !== undefined);

@@ -11,7 +11,7 @@ import {
   type Operation,
   stateOf,
 } from "./crash-model.ts";
-import { append, newReplica } from "./journal-harness.ts";
+import { newReplica } from "./journal-harness.ts";
 
 interface Issued {
   readonly operation: Operation;
@@ -144,16 +144,17 @@ export class CrashWorkload {
   }
 
   #append(journal: Journal, id: number): Promise<void> {
-    const { record, entries } = this.#replica(id);
-    const last = Math.max(record.snapshotIndex, ...entries.keys());
+    const { record, entries: held } = this.#replica(id);
+    const last = Math.max(record.snapshotIndex, ...held.keys());
     let index = last + 1;
     // Sometimes another suffix takes the place of the last entries, as Raft may demand.
     if (this.#random() < 0.1) {
       index = this.#replacing(id, last);
     }
     const { text, payload } = this.#payload(id, index);
-    const entry = { replicaId: id, index, term: record.term, kind: 0, payload };
-    return this.#issue({ do: "append", id, index, text }, append(journal, [entry]));
+    const entries = [{ index, term: record.term, kind: 0, payload }];
+    const operation = { do: "raft", id, entries: [{ index, text }], isSynced: false } as const;
+    return this.#issueRaft(journal, { replicaId: id, entries }, operation);
   }
 
   /** One of the last entries, none that may not be replaced. */
@@ -202,7 +203,9 @@ export class CrashWorkload {
       const commit = integerFrom(this.#random, Math.min(record.commit, last), last);
       write.hardState = { term, vote: integerFrom(this.#random, 1, 3), commit };
     }
-    if (this.#random() < 0.2) write.mustSync = true;
+    const isEmpty = made.length === 0 && !write.snapshot && !write.hardState;
+    // What has nothing in it brings no sync.
+    if (this.#random() < 0.2 && !isEmpty) write.mustSync = true;
     const { snapshot, hardState } = write;
     const isOther = hardState?.term !== record.term || hardState.vote !== record.vote;
     const operation: Operation = {
@@ -245,7 +248,6 @@ export class CrashWorkload {
     // Only what is durable and will not be replaced by what is on its way.
     const underWay = this.#issued.flatMap(({ operation, isAcknowledged }) => {
       if (isAcknowledged) return [];
-      if (operation.do === "append" && operation.id === id) return [operation.index];
       if (operation.do !== "raft" || operation.id !== id) return [];
       const { snapshot, entries } = operation;
       return [snapshot, ...entries].flatMap((one) => (one === undefined ? [] : [one.index]));

@@ -8,6 +8,7 @@ import { SimFileSystem } from "../support/sim-file-system.ts";
 import { CrashWorkload } from "./crash-workload.ts";
 import {
   append,
+  appendTelling,
   contentOf,
   entry,
   newReplica,
@@ -79,7 +80,7 @@ test("a sync that finds no space is as fatal as any other failed sync", async ()
 
 test("an error that is no disk's is passed on as it is", async () => {
   const { journal, failures } = await opened();
-  journal.append([entry(1, 2, "a")], () => {
+  appendTelling(journal, entry(1, 2, "a"), () => {
     throw new TypeError("A defect in the owner");
   });
   await settle();

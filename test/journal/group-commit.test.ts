@@ -6,6 +6,7 @@ import { settle } from "../support/sim-clock.ts";
 import { SimFileSystem } from "../support/sim-file-system.ts";
 import {
   append,
+  appendTelling,
   contentOf,
   entriesOf,
   entry,
@@ -71,7 +72,8 @@ test("nobody is told before the flush is durable, and then in the order of the c
   const told: string[] = [];
   const release = fs.hold({ op: "write", path: /wal/ });
   const calls = [entry(1, 2, "a"), entry(2, 2, "b"), entry(1, 3, "c")];
-  for (const [at, one] of calls.entries()) journal.append([one], () => told.push(`append ${at}`));
+  for (const [at, one] of calls.entries())
+    appendTelling(journal, one, () => told.push(`append ${at}`));
   journal.setHardState(1, { term: 3, vote: 1, commit: 2 }).then(() => told.push("hard state"));
   await settle();
   assert.deepEqual(told, []);
@@ -105,13 +107,13 @@ test("a flush is not written before the one before it is durable", async () => {
 test("done is never called before append has returned", async () => {
   const { fs, journal } = await withReplicas(1);
   let hasReturned = false;
-  journal.append([entry(1, 2, "a")], () => assert.ok(hasReturned));
+  appendTelling(journal, entry(1, 2, "a"), () => assert.ok(hasReturned));
   hasReturned = true;
   await journal.idle();
   fs.failNext({ op: "write" }, "EIO");
   await assert.rejects(append(journal, [entry(1, 3, "b")]));
   hasReturned = false;
-  journal.append([entry(1, 3, "b")], () => assert.ok(hasReturned));
+  appendTelling(journal, entry(1, 3, "b"), () => assert.ok(hasReturned));
   hasReturned = true;
 });
 
@@ -120,7 +122,7 @@ test("a callback may append again", async () => {
   await new Promise<void>((resolve) => {
     const next = (index: number) => {
       if (index === 50) return resolve();
-      journal.append([entry(1, index, "x")], () => next(index + 1));
+      appendTelling(journal, entry(1, index, "x"), () => next(index + 1));
     };
     next(2);
   });

@@ -3,7 +3,6 @@ import { SILENT_LOGGER } from "../../src/base/log.ts";
 import { Journal } from "../../src/journal/journal.ts";
 import type {
   AppendOptions,
-  EntryInput,
   JournalOptions,
   NewEntry,
   RaftWrite,
@@ -71,6 +70,11 @@ export function newReplica(replicaId: number, change: Partial<ReplicaRecord> = {
   };
 }
 
+/** An entry, and whose it is. */
+export interface EntryInput extends NewEntry {
+  readonly replicaId: number;
+}
+
 export function entry(replicaId: number, index: number, payload: string, term = 1): EntryInput {
   return { replicaId, index, term, kind: 0, payload: [new TextEncoder().encode(payload)] };
 }
@@ -80,16 +84,27 @@ export function payloadOf(replicaId: number, index: number, bytes: number): stri
   return `${replicaId}:${index};`.padEnd(bytes, ".");
 }
 
-/** Rejects with what `done` was called with. */
-export function append(
+/** Rejects with what `done` was called with. Those of one replica stand together and are one write. */
+export async function append(
   journal: Journal,
   entries: readonly EntryInput[],
   options?: AppendOptions,
 ): Promise<void> {
-  return new Promise((resolve, reject) => {
-    const done = (error?: ProglogError) => (error === undefined ? resolve() : reject(error));
-    journal.append(entries, done, options);
-  });
+  const writes = Map.groupBy(entries, ({ replicaId }) => replicaId);
+  await Promise.all(
+    [...writes].map(([replicaId, own]) =>
+      appendRaft(journal, { replicaId, entries: own }, options),
+    ),
+  );
+}
+
+/** As {@link append} of one entry, for who wants to know just when it is told. */
+export function appendTelling(
+  journal: Journal,
+  { replicaId, ...own }: EntryInput,
+  done: (error?: ProglogError) => void,
+): void {
+  journal.appendRaft({ replicaId, entries: [own] }, done);
 }
 
 /** An entry of a {@link RaftWrite}. */
