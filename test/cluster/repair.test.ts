@@ -1,5 +1,6 @@
 import assert from "node:assert/strict";
 import { test } from "node:test";
+import { integerFrom, makeRandom, seedsFromEnv } from "../support/prng.ts";
 import { readAll } from "./harness.ts";
 import { Several } from "./several.ts";
 
@@ -114,6 +115,51 @@ test("Damage that nobody reads is found and made good in the background", async 
   assert.deepEqual({ found, repaired }, { found: 1, repaired: 1 });
   assert(scrubbedBytes > 0);
 });
+
+test("Damage in the segment that is written to is made good, too", async () => {
+  const cluster = await three();
+  const name = follower(cluster);
+  const path = stores(cluster, name).at(-1) ?? "";
+  const bytes = cluster.server(name).fs.dump().get(path)?.length ?? 0;
+  await cluster.damage(name, path, bytes - 10, 5);
+  const reading = readAll(cluster.node(name), "events");
+  await cluster.append("events", "more");
+  assert.deepEqual((await cluster.run(reading)).slice(0, WRITTEN.length), WRITTEN);
+  await cluster.append("events", "and more");
+  const { topics } = cluster.node(name);
+  await cluster.until(() => topics.topic("events").status().nextOffset === WRITTEN.length + 2);
+  const all = [...WRITTEN, "more", "and more"];
+  assert.deepEqual(await cluster.run(readAll(cluster.node(name), "events")), all);
+});
+
+// Goal: whatever is damaged, as long as each record is whole somewhere, every replica comes to be what it was, and
+// no read gives anything else. Method: each store is damaged at random on up to two of three servers.
+for (const seed of seedsFromEnv(8)) {
+  test(`Random damage is made good wherever one replica is whole (seed ${seed})`, async () => {
+    const cluster = await three(seed);
+    const random = makeRandom(seed);
+    const names = cluster.running().map(({ name }) => name);
+    const before = names.map((name) => storesOf(cluster, name));
+    for (const path of stores(cluster, "a")) {
+      const whole = names[integerFrom(random, 0, 2)];
+      for (const name of names) {
+        if (name === whole) continue;
+        for (let places = integerFrom(random, 0, 3); places > 0; places -= 1) {
+          const size = cluster.server(name).fs.dump().get(path)?.length ?? 0;
+          const bytes = integerFrom(random, 1, Math.min(size, random() < 0.2 ? size : 60));
+          await cluster.damage(name, path, integerFrom(random, 0, size - bytes), bytes);
+        }
+      }
+    }
+    for (const name of names) {
+      assert.deepEqual(await cluster.run(readAll(cluster.node(name), "events")), WRITTEN);
+    }
+    assert.deepEqual(
+      names.map((name) => storesOf(cluster, name)),
+      before,
+    );
+  });
+}
 
 test("A replica that cannot be opened is replaced by a new one, when the others have all of it", async () => {
   const cluster = await three();
