@@ -5,11 +5,13 @@ import { RaftNode } from "../raft/raft-node.ts";
 import type { FolderLock } from "../storage/folder-lock.ts";
 import { JOURNAL_DIR } from "../storage/layout.ts";
 import type { NodeIdentity } from "../storage/node-file.ts";
+import type { CatalogueState } from "../topics/catalogue-state.ts";
 import { TailMemory } from "../topics/tail.ts";
 import { beginCatalogue } from "./begin-catalogue.ts";
 import type { CatalogueGroup } from "./catalogue-group.ts";
 import { ChangeBell } from "./change-bell.ts";
 import { type CheckpointedGroup, Checkpoints } from "./checkpoints.ts";
+import { isClockFar } from "./clock-check.ts";
 import { ClusterDuties } from "./cluster-duties.ts";
 import { ALONE } from "./cluster-options.ts";
 import { Courier } from "./courier.ts";
@@ -19,6 +21,7 @@ import { GenesisPromises } from "./genesis-promise.ts";
 import { Invitations } from "./invitations.ts";
 import { lonelyNetwork } from "./lonely-network.ts";
 import { NodeFailure } from "./node-failure.ts";
+import type { NodeNetwork } from "./node-network.ts";
 import type { NodeOptions } from "./node-options.ts";
 import type { NodeSettings } from "./node-settings.ts";
 import { NodeView } from "./node-view.ts";
@@ -162,6 +165,7 @@ export async function openParts(options: NodeOptions, folder: OpenedFolder): Pro
       ...{ clock, logger },
       intervalMs: settings.retentionIntervalMs,
       topics: () => topics.topics(),
+      isClockFar: () => isClockFar(peerClocks(began.machine.state, network)),
     });
     const scrubber = new Scrubber({
       ...{ clock, logger },
@@ -207,6 +211,12 @@ export async function openParts(options: NodeOptions, folder: OpenedFolder): Pro
 
 function scrubbed({ entry, group }: OpenTopic): ScrubbedTopic {
   return { name: entry.name, isOpen: () => !group.isStopped, replica: group.machine };
+}
+
+/** What the clocks of other members are ahead of ours, as far as it is known. */
+function peerClocks(state: CatalogueState, network: NodeNetwork): readonly number[] {
+  const offsets = state.members().map(({ nodeId }) => network.clockOffsetUs(nodeId));
+  return offsets.filter((offsetUs) => offsetUs !== undefined);
 }
 
 /** What a damaged topic has in the journal is copied forward, as when there is no room for a checkpoint. */

@@ -8,6 +8,8 @@ export interface RetentionOptions {
   readonly logger: Logger;
   readonly intervalMs: number;
   readonly topics: () => readonly OpenTopic[];
+  /** True while nothing is removed by age, since this node's clock is not to be trusted. */
+  readonly isClockFar: () => boolean;
 }
 
 /**
@@ -76,7 +78,9 @@ export class RetentionTimer {
       retentionAgeMs,
       retentionBytes,
     };
-    const byAge = await trimByAge(input, (segment) => replica.lastTimeOf(segment));
+    const byAge = this.#options.isClockFar()
+      ? startOffset
+      : await trimByAge(input, (segment) => replica.lastTimeOf(segment));
     const beforeOffset = Math.max(byAge, trimBySize(input));
     if (beforeOffset <= startOffset) return;
     await handle.trim(beforeOffset);
