@@ -177,37 +177,45 @@ export class TopicMender implements Mender {
     }
   }
 
-  /** @throws what the last one says when none has them */
+  /**
+   * Each goes on where the one before had damage of its own.
+   * @throws what the last one says when none has the next record
+   */
   async #copyFromAny(range: OffsetRange, sources: readonly Source[]): Promise<Uint8Array[]> {
+    const frames: Uint8Array[] = [];
     let failure: unknown;
-    for (const source of sources) {
-      try {
-        return await this.#copy(range, source);
-      } catch (error) {
-        this.#abort.signal.throwIfAborted();
-        failure = error;
+    for (let before = -1; before < frames.length; ) {
+      before = frames.length;
+      for (const source of sources) {
+        try {
+          await this.#copy(range, source, frames);
+          return frames;
+        } catch (error) {
+          this.#abort.signal.throwIfAborted();
+          failure = error;
+        }
       }
     }
     throw failure;
   }
 
-  async #copy({ firstOffset, endOffset }: OffsetRange, source: Source): Promise<Uint8Array[]> {
+  /** Adds what the source has of the range after the frames that are there already. */
+  async #copy(range: OffsetRange, source: Source, frames: Uint8Array[]): Promise<void> {
+    const { firstOffset: first, endOffset } = range;
     const { nodeId, ...request } = source;
     const pieces = this.#parts.peers.copyRange(
       nodeId,
-      { ...request, firstOffset, endOffset },
+      { ...request, firstOffset: first + frames.length, endOffset },
       { timeoutMs: PEER_SILENCE_MS, signal: this.#abort.signal },
     );
-    const frames: Uint8Array[] = [];
-    let bytes = 0;
+    let bytes = frames.reduce((total, { length }) => total + length, 0);
     for await (const piece of pieces) {
-      if (piece.firstOffset !== firstOffset + frames.length) throw tooShort(firstOffset);
+      if (piece.firstOffset !== first + frames.length) throw tooShort(first);
       for (const frame of piece.frames) bytes += frame.length;
+      if (bytes > RANGE_BYTES_MAX) throw tooWide(first, endOffset);
       frames.push(...piece.frames);
-      if (bytes > RANGE_BYTES_MAX) throw tooWide(firstOffset, endOffset);
     }
-    if (frames.length !== endOffset - firstOffset) throw tooShort(firstOffset);
-    return frames;
+    if (frames.length !== endOffset - first) throw tooShort(first);
   }
 
   /** The damaged records around `offset` that are found one by one; the range may be too small. */

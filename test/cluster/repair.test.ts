@@ -80,6 +80,22 @@ test("Different damage on each of three replicas is made good from the others", 
   }
 });
 
+test("What no replica has whole is put together from two", async () => {
+  const cluster = await three();
+  const name = follower(cluster);
+  const [path = ""] = stores(cluster, name);
+  const others = cluster.running().filter((server) => server.name !== name);
+  const bytes = cluster.server(name).fs.dump().get(path)?.length ?? 0;
+  await cluster.damage(name, path, 0, bytes);
+  // They cannot help each other: only this one reaches both.
+  const [left, right] = others.map((server) => server.name);
+  cluster.network.partition([[left ?? ""], [right ?? ""]]);
+  await cluster.damage(left ?? "", path, 100);
+  await cluster.damage(right ?? "", path, 400);
+  const records = await cluster.run(readAll(cluster.node(name), "events"));
+  assert.deepEqual(records, WRITTEN);
+});
+
 test("Damage is DATA_LOSS while the others are away, and made good when they are back", async () => {
   const cluster = await three();
   const name = follower(cluster);
