@@ -11,6 +11,14 @@ export const MEMBERSHIP_FAULTS: readonly Fault[] = [
   { name: "a folder is gone", run: loseFolder },
   { name: "add one, drain one, remove one", run: replaceOne },
   { name: "leaders move", run: moveLeaders },
+  {
+    name: "replaced under kills",
+    run: (context) => whileKilling(context, () => replaceOne(context)),
+  },
+  {
+    name: "leaders move under kills",
+    run: (context) => whileKilling(context, () => moveLeaders(context)),
+  },
 ];
 
 /** What a voter has promised is gone: it must not come back under its id. */
@@ -55,6 +63,35 @@ async function replaceOne(context: FaultContext): Promise<void> {
   // Refused as long as there is something on it.
   await untilDone(context, ["cluster", "remove", id, "--yes"]);
   await cluster.forget(leaving);
+  note(`${leaving.name} is gone`);
+}
+
+/** Meanwhile one server after the other is killed and started again, whatever it is about to do. */
+async function whileKilling(context: FaultContext, change: () => Promise<void>): Promise<void> {
+  const { cluster, note } = context;
+  let isOver = false;
+  const kill = async (): Promise<void> => {
+    while (!isOver) {
+      const node = someOf(context);
+      note(`kill ${node.name}`);
+      await node.kill();
+      await faultPause(context, 500, 0);
+      if (!cluster.nodes.includes(node)) continue;
+      note(`start ${node.name}`);
+      // One that is being removed may be told so.
+      await cluster.restart(node).catch((error: unknown) => {
+        if (cluster.nodes.includes(node)) throw error;
+      });
+      await faultPause(context, 3_000, 1_000);
+    }
+  };
+  const killing = kill();
+  try {
+    await Promise.race([change(), killing]);
+  } finally {
+    isOver = true;
+  }
+  await killing;
 }
 
 async function moveLeaders(context: FaultContext): Promise<void> {

@@ -64,6 +64,7 @@ export const FAULTS: readonly Fault[] = [
     run: (context) => cutOneWay(context, "to"),
   },
   { name: "a link between two is cut", needs: "network", run: cutBetweenTwo },
+  { name: "cut off and killed", needs: "network", run: cutOffAndKill },
   { name: "the leader's cable is out", needs: "network", run: pullCable },
   {
     name: "the leader's disk is full",
@@ -179,6 +180,25 @@ async function cutBetweenTwo(context: FaultContext): Promise<void> {
   });
 }
 
+/** Who is cut off is killed and comes back, still cut off; then those who went on without it are killed. */
+async function cutOffAndKill(context: FaultContext): Promise<void> {
+  const leader = await leaderOf(context);
+  const others = context.cluster.nodes.filter((node) => node !== leader);
+  await whileCut(
+    context,
+    `${leader.name} off`,
+    (network) => {
+      network.part([leader.name], namesOfOthers(context, leader));
+    },
+    async () => {
+      await faultPause(context, 4_000);
+      await killAndRestart(context, [leader]);
+      await faultPause(context, 2_000);
+      await killAndRestart(context, others);
+    },
+  );
+}
+
 async function pullCable(context: FaultContext): Promise<void> {
   const leader = await leaderOf(context);
   const network = networkOf(context);
@@ -196,12 +216,13 @@ async function whileCut(
   context: FaultContext,
   what: string,
   cut: (network: ClusterNetwork) => void,
+  meanwhile: () => Promise<void> = () => faultPause(context),
 ): Promise<void> {
   const network = networkOf(context);
   context.note(`cut ${what}`);
   try {
     cut(network);
-    await faultPause(context);
+    await meanwhile();
   } finally {
     context.note("heal");
     network.heal();
