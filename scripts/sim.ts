@@ -1,6 +1,7 @@
 /**
  * Simulates whole clusters from seeds: machines that crash, disks and links that fail, clients that write down what
- * they are told, and checks of all of it. A run is a function of its seed.
+ * they are told, and checks of all of it. A run is a function of its seed, the sources and the runtime: Node and Bun
+ * give different ones.
  *
  *   npm run sim -- --seed 17
  *   npm run sim -- --seed 17 --trace /tmp/17.txt --log
