@@ -141,20 +141,20 @@ export class CoreDriver<W> {
     });
   }
 
-  /** Proposes entries, all or none. When they are accepted they are in the journal's hands on return. */
-  propose(proposals: readonly Proposal<W>[]): CoreVerdict {
+  /** Proposes an entry. When it is accepted it is in the journal's hands on return. */
+  propose(proposal: Proposal<W>): CoreVerdict {
     // What has come in decides whether this one still leads.
     this.drain();
     if (this.#isClosed) return "dropped";
-    let verdict = "dropped" as CoreVerdict;
-    this.with((core) => {
-      verdict = core.propose(proposals.map(({ payload }) => describePayload(payload.length)));
-    });
-    if (verdict === "ok") {
-      this.#proposals.push(...proposals);
+    try {
+      const verdict = this.#core.propose([describePayload(proposal.payload.length)]);
+      if (verdict === "ok") this.#proposals.push(proposal);
       this.drain();
+      return verdict;
+    } catch (error) {
+      this.#parts.onFailure(error);
+      return "dropped";
     }
-    return verdict;
   }
 
   /** Takes an append message with its payloads. */
@@ -202,13 +202,13 @@ export class CoreDriver<W> {
   /** @returns false when the core wants nothing now */
   #carryOutNext(): boolean {
     if (this.#isClosed) return false;
-    // Those that are made meanwhile are of the next one.
     const proposals = this.#proposals;
-    this.#proposals = [];
     const ready = this.#core.ready();
     const count = ready?.entries.length ?? 0;
     assert(count >= proposals.length, "The core accepted a proposal and does not say where");
     if (ready === undefined) return false;
+    // Those that are made meanwhile are of the next one.
+    if (proposals.length > 0) this.#proposals = [];
     this.#carryOut(ready, proposals);
     return true;
   }
@@ -248,8 +248,10 @@ export class CoreDriver<W> {
     if (!confEntries.isEmpty) confEntries.cutFrom(first.index);
     const proposedFrom = entries.length - proposals.length;
     const taken: TailEntry<W>[] = [];
-    for (const [at, entry] of entries.entries()) {
-      const made = this.#tailEntry(entry, proposals[at - proposedFrom]);
+    let at = -proposedFrom;
+    for (const entry of entries) {
+      const made = this.#tailEntry(entry, proposals[at]);
+      at += 1;
       if (isConfChange(made.kind)) confEntries.set(entry.index, entry.data);
       tail.add(made);
       taken.push(made);
@@ -259,7 +261,7 @@ export class CoreDriver<W> {
 
   #tailEntry(entry: CoreEntry, proposal: Proposal<W> | undefined): TailEntry<W> {
     const { index, term, data } = entry;
-    const kind = kindOf(entry);
+    const kind = proposal === undefined ? kindOf(entry) : ENTRY_COMMAND;
     assert(kind !== undefined, `Entry ${index} is of a kind that this program does not know`);
     let payload: Uint8Array | undefined = data;
     if (proposal !== undefined) payload = proposal.payload;
@@ -285,7 +287,9 @@ export class CoreDriver<W> {
     }
     this.#storedState = hardState;
     this.#queue.add({
-      ...{ entries, snapshot, hardState },
+      entries,
+      snapshot,
+      hardState,
       mustSync: isNewVote || snapshot !== undefined,
       isUrgent: makesRoom || entries.every(({ kind }) => kind !== ENTRY_COMMAND),
       done: (error) => this.#stored(job, { entries, snapshot }, error),

@@ -27,7 +27,11 @@ const NO_DATA = new Uint8Array(0);
 export function describePayload(payloadBytes: number): Uint8Array {
   const data = new Uint8Array(DESCRIPTOR_BYTES);
   data[0] = DESCRIPTOR_MARK;
-  viewOf(data).setUint32(1, payloadBytes, true);
+  // Once for each command: a view would cost more than all of this.
+  data[1] = payloadBytes & 0xff;
+  data[2] = (payloadBytes >>> 8) & 0xff;
+  data[3] = (payloadBytes >>> 16) & 0xff;
+  data[4] = payloadBytes >>> 24;
   return data;
 }
 

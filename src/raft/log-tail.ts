@@ -13,6 +13,8 @@ export interface TailEntry<W> {
   waiting: W | undefined;
 }
 
+const NOTHING: readonly never[] = [];
+
 /** Bytes that the tails of all groups of a node hold together. */
 export class TailBudget {
   readonly bytesMax: number;
@@ -70,7 +72,9 @@ export class LogTail<W> {
   /** Drops `index` and all above it. @returns them */
   cutFrom(index: number): readonly TailEntry<W>[] {
     const first = this.#entries[this.#head];
-    if (first === undefined || index >= first.index + this.#entries.length - this.#head) return [];
+    if (first === undefined || index >= first.index + this.#entries.length - this.#head) {
+      return NOTHING;
+    }
     const dropped = this.#entries.splice(this.#head + Math.max(0, index - first.index));
     for (const { payload } of dropped) this.#count(-(payload?.length ?? 0));
     return dropped;
@@ -86,7 +90,8 @@ export class LogTail<W> {
       entry = this.#entries[this.#head];
     }
     if (this.#head * 2 < this.#entries.length || this.#head === 0) return;
-    this.#entries = this.#entries.slice(this.#head);
+    if (this.isEmpty) this.#entries.length = 0;
+    else this.#entries = this.#entries.slice(this.#head);
     this.#head = 0;
   }
 

@@ -165,7 +165,7 @@ export class RaftReplica<O, C> implements NodeGroup {
   /** Makes an entry. @returns why that cannot be: then nothing was proposed */
   propose(payload: Uint8Array, calls: Calls<O, C>, makesRoom: boolean): ProglogError | undefined {
     this.#hibernation.touch();
-    const verdict = this.#driver?.propose([{ payload, waiting: calls, makesRoom }]);
+    const verdict = this.#driver?.propose({ payload, waiting: calls, makesRoom });
     return verdict === "ok" ? undefined : this.notLeader();
   }
 

@@ -19,10 +19,10 @@ const NOTHING = new Uint8Array(0);
 const NO_ENTRIES: readonly CoreEntry[] = [];
 const NO_MESSAGES: readonly CoreMessage[] = [];
 
-/** What was handed out to be made durable. */
-interface AppendJob {
+/** What was handed out to be made durable, or to be applied. */
+interface Job {
   readonly job: number;
-  /** Last index after it. */
+  /** Last index that is durable, or applied, when it is done. */
   readonly last: number;
 }
 
@@ -37,7 +37,7 @@ interface AppendJob {
 export class SoleCore implements CoreGroup {
   readonly #replicaId: number;
   readonly #conf: ConfState;
-  readonly #jobs: AppendJob[] = [];
+  readonly #jobs: Job[] = [];
   #hardState: CoreHardState;
   #role: CoreRole = CoreRole.follower;
   #isRetired = false;
@@ -51,8 +51,7 @@ export class SoleCore implements CoreGroup {
   #isStateNew = false;
   #isSoftNew = false;
   #reads: ReadyPart<"reads">[number][] = [];
-  /** Apply jobs that are under way, with the index that is applied when they are done. */
-  readonly #applyJobs = new Map<number, number>();
+  readonly #applyJobs: Job[] = [];
 
   constructor({
     replicaId,
@@ -71,7 +70,7 @@ export class SoleCore implements CoreGroup {
 
   /** Nothing is under way: the other core may take over from what is durable. */
   get isIdle(): boolean {
-    return this.#jobs.length === 0 && this.#applyJobs.size === 0 && !this.hasReady;
+    return this.#jobs.length === 0 && this.#applyJobs.length === 0 && !this.hasReady;
   }
 
   /** Takes nothing new: another core is to take over. What is under way goes on. */
@@ -132,14 +131,12 @@ export class SoleCore implements CoreGroup {
     if (!this.hasReady) return undefined;
     const entries = this.#entries.length === 0 ? NO_ENTRIES : this.#entries;
     const isStored = entries.length > 0;
-    this.#entries = [];
+    if (isStored) this.#entries = [];
     const { commit } = this.#hardState;
     // Only what is durable is committed.
     const isCommitted = commit > this.#handedIndex;
     const commitFirst = isCommitted ? this.#handedIndex + 1 : 0;
-    const ready = {
-      ...(this.#isSoftNew ? { soft: { leader: this.#leader, role: this.#role } } : {}),
-      ...(this.#isStateNew ? { hardState: this.#hardState } : {}),
+    const ready: { -readonly [K in keyof CoreReady]: CoreReady[K] } = {
       entries,
       appendJob: isStored ? this.#nextJob() : 0,
       commitFirst,
@@ -148,25 +145,27 @@ export class SoleCore implements CoreGroup {
       messages: NO_MESSAGES,
       reads: this.#reads,
     };
+    if (this.#isSoftNew) ready.soft = { leader: this.#leader, role: this.#role };
+    if (this.#isStateNew) ready.hardState = this.#hardState;
     if (isStored) this.#jobs.push({ job: ready.appendJob, last: this.#lastIndex });
-    if (isCommitted) this.#applyJobs.set(ready.applyJob, commit);
+    if (isCommitted) this.#applyJobs.push({ job: ready.applyJob, last: commit });
     this.#handedIndex = Math.max(this.#handedIndex, commit);
     this.#isSoftNew = false;
     this.#isStateNew = false;
-    this.#reads = [];
+    if (this.#reads.length > 0) this.#reads = [];
     return ready;
   }
 
   jobDone(job: number): readonly CoreMessage[] {
-    const applied = this.#applyJobs.get(job);
-    if (applied !== undefined) {
-      this.#applyJobs.delete(job);
-      this.#appliedIndex = applied;
+    if (this.#applyJobs[0]?.job === job) {
+      this.#appliedIndex = this.#applyJobs[0].last;
+      this.#applyJobs.shift();
       return NO_MESSAGES;
     }
     const first = this.#jobs.shift();
-    assert(first?.job === job, `Storage job ${job} is done out of order`);
-    this.#setState({ ...this.#hardState, commit: first.last });
+    assert(first?.job === job, `Job ${job} is done out of order`);
+    const { term, vote } = this.#hardState;
+    this.#setState({ term, vote, commit: first.last });
     return NO_MESSAGES;
   }
 

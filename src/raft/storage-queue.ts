@@ -55,19 +55,14 @@ export class StorageQueue<W> {
   }
 
   #hand(write: StorageWrite<W>): void {
-    const { entries, snapshot, hardState, mustSync, isUrgent } = write;
-    this.#parts.journal.appendRaft(
-      {
-        replicaId: this.#parts.replicaId,
-        ...(snapshot === undefined
-          ? {}
-          : { snapshot: { index: snapshot.index, term: snapshot.term } }),
-        entries: entries.map(({ index, term, kind, payload }) => {
-          return { index, term, kind, payload: payload === undefined ? [] : [payload] };
-        }),
-        hardState,
-        mustSync,
-      },
+    const { journal, replicaId } = this.#parts;
+    const { snapshot, hardState, mustSync, isUrgent } = write;
+    const entries = write.entries.map(({ index, term, kind, payload }) => {
+      return { index, term, kind, payload: payload === undefined ? [] : [payload] };
+    });
+    const parts = { replicaId, entries, hardState, mustSync };
+    journal.appendRaft(
+      snapshot === undefined ? parts : { ...parts, snapshot: markOf(snapshot) },
       (error) => this.#answered(write, error),
       { isUrgent },
     );
@@ -81,4 +76,8 @@ export class StorageQueue<W> {
     this.#refused.push(write);
     this.#parts.onHeld(write, error);
   }
+}
+
+function markOf({ index, term }: CoreSnapshot): { readonly index: number; readonly term: number } {
+  return { index, term };
 }
