@@ -155,8 +155,15 @@ export class TopicRegistry implements Topics {
   }
 }
 
+/** Its replica here is being made: whoever waits a moment, or asks another server, finds it. */
 function notThereYet(name: string): never {
-  throw topicNotFound(name);
+  throw new ProglogError(
+    "NOT_LEADER",
+    `Cannot use topic "${name}" yet: its replica is being made`,
+    {
+      metadata: { topic: name, outcome: "none" },
+    },
+  );
 }
 
 /** The catalogue has changed, its files have not yet. */

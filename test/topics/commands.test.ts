@@ -118,7 +118,7 @@ test("an unknown version, kind, field, state, role or flag of a catalogue comman
   assert.throws(() => decode(1, 1, 0), /unknown version 1/);
   assert.throws(() => decode(3, 1, 0), /unknown version 3/);
   assert.throws(() => decode(2, 0, 0), /unknown kind 0/);
-  assert.throws(() => decode(2, 10, 0), /unknown kind 10/);
+  assert.throws(() => decode(2, 11, 0), /unknown kind 11/);
   assert.throws(() => decode(...update, 4), /unknown fields 4/);
   assert.throws(() => decode(...update, 1, 3), /state of a member has the tag 3/);
   assert.throws(() => decode(2, 4, 0, 1, 97, 2), /neither true nor false/);
