@@ -62,8 +62,14 @@ export class RaftNode implements RaftReceiver {
   async raft(): Promise<RaftCore> {
     const { core } = this.#options;
     this.#loading ??= typeof core === "function" ? core() : Promise.resolve(core);
-    this.#core = await this.#loading;
-    return this.#core;
+    try {
+      this.#core = await this.#loading;
+      return this.#core;
+    } catch (error) {
+      // Whatever was in the way may be gone the next time.
+      this.#loading = undefined;
+      throw error;
+    }
   }
 
   get clock(): Clock {

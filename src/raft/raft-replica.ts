@@ -1,6 +1,6 @@
 import type { Abortable } from "../base/abortable.ts";
 import type { ProglogError } from "../base/errors.ts";
-import { type AppliedState, ApplyLoop } from "./apply-loop.ts";
+import type { AppliedState } from "./apply-loop.ts";
 import { ConfEntries } from "./conf-entries.ts";
 import {
   type CoreGroup,
@@ -11,36 +11,23 @@ import {
 } from "./core.ts";
 import type { CoreDriver } from "./core-driver.ts";
 import { messageType } from "./core-messages.ts";
-import { coreTypeOf } from "./entry-kinds.ts";
 import { GroupChanges } from "./group-changes.ts";
 import { Hibernation } from "./hibernation.ts";
 import { Inbox } from "./inbox.ts";
 import type { Calls } from "./intake.ts";
 import { Leadership } from "./leadership.ts";
 import { LogTail } from "./log-tail.ts";
-import { isOnlyVoter, isSoleMember } from "./membership.ts";
-import { Outcomes } from "./outcomes.ts";
 import { notLeader } from "./raft-errors.ts";
 import type { JournalledEntry } from "./raft-journal.ts";
 import type { NodeGroup, RaftNode } from "./raft-node.ts";
 import type { RaftGroupOptions } from "./raft-options.ts";
 import { Reads } from "./reads.ts";
 import { ReplicaCore } from "./replica-core.ts";
+import type { ReplicaHooks } from "./replica-hooks.ts";
+import { ReplicaMachine } from "./replica-machine.ts";
 import { ReplicaWatch } from "./replica-watch.ts";
 import { Snapshots } from "./snapshots.ts";
 import type { RaftEnvelope } from "./transport.ts";
-
-/** What a replica tells the one who proposes. */
-export interface ReplicaHooks<O, C> {
-  /** An entry that was proposed here is applied. */
-  readonly settled: (calls: Calls<O, C>, outcomes: readonly O[]) => void;
-  /** It is not, or nobody will know. */
-  readonly refused: (calls: Calls<O, C>, error: ProglogError) => void;
-  /** Entries were applied, or who leads has changed. */
-  readonly changed: () => void;
-  /** Nothing is possible any more. */
-  readonly failed: (error: unknown) => void;
-}
 
 /** One replica of a group, from its core to its machine: everything but who proposes. */
 export class RaftReplica<O, C> implements NodeGroup {
@@ -54,28 +41,27 @@ export class RaftReplica<O, C> implements NodeGroup {
   readonly #node: RaftNode;
   readonly #tail: LogTail<Calls<O, C>>;
   readonly #confEntries = new ConfEntries();
-  readonly #outcomes: Outcomes<O, Calls<O, C>>;
-  readonly #loop: ApplyLoop<O, C, Calls<O, C>>;
+  readonly #machine: ReplicaMachine<O, C>;
   readonly #reads: Reads;
   readonly #hibernation: Hibernation;
   readonly #inbox: Inbox;
   readonly #core: ReplicaCore<Calls<O, C>>;
   readonly #watch: ReplicaWatch;
-  #isSole: boolean;
 
   constructor(options: RaftGroupOptions<O, C>, hooks: ReplicaHooks<O, C>) {
-    const { node, topicId, replicaId, conf } = options;
+    const { node, topicId, replicaId } = options;
     this.topicId = topicId;
     this.replicaId = replicaId;
     this.#options = options;
     this.#hooks = hooks;
     this.#node = node;
-    this.#isSole = isSoleMember(conf, replicaId);
     this.#tail = new LogTail(node.tailBudget, node.limits.tailBytesMax);
-    const { settled, refused } = hooks;
-    this.#outcomes = new Outcomes({ settled, refused, notLeader: () => this.notLeader() });
-    this.#loop = this.#makeLoop();
     this.#reads = this.#makeReads();
+    this.#machine = new ReplicaMachine({
+      ...{ options, hooks, tail: this.#tail, confEntries: this.#confEntries, reads: this.#reads },
+      core: () => this.#core,
+      notLeader: () => this.notLeader(),
+    });
     this.#core = this.#makeCore();
     this.#hibernation = new Hibernation({
       ...{ node, group: this, leadership: this.leadership },
@@ -88,12 +74,12 @@ export class RaftReplica<O, C> implements NodeGroup {
     this.snapshots = new Snapshots({
       ...{ node, topicId, replicaId },
       host: options.host,
-      loop: this.#loop,
+      loop: this.#machine.loop,
       driver: () => this.#driver,
       termAt: (index) => {
         return this.#tail.at(index)?.term ?? options.journal.termAt(replicaId, index);
       },
-      onInstalled: () => this.#onSnapshot(),
+      onInstalled: () => this.#machine.installed(),
     });
     this.#inbox = new Inbox({
       ...{ node, group: this, tail: this.#tail },
@@ -107,8 +93,8 @@ export class RaftReplica<O, C> implements NodeGroup {
       applied: () => this.applied,
       term: () => this.hardState.term,
       notLeader: () => this.notLeader(),
-      isChanging: () => this.#outcomes.isChanging,
-      whenChanged: (index, term) => this.#outcomes.whenChanged(index, term),
+      isChanging: () => this.#machine.outcomes.isChanging,
+      whenChanged: (index, term) => this.#machine.outcomes.whenChanged(index, term),
     });
     this.#watch = new ReplicaWatch({
       ...{ node, replica: this, journal: options.journal, host: options.host },
@@ -118,7 +104,7 @@ export class RaftReplica<O, C> implements NodeGroup {
   }
 
   get applied(): AppliedState {
-    return this.#loop.applied;
+    return this.#machine.applied;
   }
 
   get core(): CoreGroup | undefined {
@@ -131,7 +117,7 @@ export class RaftReplica<O, C> implements NodeGroup {
 
   /** Nobody else belongs to the group. */
   get isSole(): boolean {
-    return this.#isSole;
+    return this.#machine.isSole;
   }
 
   /** It leads, and has applied an entry of its own term: whatever was acknowledged before is applied here. */
@@ -145,8 +131,8 @@ export class RaftReplica<O, C> implements NodeGroup {
   }
 
   replay(entry: JournalledEntry): boolean {
-    const isCommitted = this.#isOnlyVoter || entry.index <= this.#core.storedState.commit;
-    return isCommitted && this.#loop.replay(entry);
+    const isCommitted = this.#machine.isOnlyVoter || entry.index <= this.#core.storedState.commit;
+    return isCommitted && this.#machine.loop.replay(entry);
   }
 
   /**
@@ -178,7 +164,7 @@ export class RaftReplica<O, C> implements NodeGroup {
   /** See `RaftGroup.readIndex`. */
   async readIndex(caller: Abortable | undefined): Promise<void> {
     // What the only voter has acknowledged it has applied.
-    if (this.isReady && this.#isOnlyVoter && caller?.reason === undefined) return;
+    if (this.isReady && this.#machine.isOnlyVoter && caller?.reason === undefined) return;
     this.#hibernation.touch();
     await this.#reads.wait(caller);
   }
@@ -190,7 +176,7 @@ export class RaftReplica<O, C> implements NodeGroup {
   /** Nothing is applied, journalled or sent any more. */
   halt(): void {
     this.#node.close(this);
-    this.#loop.end();
+    this.#machine.loop.end();
     this.snapshots.stop();
     this.#core.close();
   }
@@ -201,7 +187,7 @@ export class RaftReplica<O, C> implements NodeGroup {
     this.#tail.clear();
     this.#reads.stop(reason);
     this.leadership.stop(reason);
-    this.#outcomes.stop(reason);
+    this.#machine.outcomes.stop(reason);
   }
 
   receive(fromNode: string, envelope: RaftEnvelope): void {
@@ -242,55 +228,16 @@ export class RaftReplica<O, C> implements NodeGroup {
     return this.#core.driver;
   }
 
-  get #isOnlyVoter(): boolean {
-    return isOnlyVoter(this.applied.conf, this.replicaId);
-  }
-
   /** Nobody waits for anything here. */
   get #isIdle(): boolean {
     const isStored = this.#driver?.isStored === true;
-    return isStored && this.#loop.isIdle && this.#reads.isIdle && this.snapshots.isIdle;
+    return isStored && this.#machine.loop.isIdle && this.#reads.isIdle && this.snapshots.isIdle;
   }
 
   #onSoft(leader: number, role: CoreRole): void {
     this.leadership.changed(leader, role);
     this.#hibernation.touch();
     this.#hooks.changed();
-  }
-
-  #onRun(): void {
-    const { index } = this.applied;
-    this.#tail.dropApplied(index, this.#isSole ? 0 : this.#node.limits.keptBytesMax);
-    if (!this.#confEntries.isEmpty) {
-      this.#confEntries.dropBelow(this.#options.journal.firstIndex(this.replicaId));
-    }
-    this.#reads.applied(index);
-    this.#options.onApplied?.();
-    this.#hooks.changed();
-  }
-
-  #onSnapshot(): void {
-    const { index, conf } = this.applied;
-    this.#isSole = isSoleMember(conf, this.replicaId);
-    this.#outcomes.skippedThrough(index);
-    this.#onRun();
-  }
-
-  #makeLoop(): ApplyLoop<O, C, Calls<O, C>> {
-    const { journal, host, appliedIndex, appliedTerm, conf } = this.#options;
-    return new ApplyLoop<O, C, Calls<O, C>>({
-      ...{ journal, host, replicaId: this.replicaId, tail: this.#tail },
-      start: { index: appliedIndex, term: appliedTerm, conf },
-      applyConfChange: (kind, data) => {
-        const changed = this.#core.applyConfChange(coreTypeOf(kind), data);
-        this.#isSole = isSoleMember(changed, this.replicaId);
-        return changed;
-      },
-      onEntry: (entry, outcomes, waiting) => this.#outcomes.applied(entry, outcomes, waiting),
-      onJob: (job) => this.#driver?.applied(job),
-      onRun: () => this.#onRun(),
-      onFailure: (error) => this.#hooks.failed(error),
-    });
   }
 
   #makeReads(): Reads {
@@ -312,7 +259,7 @@ export class RaftReplica<O, C> implements NodeGroup {
       ...{ tail: this.#tail, confEntries: this.#confEntries },
       applied: () => this.applied,
       snapshot: () => this.snapshots.capture(),
-      isApplied: () => this.#loop.isIdle,
+      isApplied: () => this.#machine.loop.isIdle,
       onReplaced: () => {
         this.#hibernation.touch();
         this.changes.campaign();
@@ -320,15 +267,15 @@ export class RaftReplica<O, C> implements NodeGroup {
       isReady: () => this.isReady,
       send: (to, message, payloads) => this.#send(to, message, payloads),
       told: {
-        isSole: () => this.#isSole,
+        isSole: () => this.#machine.isSole,
         onSoft: (leader, role) => this.#onSoft(leader, role),
         onTerm: () => this.#hooks.changed(),
-        onCommitted: (last, job) => this.#loop.add(last, job),
+        onCommitted: (last, job) => this.#machine.loop.add(last, job),
         onRead: (index, context) => {
           this.#reads.confirmed(index, context);
           this.#reads.applied(this.applied.index);
         },
-        onLost: (entries) => this.#outcomes.lost(entries),
+        onLost: (entries) => this.#machine.outcomes.lost(entries),
         onRefused: (calls, error) => this.#hooks.refused(calls, error),
         onHeld: () => this.#hibernation.touch(),
         onSnapshot: (snapshot) => this.snapshots.commit(snapshot),

@@ -4,13 +4,13 @@ import { ProglogError } from "../../src/base/errors.ts";
 import { TEST_CORE } from "../support/raft-core.ts";
 import { settle } from "../support/sim-clock.ts";
 import { settled } from "./settled.ts";
-import { openSole, startSole } from "./sole-world.ts";
+import { openSole, type SoleOptions, startSole } from "./sole-world.ts";
 
 const FULL = new ProglogError("DISK_FULL", "Cannot append: the disk is full");
 const ADD = [{ type: "add-learner", replicaId: 8 }] as const;
 
-async function started() {
-  const sole = await startSole({ core: TEST_CORE });
+async function started(core: SoleOptions["core"] & {} = TEST_CORE) {
+  const sole = await startSole({ core });
   /** Lets time pass while the disk works. */
   const run = async (ms: number) => {
     for (let passed = 0; passed < ms; passed += 10) {
@@ -116,13 +116,22 @@ test("who stops the group meanwhile ends it", async () => {
   assert.deepEqual([machine.applied, failures, journal.waiting], [[], [], []]);
 });
 
-test("a module that cannot be had changes nothing", async () => {
-  const { group, journal, propose } = await startSole();
-  await assert.rejects(group.changeConf(ADD), /needs no module/);
+test("a module that cannot be had changes nothing, and is asked for again", async () => {
+  let tries = 0;
+  const core = async () => {
+    tries += 1;
+    if (tries === 1) throw new Error("no module");
+    return TEST_CORE;
+  };
+  const { group, run, propose, change } = await started(core);
+  await assert.rejects(group.changeConf(ADD), /no module/);
   assert.equal(group.role, "leader");
   const a = propose("A");
-  journal.flush();
+  await run(20);
   assert.equal(await settled(a), "did A");
+  const again = change();
+  await run(500);
+  assert.equal(await settled(again), "changed");
 });
 
 test("a disk that fills up before the first entry of a life is there does not hold up the start", async () => {

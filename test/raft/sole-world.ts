@@ -20,7 +20,7 @@ export interface SoleOptions {
   readonly appliedIndex?: number;
   readonly laneBytesMax?: number;
   /** Raft's own core; default: there is none. */
-  readonly core?: RaftCore;
+  readonly core?: RaftCore | (() => Promise<RaftCore>);
 }
 
 /** A group of one, not recovered yet. Commands are texts; those in capitals share no entry. */
