@@ -9,7 +9,6 @@ import {
   type CoreStatus,
 } from "./core.ts";
 import { Intake } from "./intake.ts";
-import { isOnlyVoter } from "./membership.ts";
 import { groupFailed } from "./raft-errors.ts";
 import type { JournalledEntry } from "./raft-journal.ts";
 import type { RaftGroupOptions } from "./raft-options.ts";
@@ -134,7 +133,7 @@ export class RaftGroup<O, C> {
     const commit = await this.#replica.open();
     await this.#until(() => this.appliedIndex >= commit);
     if (this.#stopped !== undefined) return;
-    if (isOnlyVoter(this.conf, this.replicaId)) {
+    if (this.#replica.isOnlyVoter) {
       this.#replica.changes.campaign();
       await this.#until(() => this.isLeaderReady || this.#options.journal.isDiskFull);
     }
@@ -260,11 +259,11 @@ export class RaftGroup<O, C> {
   #refusal(makesRoom: boolean): ProglogError | undefined {
     if (this.#stopped !== undefined) return this.#stopped;
     const { journal, host } = this.#options;
-    const { isSole, isHeld, leadership } = this.#replica;
+    const { isSole, isOnlyVoter, isHeld, leadership } = this.#replica;
     if (this.#isRecovering && isSole)
       return diskFull("what was journalled before is not yet applied");
     if (!leadership.isLeader) {
-      const isFull = isSole && journal.isDiskFull;
+      const isFull = isOnlyVoter && journal.isDiskFull;
       return isFull ? diskFull("the journal has no room") : this.#replica.notLeader();
     }
     if (isHeld && !(isSole && makesRoom)) return diskFull("the journal is full");

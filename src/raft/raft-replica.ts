@@ -120,6 +120,11 @@ export class RaftReplica<O, C> implements NodeGroup {
     return this.#machine.isSole;
   }
 
+  /** What it has journalled is committed. */
+  get isOnlyVoter(): boolean {
+    return this.#machine.isOnlyVoter;
+  }
+
   /** It leads, and has applied an entry of its own term: whatever was acknowledged before is applied here. */
   get isReady(): boolean {
     return this.leadership.isLeader && this.applied.term === this.hardState.term;
@@ -131,7 +136,7 @@ export class RaftReplica<O, C> implements NodeGroup {
   }
 
   replay(entry: JournalledEntry): boolean {
-    const isCommitted = this.#machine.isOnlyVoter || entry.index <= this.#core.storedState.commit;
+    const isCommitted = this.isOnlyVoter || entry.index <= this.#core.storedState.commit;
     return isCommitted && this.#machine.loop.replay(entry);
   }
 
@@ -164,7 +169,7 @@ export class RaftReplica<O, C> implements NodeGroup {
   /** See `RaftGroup.readIndex`. */
   async readIndex(caller: Abortable | undefined): Promise<void> {
     // What the only voter has acknowledged it has applied.
-    if (this.isReady && this.#machine.isOnlyVoter && caller?.reason === undefined) return;
+    if (this.isReady && this.isOnlyVoter && caller?.reason === undefined) return;
     this.#hibernation.touch();
     await this.#reads.wait(caller);
   }

@@ -18,6 +18,7 @@ export interface WatchedReplica extends NodeGroup {
   readonly snapshots: Snapshots;
   /** Nobody else belongs to the group. */
   readonly isSole: boolean;
+  readonly isOnlyVoter: boolean;
   readonly isReady: boolean;
   readonly applied: { readonly conf: Parameters<typeof membersOf>[0] };
   status(): ReturnType<CoreGroup["status"]> | undefined;
@@ -64,8 +65,8 @@ export class ReplicaWatch {
     replica.snapshots.tick();
     replica.changes.tick();
     const { isSole, isReady, leadership } = replica;
-    // Its first entry may wait for room on the disk.
-    if (isSole && !isReady) changed();
+    // Its vote or first entry may wait for room on the disk.
+    if (!isReady && replica.isOnlyVoter) changed();
     if (!leadership.isLeader) return !this.#isHung(driver);
     if (isSole) {
       if (isReady && !driver.isHeld && reads.isIdle) node.rest(replica);

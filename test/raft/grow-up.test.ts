@@ -134,19 +134,24 @@ test("a module that cannot be had changes nothing, and is asked for again", asyn
   assert.equal(await settled(again), "changed");
 });
 
-test("a disk that fills up before the first entry of a life is there does not hold up the start", async () => {
-  const { journal, group, tick, propose } = openSole();
-  const recovered = group.recover().then(() => "recovered");
-  await settle();
-  await tick();
-  await tick();
-  journal.isDiskFull = true;
-  assert.equal(await settled(recovered), "waits");
-  await tick();
-  assert.equal(await settled(recovered), "recovered");
-  assert.equal(await settled(propose("A")), "DISK_FULL");
-  journal.isDiskFull = false;
-  journal.flush();
-  await settle();
-  assert.ok(group.isLeaderReady);
-});
+for (const learners of [[], [8]]) {
+  test(`a disk that fills up before a life's first entry is there does not hold up the start (${learners.length} learners)`, async () => {
+    const sole = openSole({ learners, ...(learners.length > 0 ? { core: TEST_CORE } : {}) });
+    const { journal, group, tick, propose, clock } = sole;
+    const recovered = group.recover().then(() => "recovered");
+    await settle();
+    await tick();
+    await tick();
+    journal.isDiskFull = true;
+    assert.equal(await settled(recovered), "waits");
+    await tick();
+    assert.equal(await settled(recovered), "recovered");
+    assert.equal(await settled(propose("A")), "DISK_FULL");
+    journal.isDiskFull = false;
+    for (let flushes = 0; flushes < 3; flushes += 1) {
+      journal.flush();
+      await clock.advance(10);
+    }
+    assert.ok(group.isLeaderReady);
+  });
+}

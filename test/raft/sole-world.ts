@@ -19,6 +19,8 @@ export interface SoleOptions {
   readonly commit?: number;
   readonly appliedIndex?: number;
   readonly laneBytesMax?: number;
+  /** Who else belongs to the group; default: nobody. */
+  readonly learners?: readonly number[];
   /** Raft's own core; default: there is none. */
   readonly core?: RaftCore | (() => Promise<RaftCore>);
 }
@@ -45,7 +47,8 @@ export function openSole(options: SoleOptions = {}) {
   const limits = { bytesMax: 100 * MIB, laneBytesMax, waitingBytesMax: 100, waitingCountMax: 3 };
   const group = new RaftGroup<string, string>({
     ...{ node, journal, host: machine, clock, topicId: 1, replicaId: REPLICA },
-    ...{ conf: confOf([REPLICA]), appliedIndex, appliedTerm: 1, onFailure, onPoisoned: onFailure },
+    conf: confOf([REPLICA], options.learners ?? []),
+    ...{ appliedIndex, appliedTerm: 1, onFailure, onPoisoned: onFailure },
     lane: new Admission(limits).lane(),
   });
   const propose = (text: string, more: Partial<VoterProposeOptions> = {}) => {
