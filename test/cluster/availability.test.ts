@@ -63,7 +63,9 @@ test("A write whose leader was cut off is refused or kept, as the others decide"
   await cluster.run(written.produce({ records: texts("of the new leader") }));
   cluster.network.heal();
   const refused = await cluster.run(lost);
-  assert.equal(refused.metadata["outcome"], "none", `${refused}`);
+  // Unless the others have let their entries go: then it sees only what has come of them all.
+  const hasSeenAll = leader.lines.every((line) => !line.includes(`takes a snapshot {"topicId":2`));
+  assert.equal(refused.metadata["outcome"], hasSeenAll ? "none" : "unknown");
   await cluster.until(() => topic.status().nextOffset === 1);
   assert.deepEqual(await cluster.run(readAll(leader.node, "events")), ["of the new leader"]);
 });
