@@ -191,7 +191,7 @@ async function main(dir: string): Promise<void> {
     clock: new SystemClock(),
     random: new SystemRandom(),
     logger: SILENT_LOGGER,
-    core: await openRaftCore({ logger: SILENT_LOGGER, onFailure: () => {} }),
+    core: () => openRaftCore({ logger: SILENT_LOGGER, onFailure: () => {} }),
     settings: { sync },
     identity: processIdentity(),
     isAlive: () => false,
