@@ -7,6 +7,7 @@ import {
   decodeCatalogueCommand,
   type ProposedCatalogueCommand,
 } from "../topics/catalogue-commands.ts";
+import type { Member } from "../topics/members.ts";
 import { CLUSTER_TOPIC_NAME } from "../topics/names.ts";
 import { refusalError } from "../topics/topic-errors.ts";
 import type { CatalogueGroup } from "./catalogue-group.ts";
@@ -40,6 +41,8 @@ export interface PeerDeskOptions {
   /** Undefined before this node belongs to a cluster. */
   readonly catalogue: () => CatalogueGroup | undefined;
   readonly clusterLeader: () => LeaderPlace | undefined;
+  /** Whether a member has been heard of lately; this node is. */
+  readonly isUp: (nodeId: string) => boolean;
   /** A member says where it is now. */
   readonly moved: (nodeId: string, address: string) => void;
   /** The replica of a topic here. */
@@ -87,6 +90,7 @@ export class PeerDesk implements PeerHost {
       );
     }
     const { nodeId, address, zone, version, featureLevel, folderNonce } = request;
+    this.#refuseTaken(nodeId, address, catalogue);
     const known = catalogue.machine.state.member(nodeId);
     if (known?.folderNonce === folderNonce) this.#options.moved(nodeId, address);
     const server = { nodeId, address, zone, version, featureLevel, folderNonce };
@@ -139,6 +143,19 @@ export class PeerDesk implements PeerHost {
     } catch (error) {
       throw hasReason(error, "NOT_LEADER") ? this.#notLeader(error) : error;
     }
+  }
+
+  /** Two servers at one address are one that is never found. */
+  #refuseTaken(nodeId: string, address: string, { machine }: CatalogueGroup): void {
+    const isTaken = (member: Member) =>
+      member.nodeId !== nodeId && member.address === address && this.#options.isUp(member.nodeId);
+    const holder = machine.state.members().find(isTaken);
+    if (holder === undefined) return;
+    throw new ProglogError(
+      "FIELD_INVALID",
+      `Cannot take server ${nodeId} in at ${address}: server ${holder.nodeId} is there and answers, wanted another --advertise`,
+      { metadata: { field: "address" } },
+    );
   }
 
   /** Says who leads, so that the caller can go there. */

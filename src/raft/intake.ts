@@ -92,6 +92,13 @@ export class Intake<O, C> {
       this.#proposeGathered();
   }
 
+  /** Nobody will say soon what comes of the entries that are on their way: who waits need not wait any longer. */
+  forsake(reason: ProglogError): void {
+    for (const calls of this.#proposed) {
+      for (const call of calls) call.reject(withOutcome(reason, "unknown"));
+    }
+  }
+
   /** What comes of an entry is not, or will not be, known here. */
   refuse(calls: Calls<O, C>, error: ProglogError): void {
     if (!this.#proposed.delete(calls)) return;

@@ -15,6 +15,15 @@ export function notLeader(topicId: number, leaderReplica: number | undefined): P
   );
 }
 
+/** It may be appended yet, or never: nobody leads who could say. */
+export function outcomeUnknown(topicId: number): ProglogError {
+  return new ProglogError(
+    "NO_QUORUM",
+    `Cannot say what came of the append to topic ${topicId}: nobody leads it any more`,
+    { metadata: { topicId: `${topicId}`, outcome: "unknown" } },
+  );
+}
+
 /** A change of membership was not proposed. */
 export function confChangePending(topicId: number): ProglogError {
   const message = `Cannot change the replicas of topic ${topicId}: another change is under way`;

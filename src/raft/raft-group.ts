@@ -9,7 +9,7 @@ import {
   type CoreStatus,
 } from "./core.ts";
 import { Intake } from "./intake.ts";
-import { groupFailed } from "./raft-errors.ts";
+import { groupFailed, outcomeUnknown } from "./raft-errors.ts";
 import type { JournalledEntry } from "./raft-journal.ts";
 import type { RaftGroupOptions } from "./raft-options.ts";
 import { RaftReplica } from "./raft-replica.ts";
@@ -57,6 +57,7 @@ export class RaftGroup<O, C> {
       settled: (calls, outcomes) => this.#intake.settled(calls, outcomes),
       refused: (calls, error) => this.#intake.refuse(calls, error),
       changed: () => this.#changed(),
+      leaderless: () => this.#intake.forsake(outcomeUnknown(options.topicId)),
       failed: (error) => this.#failed(error),
     });
     this.#intake = new Intake<O, C>({

@@ -26,6 +26,8 @@ export interface RaftLimits {
   readonly idleTicks: number;
   /** Ticks after which a read that was not confirmed is asked for again. */
   readonly readRetryTicks: number;
+  /** Ticks without a leader after which who waits for an entry is told that nobody knows. */
+  readonly forsakenTicks: number;
   /** Ticks after which a read is given up. */
   readonly readTicksMax: number;
   /** Ticks without progress after which a snapshot that was sent counts as lost. */
@@ -46,6 +48,7 @@ export const DEFAULT_RAFT_LIMITS: RaftLimits = {
   diskHungTicks: 50,
   idleTicks: 50,
   readRetryTicks: 5,
+  forsakenTicks: 15,
   readTicksMax: 50,
   snapshotTicksMax: 300,
 };

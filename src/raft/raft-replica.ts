@@ -99,6 +99,7 @@ export class RaftReplica<O, C> implements NodeGroup {
     this.#watch = new ReplicaWatch({
       ...{ node, replica: this, journal: options.journal, host: options.host },
       ...{ reads: this.#reads, hibernation: this.#hibernation, changed: hooks.changed },
+      leaderless: hooks.leaderless,
       driver: () => this.#driver,
     });
   }

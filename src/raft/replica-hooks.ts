@@ -9,6 +9,8 @@ export interface ReplicaHooks<O, C> {
   readonly refused: (calls: Calls<O, C>, error: ProglogError) => void;
   /** Entries were applied, or who leads has changed. */
   readonly changed: () => void;
+  /** Nobody has led for so long that who waits for an entry shall not wait any longer. */
+  readonly leaderless: () => void;
   /** Nothing is possible any more. */
   readonly failed: (error: unknown) => void;
 }

@@ -36,12 +36,15 @@ export interface ReplicaWatchParts {
   readonly driver: () => WatchedDriver | undefined;
   /** Whoever waits for the replica looks again. */
   readonly changed: () => void;
+  /** Nobody has led for so long that who waits for an entry shall not wait any longer. */
+  readonly leaderless: () => void;
 }
 
 /** What becomes of a replica by time alone, and when a node cannot be reached. */
 export class ReplicaWatch {
   readonly #parts: ReplicaWatchParts;
   readonly #shedding: Shedding;
+  #leaderlessTicks = 0;
 
   constructor(parts: ReplicaWatchParts) {
     this.#parts = parts;
@@ -65,6 +68,10 @@ export class ReplicaWatch {
     replica.snapshots.tick();
     replica.changes.tick();
     const { isSole, isReady, leadership } = replica;
+    // An only voter waits for its own disk, and knows.
+    const isLeaderless = leadership.leaderReplicaId === undefined && !replica.isOnlyVoter;
+    this.#leaderlessTicks = isLeaderless ? this.#leaderlessTicks + 1 : 0;
+    if (this.#leaderlessTicks === node.limits.forsakenTicks) this.#parts.leaderless();
     // Its vote or first entry may wait for room on the disk.
     if (!isReady && replica.isOnlyVoter) changed();
     if (!leadership.isLeader) return !this.#isHung(driver);

@@ -129,8 +129,25 @@ test("who waits when the group stops learns that nobody knows", async () => {
   assert.equal(await settled(groupOf(leader).readIndex()), "DRAINING");
 });
 
-test("what another leader's entry took the place of was refused, as soon as that is applied", async () => {
+/** Who waits is patient here: what is looked at is what becomes known in the end. */
+const PATIENT = { forsakenTicks: 1_000 };
+
+test("who waits for an entry is told that nobody knows when nobody leads any more", async () => {
   const cluster = await RaftCluster.started();
+  const old = leaderOf(cluster);
+  isolate(cluster, old.id);
+  const lost = old.propose("lost");
+  await cluster.run(500);
+  assert.equal(await settled(lost), "waits");
+  await cluster.run(4000);
+  assert.equal(await settled(lost), "NO_QUORUM unknown");
+  rejoin(cluster);
+  await cluster.run(3000);
+  assertWell(cluster);
+});
+
+test("what another leader's entry took the place of was refused, as soon as that is applied", async () => {
+  const cluster = await RaftCluster.started({ limits: PATIENT });
   const old = leaderOf(cluster);
   isolate(cluster, old.id);
   const lost = old.propose("lost");
@@ -152,7 +169,7 @@ test("what another leader's entry took the place of was refused, as soon as that
 });
 
 test("what is only overwritten may come back by another leader, and is told then", async () => {
-  const cluster = await RaftCluster.started({ count: 5 });
+  const cluster = await RaftCluster.started({ count: 5, limits: PATIENT });
   const first = leaderOf(cluster);
   const [second, ...rest] = cluster.followers;
   assert.ok(second !== undefined);

@@ -211,7 +211,9 @@ class Journey<T> {
       return { answer: await this.#errand.there(place, this.#hop) };
     } catch (thrown) {
       const isBroken = thrown instanceof HopFailure && thrown.isSent;
-      if (call.reason !== undefined) throw givenUp(call.reason, isWrite && isBroken);
+      const isUnsent = thrown instanceof HopFailure && !thrown.isSent;
+      // Only what was never sent is known to be undone.
+      if (call.reason !== undefined) throw givenUp(call.reason, isWrite && !isUnsent);
       if (isBroken && isWrite) throw outcomeUnknown(topic, place, thrown);
       await this.#afterThere(thrown);
       return undefined;
