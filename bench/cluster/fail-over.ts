@@ -29,7 +29,7 @@ export async function measureFailOver(all: ClusterBench): Promise<void> {
       const dir = bench.folder(`fail-over-${system.name}`);
       const cluster = await RunningCluster.start(system, { kit, dir });
       bench.onEnd(() => cluster.stop());
-      await all.generator.run(cluster.targetFrom(0), { size: 100, inflight: 4, dur: "1s" });
+      await cluster.warmUp(all.generator, { size: 100, inflight: 4, dur: "1s" });
       gaps.set(cluster, []);
     } catch (error) {
       sayFailed("fail-over", system.title, error);

@@ -35,7 +35,7 @@ export async function measureQuorum(all: ClusterBench): Promise<void> {
     try {
       const cluster = await RunningCluster.start(system, { kit, dir: bench.folder(system.name) });
       bench.onEnd(() => cluster.stop());
-      await generator.run(cluster.targetFrom(0), WARM_UP);
+      await cluster.warmUp(generator, WARM_UP);
       clusters.push(cluster);
     } catch (error) {
       sayFailed("quorum", system.title, error);

@@ -1,11 +1,13 @@
 import { rmSync } from "node:fs";
 import { setTimeout as sleep } from "node:timers/promises";
-import type { LoadTarget } from "../peers/generator.ts";
+import type { Flags, Generator, LoadTarget } from "../peers/generator.ts";
 import { PeerProcess } from "../peers/peer-process.ts";
 import type { Peer, PeerCommand } from "../peers/peers.ts";
 import { folderOf, SIZE, type System } from "./systems.ts";
 
 const LEADER_MS_MAX = 60_000;
+const ATTEMPTS_MAX = 10;
+const ATTEMPT_MS = 1_000;
 
 /** Three servers of a system, on this machine. */
 export class RunningCluster {
@@ -51,6 +53,19 @@ export class RunningCluster {
 
   get pids(): readonly number[] {
     return this.members.map(({ pid }) => pid);
+  }
+
+  /** A first load; makes the log that is written to. Again when not all servers have found each other yet. */
+  async warmUp(generator: Generator, flags: Flags): Promise<void> {
+    for (let attempt = 1; ; attempt += 1) {
+      try {
+        await generator.run(this.targetFrom(0), flags);
+        return;
+      } catch (error) {
+        if (attempt === ATTEMPTS_MAX) throw error;
+        await sleep(ATTEMPT_MS);
+      }
+    }
   }
 
   /** Waits for the server that leads what is written to. */
