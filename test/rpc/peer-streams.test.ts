@@ -13,6 +13,12 @@ async function pair(t: TestContext): Promise<readonly [TestNode, TestNode]> {
 
 const nextTurn = () => new Promise<void>((resolve) => setImmediate(resolve));
 
+test("a peer that nobody had anything to say to is looked at by who asks", async (t) => {
+  const [one] = await pair(t);
+  assert.equal(one.network.isUp("two"), undefined);
+  while (one.network.isUp("two") !== true) await nextTurn();
+});
+
 test("messages come in the order in which they were sent, of each stream", async (t) => {
   const [one, two] = await pair(t);
   const count = 2_000;

@@ -93,6 +93,11 @@ export class PeerLink {
     return (isBulk ? this.#payload : this.#control).send(envelope);
   }
 
+  /** Looks whether it is there, also when there is nothing to send. */
+  open(): void {
+    this.#control.open();
+  }
+
   /** Something came from it. */
   heard(): void {
     this.#heardMs = this.#options.clock.monotonicMs();

@@ -64,8 +64,11 @@ export class PeerNetwork implements NodeNetwork, RaftTransport {
     return this.#linkTo(nodeId)?.send(envelope) ?? false;
   }
 
+  /** Whoever asks has it looked at from then on. */
   isUp(nodeId: string): boolean | undefined {
-    return this.#links.get(nodeId)?.isUp;
+    const link = this.#linkTo(nodeId);
+    link?.open();
+    return link?.isUp;
   }
 
   /** When a peer was last heard of, on the clock's monotonic time; undefined: never, or never asked. */

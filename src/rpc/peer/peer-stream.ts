@@ -68,6 +68,11 @@ export class PeerStream {
     return this.#queue.add(envelope);
   }
 
+  /** Begins, though there is nothing to send: to know whether the peer is there. */
+  open(): void {
+    if (this.#state === "idle") this.#dial();
+  }
+
   close(): void {
     this.#rest("closed");
   }
