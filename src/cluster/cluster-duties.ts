@@ -11,6 +11,7 @@ import type { ClusterOptions } from "./cluster-options.ts";
 import type { Courier } from "./courier.ts";
 import type { Directory } from "./directory.ts";
 import { Duties } from "./duties.ts";
+import { furthestVoter } from "./furthest-voter.ts";
 import { GroupKeeper, type KeptGroup } from "./group-keeper.ts";
 import { joinCluster } from "./join-cluster.ts";
 import { clusterLayout } from "./layout.ts";
@@ -63,6 +64,7 @@ export class ClusterDuties {
   /** It has changed since the replicas here were compared with it. */
   #isScanDue = true;
   #balanceDueMs: number;
+  #isLeaving = false;
   /** When the catalogue here was last known to have a leader, or others were asked why not. */
   #ledMs: number;
   /** Ends the wait of a server that was removed. */
@@ -137,6 +139,11 @@ export class ClusterDuties {
     this.#duties.poke();
   }
 
+  /** The server is about to stop: what it comes to lead from now on is handed over again. */
+  leave(): void {
+    this.#isLeaving = true;
+  }
+
   close(): Promise<void> {
     this.#cancelEnd?.();
     return this.#duties.close();
@@ -186,9 +193,25 @@ export class ClusterDuties {
         this.#unsettled.delete(topicId);
         continue;
       }
+      if (this.#isLeaving && group.raft.conf.voters.length > 1) {
+        void this.#passOn(topicId);
+        continue;
+      }
       void this.#keeper.look(group).then((isSettled) => {
         if (isSettled) this.#unsettled.delete(topicId);
       });
+    }
+  }
+
+  /** Others may not know yet that this server is not to lead anything. */
+  async #passOn(topicId: number): Promise<void> {
+    const { catalogue, reconciler, context } = this.#options;
+    const group = topicId === CATALOGUE_TOPIC_ID ? catalogue : reconciler.group(topicId);
+    const successor = group === undefined ? undefined : furthestVoter(group);
+    try {
+      if (successor !== undefined) await group?.raft.transferLeadership(successor);
+    } catch (error) {
+      context.logger.debug("A leadership was not handed over", { topicId, why: `${error}` });
     }
   }
 
@@ -206,7 +229,7 @@ export class ClusterDuties {
   async #balance(): Promise<void> {
     const { context, reconciler, catalogue, directory } = this.#options;
     const nowMs = context.clock.monotonicMs();
-    if (nowMs < this.#balanceDueMs || !this.#isConfirmed) return;
+    if (nowMs < this.#balanceDueMs || !this.#isConfirmed || this.#isLeaving) return;
     this.#balanceDueMs = nowMs + BALANCE_MS;
     for (const { topicId, targetNodeId } of planLeaders(clusterLayout(this.#options))) {
       const group = topicId === CATALOGUE_TOPIC_ID ? catalogue : reconciler.group(topicId);

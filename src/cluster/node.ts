@@ -110,6 +110,7 @@ export class Node {
 
   /** Lets others lead what this node leads, as far as there are any; to be called before calls are refused. */
   handOver(): Promise<void> {
+    this.#parts.duties.leave();
     return handOver(this.#parts);
   }
 

@@ -48,6 +48,21 @@ test("A leadership is handed to the server that is named", async () => {
   }
 });
 
+test("A server that is about to stop hands over what it leads, and what others give it meanwhile", async () => {
+  const cluster = await three();
+  const leaving = await cluster.leads("events");
+  await cluster.run(leaving.node.handOver());
+  const next = await cluster.leads("events");
+  assert.notEqual(next.name, leaving.name);
+  // They do not know that it leaves.
+  await cluster.run(next.node.cluster.transferLeadership("events", leaving.id, {}).catch(() => {}));
+  await cluster.until(() => {
+    const leader = cluster.leader("events");
+    return leader !== undefined && leader.name !== leaving.name;
+  });
+  await cluster.append("events", "three");
+});
+
 test("A replication factor that changes changes the replicas", async () => {
   const cluster = await three();
   const update = async (replicationFactor: number) => {
