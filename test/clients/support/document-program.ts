@@ -7,11 +7,12 @@ const DOCUMENT = "docs/clients.md";
 const ADDRESS_THERE = "127.0.0.1:8400";
 const WAIT_MS_MAX = 60_000;
 
-/** @returns the first program in the document in a language, for a server at `address`. */
+/** @returns the first program in the document in a language that calls one server, as if that were at `address`. */
 export function documentProgram(language: string, address: string): string {
-  const block = new RegExp(`^\`\`\`${language}\n(.*?)^\`\`\`$`, "ms");
-  const program = block.exec(readFileSync(DOCUMENT, "utf8"))?.[1] ?? "";
-  assert.ok(program.includes(ADDRESS_THERE), `no program in ${language} in ${DOCUMENT}`);
+  const block = new RegExp(`^\`\`\`${language}\n(.*?)^\`\`\`$`, "gms");
+  const programs = [...readFileSync(DOCUMENT, "utf8").matchAll(block)].map(([, body = ""]) => body);
+  const program = programs.find((body) => body.includes(ADDRESS_THERE));
+  assert.ok(program !== undefined, `no program in ${language} in ${DOCUMENT}`);
   return program.replaceAll(ADDRESS_THERE, address);
 }
 
