@@ -2,6 +2,7 @@ import { platformCode } from "../base/errors.ts";
 import type { FileSystem } from "../platform/file-system.ts";
 import { encodeConfState } from "../raft/conf-state.ts";
 import type { ConfState } from "../raft/core.ts";
+import { confOf } from "../raft/membership.ts";
 import { type Checkpoint, readCheckpoint, writeCheckpoint } from "../storage/checkpoint.ts";
 import { deletedTopicDir, TOPICS_DIR, topicDir } from "../storage/layout.ts";
 import { diskFailed, namingPlatformErrors } from "../storage/storage-errors.ts";
@@ -23,15 +24,14 @@ export function fromTheStart(
   voters: readonly number[],
   learners: readonly number[],
 ): ReplicaBeginning {
-  const conf = { voters, learners, votersOutgoing: [], learnersNext: [], autoLeave: false };
-  return { appliedIndex: FIRST_INDEX, appliedTerm: FIRST_TERM, conf };
+  return { appliedIndex: FIRST_INDEX, appliedTerm: FIRST_TERM, conf: confOf(voters, learners) };
 }
 
 /** One that comes later: it knows nothing, not even of itself, until a leader's snapshot tells it. */
 export const KNOWS_NOTHING: ReplicaBeginning = {
   appliedIndex: 0,
   appliedTerm: 0,
-  conf: { voters: [], learners: [], votersOutgoing: [], learnersNext: [], autoLeave: false },
+  conf: confOf([]),
 };
 
 /**
