@@ -79,6 +79,12 @@ export class WireReader {
     throw malformed("invalid varint");
   }
 
+  readSafeInteger(): number {
+    const value = this.readUint64();
+    if (typeof value !== "number") throw malformed("a number is above 2^53-1");
+    return value;
+  }
+
   /** Goes to the content of a field with a length. @returns the place where it ends */
   enterSized(): number {
     const length = this.readUint32();

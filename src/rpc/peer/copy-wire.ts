@@ -1,17 +1,14 @@
 import type { CopyPiece } from "../../cluster/peer-host.ts";
-import { malformed } from "../hot/decode-request.ts";
 import { WireReader } from "../hot/wire-reader.ts";
 import { writeVarintField } from "../hot/wire-writer.ts";
 import type { Encoded } from "../lean/lean-method.ts";
+import { DEPTH_MAX } from "./peer-reader.ts";
 import { fieldBytes, numberBytes, PieceWriter, SPLICED_BYTES_MIN } from "./piece-writer.ts";
 
 /** Fields of proglog.internal.v1.CopyRangeResponse. */
 const FIRST_OFFSET = 1;
 const FIRST_OFFSET_TAG = 0x08;
 const FRAMES_TAG = 0x12;
-
-/** Groups inside each other in fields that are not known. */
-const DEPTH_MAX = 8;
 
 /** Frames are thousands, so they are written and read by hand. */
 export function encodeCopyPiece({ firstOffset, frames }: CopyPiece): Encoded {
@@ -44,9 +41,7 @@ export function decodeCopyPiece(bytes: Uint8Array): CopyPiece {
       frames.push(bytes.subarray(reader.at, end));
       reader.at = end;
     } else if (tag === FIRST_OFFSET_TAG) {
-      const value = reader.readUint64();
-      if (typeof value !== "number") throw malformed("a number is above 2^53-1");
-      firstOffset = value;
+      firstOffset = reader.readSafeInteger();
     } else {
       reader.skip(DEPTH_MAX);
     }

@@ -21,7 +21,7 @@ const ROUTE_TARGET = 0x18;
 
 const CRC_BYTES = 4;
 /** Groups inside each other in fields that are not known. */
-const DEPTH_MAX = 8;
+export const DEPTH_MAX = 8;
 
 /** Told of what is in a request, in its order. */
 export interface RequestListener {
@@ -61,7 +61,7 @@ export class PeerReader {
           break;
         }
         case REQUEST_CLOCK:
-          listener.onClock(this.#number());
+          listener.onClock(this.#reader.readSafeInteger());
           break;
         default:
           reader.skip(DEPTH_MAX);
@@ -92,7 +92,7 @@ export class PeerReader {
           payloads.push(this.#sized(end));
           break;
         case MESSAGE_IS_QUIESCE:
-          isQuiesce = this.#number() !== 0;
+          isQuiesce = this.#reader.readSafeInteger() !== 0;
           break;
         default:
           reader.skip(DEPTH_MAX);
@@ -114,9 +114,9 @@ export class PeerReader {
     let toReplica = 0;
     while (reader.at < end) {
       const tag = this.#tag();
-      if (tag === ROUTE_TOPIC) topicId = this.#number();
-      else if (tag === ROUTE_SOURCE) fromReplica = this.#number();
-      else if (tag === ROUTE_TARGET) toReplica = this.#number();
+      if (tag === ROUTE_TOPIC) topicId = this.#reader.readSafeInteger();
+      else if (tag === ROUTE_SOURCE) fromReplica = this.#reader.readSafeInteger();
+      else if (tag === ROUTE_TARGET) toReplica = this.#reader.readSafeInteger();
       else reader.skip(DEPTH_MAX);
     }
     if (reader.at > end) throw malformed("a field is longer than its message");
@@ -127,12 +127,6 @@ export class PeerReader {
   #tag(): number {
     this.#reader.readTag();
     return (this.#reader.number << 3) | this.#reader.wireType;
-  }
-
-  #number(): number {
-    const value = this.#reader.readUint64();
-    if (typeof value !== "number") throw malformed("a number is above 2^53-1");
-    return value;
   }
 
   /** Goes into a field with a length. @param limit where what it is in ends */
