@@ -13,3 +13,10 @@ export interface Abortable {
    */
   whenAborted(listener: () => void): () => void;
 }
+
+/** Calls `listener` when `signal` is aborted, at once when it was. @returns a function that ends it */
+export function onAbort(signal: AbortSignal, listener: () => void): () => void {
+  if (signal.aborted) listener();
+  else signal.addEventListener("abort", listener, { once: true });
+  return () => signal.removeEventListener("abort", listener);
+}

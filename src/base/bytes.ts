@@ -186,9 +186,10 @@ export class ByteReader {
   readonly #view: DataView;
   #at = 0;
 
-  constructor(bytes: Uint8Array) {
+  constructor(bytes: Uint8Array, at = 0) {
     this.#bytes = bytes;
     this.#view = viewOf(bytes);
+    this.#at = at;
   }
 
   get at(): number {
@@ -227,6 +228,7 @@ export class ByteReader {
     return this.#bytes.subarray(start, start + count);
   }
 
+  /** A varint length, then the bytes. */
   sized(): Uint8Array {
     return this.raw(this.varint());
   }

@@ -71,7 +71,12 @@ function groupOf(
   start: ReplicaStart,
 ): CatalogueGroup {
   const machine = new Catalogue(state, onChanged);
-  return new Group({ context, topicId, replicaId, dir: topicDir(topicId), machine, ...start });
+  return new Group({
+    ...{ context, topicId, replicaId, dir: topicDir(topicId), machine },
+    ...start,
+    // What was acknowledged about topics and servers is soon known wherever it is asked for.
+    tellsCommitAtOnce: true,
+  });
 }
 
 function decode(bytes: Uint8Array): CatalogueState {

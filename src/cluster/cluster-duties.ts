@@ -11,7 +11,7 @@ import type { ClusterOptions } from "./cluster-options.ts";
 import type { Courier } from "./courier.ts";
 import type { Directory } from "./directory.ts";
 import { Duties } from "./duties.ts";
-import { furthestVoter } from "./furthest-voter.ts";
+import { passLeadership } from "./furthest-voter.ts";
 import { GroupKeeper, type KeptGroup } from "./group-keeper.ts";
 import { joinCluster } from "./join-cluster.ts";
 import { clusterLayout } from "./layout.ts";
@@ -63,6 +63,10 @@ export class ClusterDuties {
   #isConfirmed = false;
   /** It has changed since the replicas here were compared with it. */
   #isScanDue = true;
+  /** It, or a group, has changed since nothing was left to place. */
+  #isPlanDue = true;
+  /** Who was up then. */
+  #plannedFor = "";
   #balanceDueMs: number;
   #isLeaving = false;
   /** When the catalogue here was last known to have a leader, or others were asked why not. */
@@ -128,6 +132,7 @@ export class ClusterDuties {
   catalogueChanged(): void {
     this.#endIfRemoved();
     this.#isScanDue = true;
+    this.#isPlanDue = true;
     this.#unsettled.add(CATALOGUE_TOPIC_ID);
     for (const { entry } of this.#options.reconciler.topics()) this.#unsettled.add(entry.id);
     this.#duties.poke();
@@ -135,6 +140,7 @@ export class ClusterDuties {
 
   /** Who leads a group, or who belongs to it, has changed. */
   groupChanged(topicId: number): void {
+    this.#isPlanDue = true;
     this.#unsettled.add(topicId);
     this.#duties.poke();
   }
@@ -207,20 +213,24 @@ export class ClusterDuties {
   async #passOn(topicId: number): Promise<void> {
     const { catalogue, reconciler, context } = this.#options;
     const group = topicId === CATALOGUE_TOPIC_ID ? catalogue : reconciler.group(topicId);
-    const successor = group === undefined ? undefined : furthestVoter(group);
     try {
-      if (successor !== undefined) await group?.raft.transferLeadership(successor);
+      if (group !== undefined) await passLeadership(group);
     } catch (error) {
       context.logger.debug("A leadership was not handed over", { topicId, why: `${error}` });
     }
   }
 
   async #place(): Promise<void> {
-    const { catalogue, courier } = this.#options;
+    const { catalogue, courier, network } = this.#options;
     const { state } = catalogue.machine;
     if (!catalogue.raft.isLeaderReady || state.clusterId === "") return;
     await this.#makeDefault();
-    for (const change of planChanges(clusterLayout(this.#options)).slice(0, CHANGES_PER_ROUND)) {
+    const up = state.members().map(({ nodeId }) => network.isUp(nodeId) !== false);
+    if (!this.#isPlanDue && `${up}` === this.#plannedFor) return;
+    const changes = planChanges(clusterLayout(this.#options));
+    this.#isPlanDue = changes.length > 0;
+    this.#plannedFor = `${up}`;
+    for (const change of changes.slice(0, CHANGES_PER_ROUND)) {
       await courier.propose({ kind: "place", ...change });
     }
   }
@@ -291,11 +301,15 @@ export class ClusterDuties {
     }
   }
 
-  /** Nobody is heard of who leads the catalogue: they may not listen to this server any more. */
+  /** Nothing is heard of who leads the catalogue: they may not listen to this server any more. */
   #isLost(): boolean {
-    const { catalogue, context } = this.#options;
+    const { catalogue, context, directory, network } = this.#options;
     const nowMs = context.clock.monotonicMs();
-    if (catalogue.raft.leaderReplicaId !== undefined) this.#ledMs = nowMs;
+    const { leaderReplicaId: leader } = catalogue.raft;
+    // One that does not vote goes on to believe in the leader that it knew.
+    const nodeId = leader === undefined ? undefined : directory.nodeOf(CATALOGUE_TOPIC_ID, leader);
+    const isHere = leader === catalogue.replicaId;
+    if (isHere || (nodeId !== undefined && network.isUp(nodeId) !== false)) this.#ledMs = nowMs;
     if (nowMs - this.#ledMs < LEADERLESS_MS) return false;
     this.#ledMs = nowMs;
     return true;

@@ -5,14 +5,11 @@ import {
   type ProposedCatalogueCommand,
 } from "../topics/catalogue-commands.ts";
 import type { CatalogueOutcome } from "../topics/catalogue-outcomes.ts";
-import { CLUSTER_TOPIC_NAME } from "../topics/names.ts";
-import { refusalError } from "../topics/topic-errors.ts";
 import type { CatalogueGroup } from "./catalogue-group.ts";
+import { proposeToCatalogue } from "./catalogue-proposal.ts";
 import type { LeaderPlace } from "./cluster-view.ts";
 import type { PeerCalls } from "./peer-host.ts";
 
-/** Memory that a proposal to the catalogue takes. */
-const PROPOSAL_BYTES = 1_024;
 const TELL_TIMEOUT_MS = 5_000;
 
 export interface CourierOptions {
@@ -34,10 +31,7 @@ export class Courier {
     command: ProposedCatalogueCommand,
     caller?: Abortable,
   ): Promise<Exclude<CatalogueOutcome, { readonly kind: "refused" }>> {
-    const { raft } = this.#options.catalogue;
-    const outcome = await raft.propose(command, { bytes: PROPOSAL_BYTES, caller });
-    if (outcome.kind === "refused") throw refusalError(outcome, CLUSTER_TOPIC_NAME);
-    return outcome;
+    return await proposeToCatalogue(this.#options.catalogue, command, caller);
   }
 
   /** The same wherever this is called, for who need not know the outcome. @throws NO_QUORUM when nobody is known to lead */

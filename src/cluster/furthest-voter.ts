@@ -5,6 +5,7 @@ export interface VotingGroup {
   readonly raft: {
     readonly conf: ConfState;
     status(): CoreStatus | undefined;
+    transferLeadership(toReplica: number): Promise<void>;
   };
 }
 
@@ -18,4 +19,13 @@ export function furthestVoter(group: VotingGroup): number | undefined {
         replicaId !== group.replicaId && isActive && conf.voters.includes(replicaId),
     );
   return others?.toSorted((left, right) => right.match - left.match)[0]?.replicaId;
+}
+
+/**
+ * Lets that voter lead the group, if there is one.
+ * @throws as `RaftGroup.transferLeadership`
+ */
+export async function passLeadership(group: VotingGroup): Promise<void> {
+  const successor = furthestVoter(group);
+  if (successor !== undefined) await group.raft.transferLeadership(successor);
 }

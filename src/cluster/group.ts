@@ -72,6 +72,8 @@ export interface GroupOptions<M> extends ReplicaStart {
   readonly replicaId: number;
   readonly dir: string;
   readonly machine: M;
+  /** See `RaftGroupOptions`. */
+  readonly tellsCommitAtOnce?: boolean;
 }
 
 /** One replica on this node: its machine, its part in Raft, and its checkpoints. */
@@ -108,6 +110,7 @@ export class Group<O, C, M extends Machine<O, C>> {
       node: context.raft,
       host: this.#host,
       lane: admission.lane(),
+      tellsCommitAtOnce: options.tellsCommitAtOnce === true,
       onApplied: context.onApplied,
       onChange: () => context.onChange(topicId),
       onFailure: context.onFailure,

@@ -1,4 +1,4 @@
-import { furthestVoter } from "./furthest-voter.ts";
+import { passLeadership } from "./furthest-voter.ts";
 import type { NodeParts } from "./shut-down.ts";
 
 /** Longest time for it: an election among the others takes about as long. */
@@ -9,10 +9,7 @@ export async function handOver({ context, catalogue, reconciler }: NodeParts): P
   const groups = [catalogue, ...reconciler.topics().map(({ group }) => group)];
   const led = groups.filter(({ raft }) => raft.role === "leader" && raft.conf.voters.length > 1);
   if (led.length === 0) return;
-  const transfers = led.map(async (group) => {
-    const successor = furthestVoter(group);
-    if (successor !== undefined) await group.raft.transferLeadership(successor);
-  });
+  const transfers = led.map(passLeadership);
   let cancel = () => {};
   const late = new Promise<void>((resolve) => {
     cancel = context.clock.schedule(HAND_OVER_MS, resolve);

@@ -8,6 +8,7 @@ import { planLeaders, planRebalance } from "../topics/placement-balance.ts";
 import { checkRemoval, planMove } from "../topics/placement-checks.ts";
 import { topicNotFound } from "../topics/topic-errors.ts";
 import type { CatalogueGroup } from "./catalogue-group.ts";
+import { foreignOutcome } from "./catalogue-proposal.ts";
 import type { ChangeBell } from "./change-bell.ts";
 import type { ClusterOptions } from "./cluster-options.ts";
 import type {
@@ -294,8 +295,4 @@ function notAVoter(topic: string, serverId: string): ProglogError {
     `Cannot hand topic "${topic}" over: ${serverId === "" ? "no other server" : `server ${serverId}`} has a vote and is up`,
     { metadata: { topic, serverId } },
   );
-}
-
-function foreignOutcome(kind: string): ProglogError {
-  return new ProglogError("INTERNAL", `A command about a server had the foreign outcome ${kind}`);
 }

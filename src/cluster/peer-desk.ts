@@ -8,9 +8,8 @@ import {
   type ProposedCatalogueCommand,
 } from "../topics/catalogue-commands.ts";
 import type { Member } from "../topics/members.ts";
-import { CLUSTER_TOPIC_NAME } from "../topics/names.ts";
-import { refusalError } from "../topics/topic-errors.ts";
 import type { CatalogueGroup } from "./catalogue-group.ts";
+import { foreignOutcome, proposeToCatalogue } from "./catalogue-proposal.ts";
 import type { LeaderPlace } from "./cluster-view.ts";
 import type { GenesisPromises } from "./genesis-promise.ts";
 import type { Invitations } from "./invitations.ts";
@@ -27,9 +26,6 @@ import type {
   PeerSelf,
 } from "./peer-host.ts";
 import type { TopicGroup } from "./topic-group.ts";
-
-/** Memory that a proposal to the catalogue takes. */
-const PROPOSAL_BYTES = 1_024;
 
 const NOTHING = new Uint8Array(0);
 
@@ -137,9 +133,7 @@ export class PeerDesk implements PeerHost {
     const catalogue = this.#options.catalogue();
     if (catalogue === undefined) throw this.#notLeader();
     try {
-      const outcome = await catalogue.raft.propose(command, { bytes: PROPOSAL_BYTES, caller });
-      if (outcome.kind === "refused") throw refusalError(outcome, CLUSTER_TOPIC_NAME);
-      return outcome;
+      return await proposeToCatalogue(catalogue, command, caller);
     } catch (error) {
       throw hasReason(error, "NOT_LEADER") ? this.#notLeader(error) : error;
     }
@@ -191,8 +185,4 @@ function commandOf(bytes: Uint8Array): ProposedCatalogueCommand {
       cause,
     });
   }
-}
-
-function foreignOutcome(kind: string): ProglogError {
-  return new ProglogError("INTERNAL", `A command about a server had the foreign outcome ${kind}`);
 }

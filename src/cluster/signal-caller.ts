@@ -1,4 +1,4 @@
-import type { Abortable } from "../base/abortable.ts";
+import { type Abortable, onAbort } from "../base/abortable.ts";
 import { ProglogError } from "../base/errors.ts";
 
 /** One that waits until the node stops. */
@@ -8,13 +8,6 @@ export function callerOf(signal: AbortSignal): Abortable {
     get reason() {
       return signal.aborted ? stopping : undefined;
     },
-    whenAborted(listener) {
-      if (signal.aborted) {
-        listener();
-        return () => {};
-      }
-      signal.addEventListener("abort", listener, { once: true });
-      return () => signal.removeEventListener("abort", listener);
-    },
+    whenAborted: (listener) => onAbort(signal, listener),
   };
 }

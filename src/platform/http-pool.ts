@@ -12,6 +12,9 @@ export const POOL_WINDOW_BYTES = 128 * KIB;
 /** What node:http2 may hold of one connection, in MiB: more than our callers let wait. */
 const SESSION_MEMORY_MIB = 4096;
 
+/** Looks at all connections in the time between two pings: so much later than due is each of them. */
+const LOOKS_PER_PING = 4;
+
 /** What connections to one address may cost. */
 export interface HttpPoolLimits {
   /** Calls at once on one connection, fewer than servers allow. */
@@ -31,8 +34,8 @@ const HTTP_POOL_LIMITS: HttpPoolLimits = {
   callsPerConnectionMax: 800,
   connectionsPerAddressMax: 16,
   dialTimeoutMs: 2_000,
-  pingIntervalMs: 2_000,
-  pingTimeoutMs: 4_000,
+  pingIntervalMs: 1_000,
+  pingTimeoutMs: 2_000,
   idleMs: 60_000,
 };
 
@@ -149,7 +152,7 @@ export class HttpPool {
   }
 
   #scheduleScan(): () => void {
-    return this.#options.clock.schedule(this.#limits.pingIntervalMs / 2, () => {
+    return this.#options.clock.schedule(this.#limits.pingIntervalMs / LOOKS_PER_PING, () => {
       const nowMs = this.#options.clock.monotonicMs();
       let count = 0;
       for (const { connections } of this.#places.values()) {

@@ -1,4 +1,4 @@
-import { MalformedBytesError, readU64, viewOf, writeU64 } from "../base/bytes.ts";
+import { ByteReader, viewOf, writeU64 } from "../base/bytes.ts";
 import type { ConfState, CoreEntry, CoreHardState, CoreSnapshot } from "./core.ts";
 
 /*
@@ -105,40 +105,11 @@ export class CoreWriter {
   }
 }
 
-/** Reads the same. What it gives out are views. Throws {@link MalformedBytesError} at the end of the bytes. */
-export class CoreReader {
-  readonly #bytes: Uint8Array;
-  readonly #view: DataView;
-  #at = 0;
-
-  constructor(bytes: Uint8Array, at = 0) {
-    this.#bytes = bytes;
-    this.#view = viewOf(bytes);
-    this.#at = at;
-  }
-
-  get at(): number {
-    return this.#at;
-  }
-
-  u8(): number {
-    return this.#view.getUint8(this.#take(1));
-  }
-
-  u32(): number {
-    return this.#view.getUint32(this.#take(4), true);
-  }
-
-  u64(): number {
-    const value = readU64(this.#view, this.#take(8));
-    if (!Number.isSafeInteger(value)) throw new MalformedBytesError("A number is above 2^53-1");
-    return value;
-  }
-
-  sized(): Uint8Array {
-    const size = this.u32();
-    const start = this.#take(size);
-    return this.#bytes.subarray(start, start + size);
+/** Reads the same. What it gives out are views. Throws MalformedBytesError at the end of the bytes. */
+export class CoreReader extends ByteReader {
+  /** u32 length, then the bytes. */
+  data(): Uint8Array {
+    return this.raw(this.u32());
   }
 
   hardState(): CoreHardState {
@@ -157,7 +128,7 @@ export class CoreReader {
     const index = this.u64();
     const term = this.u64();
     const conf = this.confState();
-    return { index, term, conf, data: this.sized() };
+    return { index, term, conf, data: this.data() };
   }
 
   /** @param first index of the first one */
@@ -165,7 +136,7 @@ export class CoreReader {
     const entries: CoreEntry[] = [];
     const count = this.u32();
     for (let index = first; index < first + count; index += 1) {
-      entries.push({ term: this.u64(), index, type: this.u8(), data: this.sized() });
+      entries.push({ term: this.u64(), index, type: this.u8(), data: this.data() });
     }
     return entries;
   }
@@ -173,7 +144,7 @@ export class CoreReader {
   /** u32 count, then u32 length and bytes of each. */
   list(): readonly Uint8Array[] {
     const items: Uint8Array[] = [];
-    for (let left = this.u32(); left > 0; left -= 1) items.push(this.sized());
+    for (let left = this.u32(); left > 0; left -= 1) items.push(this.data());
     return items;
   }
 
@@ -181,14 +152,5 @@ export class CoreReader {
     const ids: number[] = [];
     for (let left = this.u32(); left > 0; left -= 1) ids.push(this.u64());
     return ids;
-  }
-
-  #take(count: number): number {
-    const start = this.#at;
-    if (start + count > this.#bytes.length) {
-      throw new MalformedBytesError(`Bytes end at ${this.#bytes.length}, needed ${start + count}`);
-    }
-    this.#at = start + count;
-    return start;
   }
 }

@@ -61,9 +61,9 @@ export function isCoreMessage(bytes: Uint8Array): boolean {
     for (let left = reader.u32(); left > 0; left -= 1) {
       reader.u64();
       reader.u8();
-      reader.sized();
+      reader.data();
     }
-    if ((flags & FLAG_CONTEXT) !== 0) reader.sized();
+    if ((flags & FLAG_CONTEXT) !== 0) reader.data();
     if ((flags & FLAG_SNAPSHOT) !== 0) reader.snapshot();
     return reader.at === bytes.length;
   } catch {
@@ -133,7 +133,7 @@ export function messageEntries(message: CoreMessage): readonly CoreEntry[] {
 /** Of a heartbeat and its response: what confirms read requests; 8 bytes, or none. A view. */
 export function messageContext(message: CoreMessage): Uint8Array {
   if (((message[FLAGS_AT] ?? 0) & FLAG_CONTEXT) === 0) return EMPTY_BYTES;
-  return new CoreReader(message, entriesEnd(message)).sized();
+  return new CoreReader(message, entriesEnd(message)).data();
 }
 
 /** Its data are a view. */
@@ -141,7 +141,7 @@ export function messageSnapshot(message: CoreMessage): CoreSnapshot | undefined 
   const flags = message[FLAGS_AT] ?? 0;
   if ((flags & FLAG_SNAPSHOT) === 0) return undefined;
   const reader = new CoreReader(message, entriesEnd(message));
-  if ((flags & FLAG_CONTEXT) !== 0) reader.sized();
+  if ((flags & FLAG_CONTEXT) !== 0) reader.data();
   return reader.snapshot();
 }
 

@@ -1,3 +1,4 @@
+import type { Clock } from "../base/clock.ts";
 import { type CoreMessage, CoreMessageType } from "./core.ts";
 import {
   messageEntries,
@@ -19,6 +20,9 @@ export interface OutboxParts {
   readonly messageBytesMax: number;
   /** Messages of one replica that wait for payloads. */
   readonly waitingMax: number;
+  readonly clock: Clock;
+  /** So long an append message without entries may wait, in milliseconds; 0: not at all. */
+  readonly commitHoldMs: number;
   /** @returns false when it was dropped */
   readonly send: (
     toReplica: number,
@@ -45,10 +49,17 @@ interface Line {
 /**
  * Sends what the core wants sent, append messages with the payloads of their entries: out of memory, or
  * out of the journal. Those to one replica leave in order; other messages do not wait for them.
+ *
+ * An append message without entries tells how far all is committed, and so does the next one with
+ * entries: it is held for a moment, and does not leave when that one comes. Whatever else goes to
+ * that replica takes it along.
  */
 export class Outbox {
   readonly #parts: OutboxParts;
   readonly #lines = new Map<number, Line>();
+  /** By replica. */
+  readonly #held = new Map<number, CoreMessage>();
+  #cancelTimer: (() => void) | undefined;
   #isClosed = false;
 
   constructor(parts: OutboxParts) {
@@ -57,10 +68,17 @@ export class Outbox {
 
   post(message: CoreMessage): void {
     const to = messageTo(message);
-    if (messageType(message) !== CoreMessageType.append || messageEntryCount(message) === 0) {
+    if (messageType(message) !== CoreMessageType.append) {
+      this.#release(to);
       this.#parts.send(to, message, undefined);
       return;
     }
+    if (messageEntryCount(message) === 0) {
+      if (this.#parts.commitHoldMs > 0) this.#hold(to, message);
+      else this.#parts.send(to, message, undefined);
+      return;
+    }
+    this.#held.delete(to);
     const sizes = messageEntries(message).map(({ type, data }) => describedBytes(type, data) ?? 0);
     const { messageBytesMax } = this.#parts;
     const bytes = sizes.reduce((sum, size) => sum + size, 0);
@@ -79,6 +97,24 @@ export class Outbox {
   close(): void {
     this.#isClosed = true;
     this.#lines.clear();
+    this.#held.clear();
+    this.#cancelTimer?.();
+  }
+
+  /** The timer goes on from the first one that is held: however many follow, none waits longer. */
+  #hold(to: number, message: CoreMessage): void {
+    this.#held.set(to, message);
+    this.#cancelTimer ??= this.#parts.clock.schedule(this.#parts.commitHoldMs, () => {
+      this.#cancelTimer = undefined;
+      for (const replica of [...this.#held.keys()]) this.#release(replica);
+    });
+  }
+
+  #release(to: number): void {
+    const message = this.#held.get(to);
+    if (message === undefined) return;
+    this.#held.delete(to);
+    this.#parts.send(to, message, undefined);
   }
 
   #postAppend(to: number, append: Append): void {

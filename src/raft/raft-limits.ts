@@ -14,6 +14,8 @@ export interface RaftLimits {
   readonly messagePayloadBytesMax: number;
   /** Messages to one replica that wait for payloads from the disk. */
   readonly outboxMessagesMax: number;
+  /** Milliseconds for which followers may learn later how far all is committed, for what may come. */
+  readonly commitHoldMs: number;
   /** Payloads that one group holds in memory until they are applied; more are read back. */
   readonly tailBytesMax: number;
   /** The same of all groups together. */
@@ -42,6 +44,7 @@ export const DEFAULT_RAFT_LIMITS: RaftLimits = {
   messageDescriptorBytesMax: 4 * KIB,
   messagePayloadBytesMax: 4 * MIB,
   outboxMessagesMax: 256,
+  commitHoldMs: 5,
   tailBytesMax: 16 * MIB,
   tailsBytesMax: 64 * MIB,
   keptBytesMax: 2 * MIB,

@@ -18,6 +18,8 @@ export interface RaftGroupOptions<O, C> {
   /** Last entry that the host's state includes. */
   readonly appliedIndex: number;
   readonly appliedTerm: number;
+  /** Followers learn at once how far all is committed: for what is written seldom and read everywhere. */
+  readonly tellsCommitAtOnce?: boolean;
   /** Called after each run of entries that were applied together; must not throw. */
   readonly onApplied?: () => void;
   /** Role, term, leader, readiness or membership may have changed; must not throw. */

@@ -259,10 +259,11 @@ export class RaftReplica<O, C> implements NodeGroup {
   }
 
   #makeCore(): ReplicaCore<Calls<O, C>> {
-    const { journal } = this.#options;
+    const { journal, tellsCommitAtOnce } = this.#options;
     return new ReplicaCore<Calls<O, C>>({
       ...{ node: this.#node, journal, replicaId: this.replicaId },
       ...{ tail: this.#tail, confEntries: this.#confEntries },
+      commitHoldMs: tellsCommitAtOnce === true ? 0 : this.#node.limits.commitHoldMs,
       applied: () => this.applied,
       snapshot: () => this.snapshots.capture(),
       isApplied: () => this.#machine.loop.isIdle,

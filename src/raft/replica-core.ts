@@ -26,6 +26,7 @@ export interface ReplicaCoreParts<W> {
   readonly replicaId: number;
   readonly tail: LogTail<W>;
   readonly confEntries: ConfEntries;
+  readonly commitHoldMs: number;
   readonly applied: () => AppliedState;
   readonly snapshot: () => CoreSnapshot | undefined;
   /** Nothing that is committed waits to be applied. */
@@ -167,6 +168,8 @@ export class ReplicaCore<W> {
       ...{ journal, replicaId, tail },
       messageBytesMax: limits.messagePayloadBytesMax,
       waitingMax: limits.outboxMessagesMax,
+      clock: node.clock,
+      commitHoldMs: this.#parts.commitHoldMs,
       send: this.#parts.send,
       onDropped: (to) => this.#driver?.with((group) => group.reportUnreachable(to)),
     });

@@ -39,7 +39,7 @@ export function readReady(reader: CoreReader): CoreReady {
 function readReads(reader: CoreReader): CoreReady["reads"] {
   const reads: { index: number; context: Uint8Array }[] = [];
   for (let left = reader.u32(); left > 0; left -= 1) {
-    reads.push({ index: reader.u64(), context: reader.sized() });
+    reads.push({ index: reader.u64(), context: reader.data() });
   }
   return reads;
 }

@@ -1,3 +1,4 @@
+import { onAbort } from "../base/abortable.ts";
 import type { Clock } from "../base/clock.ts";
 import { ProglogError } from "../base/errors.ts";
 import type { HttpConnection, HttpHeaders } from "../platform/http-options.ts";
@@ -9,7 +10,6 @@ import { DeadlineWatch } from "./deadline-watch.ts";
 import type { ErrorMap } from "./error-map.ts";
 import type { RpcLimits } from "./limits.ts";
 import type { ServingState } from "./serving-state.ts";
-import { onAbort } from "./wakeup.ts";
 
 export interface CallDoorOptions {
   readonly state: ServingState;

@@ -1,4 +1,5 @@
 import type { MessageInitShape } from "@bufbuild/protobuf";
+import { onAbort } from "../base/abortable.ts";
 import { ProglogError } from "../base/errors.ts";
 import {
   type HealthCheckRequest,
@@ -8,7 +9,7 @@ import {
 } from "../gen/health/v1/health_pb.ts";
 import type { Call } from "./call.ts";
 import type { ServingState } from "./serving-state.ts";
-import { onAbort, Wakeup } from "./wakeup.ts";
+import { Wakeup } from "./wakeup.ts";
 
 type Answer = MessageInitShape<typeof HealthCheckResponseSchema>;
 

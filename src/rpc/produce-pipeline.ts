@@ -1,7 +1,7 @@
-import type { Abortable } from "../base/abortable.ts";
+import { type Abortable, onAbort } from "../base/abortable.ts";
 import { ProglogError } from "../base/errors.ts";
 import type { Acknowledgement } from "../topics/topics.ts";
-import { onAbort, Wakeup } from "./wakeup.ts";
+import { Wakeup } from "./wakeup.ts";
 
 /** A batch on its way. */
 export interface Submitted {

@@ -33,7 +33,7 @@ export interface ServerSelf {
 }
 
 /** Without a cluster this server leads every topic, in the only term there ever is. */
-const SINGLE_VOTER_TERM = 1;
+const ALONE_TERM = 1;
 
 /** `proglog.v1.TopicService`. */
 export class TopicServiceHandlers {
@@ -146,6 +146,6 @@ export class TopicServiceHandlers {
     if (route?.kind === "there") return toLeaderHint(route.leader);
     const self = this.#self();
     if (self === undefined || (route !== undefined && route.kind !== "here")) return undefined;
-    return { ...self, term: BigInt(route?.term ?? SINGLE_VOTER_TERM) };
+    return { ...self, term: BigInt(route?.term ?? ALONE_TERM) };
   }
 }

@@ -1,11 +1,11 @@
-import type { Abortable } from "../base/abortable.ts";
+import { type Abortable, onAbort } from "../base/abortable.ts";
 import type { Clock } from "../base/clock.ts";
 import type { ProglogError } from "../base/errors.ts";
 import type { Follower, RecordRun, Topic } from "../topics/topics.ts";
 import type { AnswerShare } from "./answer-budget.ts";
 import { STREAM_RESERVE_BYTES } from "./limits.ts";
 import { type AnswerLimits, emptyPortion, type Portion, portionOf } from "./read-topic.ts";
-import { onAbort, Wakeup } from "./wakeup.ts";
+import { Wakeup } from "./wakeup.ts";
 
 export interface TailOptions {
   readonly offset: number;

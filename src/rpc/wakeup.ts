@@ -1,3 +1,5 @@
+import { onAbort } from "../base/abortable.ts";
+
 /**
  * One who waits, woken by any of several events. Unlike `Promise.race` it leaves
  * nothing behind on an event that has not come yet, however often it waits.
@@ -21,13 +23,6 @@ export class Wakeup {
     }
     this.#isSet = false;
   }
-}
-
-/** Calls `listener` when `signal` is aborted, at once when it was. @returns a function that ends it */
-export function onAbort(signal: AbortSignal, listener: () => void): () => void {
-  if (signal.aborted) listener();
-  else signal.addEventListener("abort", listener, { once: true });
-  return () => signal.removeEventListener("abort", listener);
 }
 
 /** The items of `source` until `signal` is aborted; then it throws the signal's reason. */

@@ -21,7 +21,7 @@ import type {
 } from "./topics.ts";
 
 /** Memory that a proposal to the catalogue takes. */
-const PROPOSAL_BYTES = 1_024;
+export const CATALOGUE_PROPOSAL_BYTES = 1_024;
 
 /** Plans for a new topic, each after the one before was out of date. */
 const PLANS_MAX = 3;
@@ -151,7 +151,10 @@ export class TopicRegistry implements Topics {
   }
 
   #propose(command: ProposedCatalogueCommand, makesRoom = false): Promise<CatalogueOutcome> {
-    return this.#options.replicator.propose(command, { bytes: PROPOSAL_BYTES, makesRoom });
+    return this.#options.replicator.propose(command, {
+      bytes: CATALOGUE_PROPOSAL_BYTES,
+      makesRoom,
+    });
   }
 }
 

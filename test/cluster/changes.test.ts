@@ -113,6 +113,7 @@ for (const end of ["kill", "cutPower", "stop"] as const) {
       await cluster.until(() => cluster.running().length === 3);
       await cluster.append("events", "one");
       const { topics } = cluster.node(name);
+      await cluster.until(() => cluster.serves(name, "events"));
       await cluster.until(() => topics.topic("events").status().nextOffset === 1);
       assert.notEqual(other, "");
     }

@@ -78,6 +78,21 @@ test("A server that was removed while it was down is told so when it returns", a
   assert.match(String(server.failures[0]), /was removed from cluster/);
 });
 
+for (const name of FOUR) {
+  test(`A server that was removed while it was cut off is told so later (${name})`, async () => {
+    const cluster = await four();
+    const { id } = cluster.server(name);
+    const others = FOUR.filter((other) => other !== name);
+    cluster.network.partition([[name], others]);
+    await cluster.clock.advance(20_000);
+    await remove(cluster, id, true);
+    await cluster.clock.advance(20_000);
+    cluster.network.heal();
+    await cluster.until(() => cluster.server(name).failures.length > 0);
+    assert.match(String(cluster.server(name).failures[0]), /was removed from cluster/);
+  });
+}
+
 test("A removal that would leave no majority is refused, also with force", async () => {
   const cluster = await Several.three();
   await cluster.create("events");

@@ -1,4 +1,5 @@
 import assert from "node:assert/strict";
+import { ProglogError } from "../../src/base/errors.ts";
 import type { Logger } from "../../src/base/log.ts";
 import { toPosition } from "../../src/base/units.ts";
 import type { ClusterOptions } from "../../src/cluster/cluster-options.ts";
@@ -263,6 +264,17 @@ export class Several {
     const leader = this.leader(topic);
     const found = leader?.node.cluster.replicas({ topic }) ?? [];
     return found.length === count && found.every(({ role }) => role !== "learner");
+  }
+
+  /** Whether the server has its replica of the topic open. */
+  serves(name: string, topic: string): boolean {
+    try {
+      this.node(name).topics.topic(topic);
+      return true;
+    } catch (error) {
+      if (error instanceof ProglogError) return false;
+      throw error;
+    }
   }
 
   /** Creates it where that can be. */

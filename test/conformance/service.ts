@@ -2,7 +2,7 @@ import { create, type Message, type MessageInitShape, toBinary } from "@bufbuild
 import type { GenMessage } from "@bufbuild/protobuf/codegenv2";
 import { type Any, anyPack } from "@bufbuild/protobuf/wkt";
 import { ConnectError } from "@connectrpc/connect";
-import { onAbort } from "../../src/rpc/wakeup.ts";
+import { onAbort } from "../../src/base/abortable.ts";
 import type {
   BidiStreamRequest,
   ErrorDefinition,

@@ -1,9 +1,9 @@
 import assert from "node:assert/strict";
 import { test } from "node:test";
 import { viewOf, writeU64 } from "../../src/base/bytes.ts";
-import type { CoreMessage } from "../../src/raft/core.ts";
+import { type CoreMessage, CoreMessageType } from "../../src/raft/core.ts";
 import { CoreWriter } from "../../src/raft/core-codec.ts";
-import { messageEntries, messageIndex } from "../../src/raft/core-messages.ts";
+import { messageEntries, messageIndex, messageType } from "../../src/raft/core-messages.ts";
 import { describePayload } from "../../src/raft/entry-kinds.ts";
 import { LogTail, TailBudget } from "../../src/raft/log-tail.ts";
 import { Outbox } from "../../src/raft/outbox.ts";
@@ -12,6 +12,7 @@ import { SimClock, settle } from "../support/sim-clock.ts";
 
 const TO = 2;
 const TERM = 4;
+const HOLD_MS = 5;
 
 function bytesOf(text: string): Uint8Array {
   return new TextEncoder().encode(text);
@@ -37,21 +38,25 @@ function heartbeat(): CoreMessage {
   return message;
 }
 
-function setUp(options: { messageBytesMax?: number; waitingMax?: number } = {}) {
-  const { messageBytesMax = 100, waitingMax = 10 } = options;
+function setUp(
+  options: { messageBytesMax?: number; waitingMax?: number; commitHoldMs?: number } = {},
+) {
+  const { messageBytesMax = 100, waitingMax = 10, commitHoldMs = HOLD_MS } = options;
   const disk = new FakeDisk();
   disk.add(1, { index: 1, term: 1 });
-  const journal = new FakeRaftJournal(disk, new SimClock());
+  const clock = new SimClock();
+  const journal = new FakeRaftJournal(disk, clock);
   const tail = new LogTail<never>(new TailBudget(1000), 1000);
   const sent: string[] = [];
   const dropped: number[] = [];
   const parts = { isOpen: true };
   const outbox = new Outbox({
-    ...{ journal, replicaId: 1, tail, messageBytesMax, waitingMax },
+    ...{ journal, replicaId: 1, tail, messageBytesMax, waitingMax, clock, commitHoldMs },
     send: (_to, message, payloads) => {
       if (!parts.isOpen) return false;
       const texts = payloads?.map((payload) => new TextDecoder().decode(payload));
-      sent.push(texts === undefined ? "other" : `${messageIndex(message) + 1}:${texts.join("+")}`);
+      const isAppend = messageType(message) === CoreMessageType.append;
+      sent.push(isAppend ? `${messageIndex(message) + 1}:${texts?.join("+") ?? ""}` : "other");
       assert.equal(texts === undefined ? 0 : messageEntries(message).length, texts?.length ?? 0);
       return true;
     },
@@ -66,7 +71,7 @@ function setUp(options: { messageBytesMax?: number; waitingMax?: number } = {}) 
     const entry = { index, term, kind: 0, payload: [bytesOf(text)] };
     disk.apply({ replicaId: 1, entries: [entry] });
   };
-  return { disk, tail, outbox, sent, dropped, parts, remember, store };
+  return { clock, disk, tail, outbox, sent, dropped, parts, remember, store };
 }
 
 test("payloads that are in memory leave at once", () => {
@@ -157,4 +162,51 @@ test("what the network does not take is told to the core", () => {
   outbox.post(append(2, ["a"]));
   outbox.post(heartbeat());
   assert.deepEqual(dropped, [TO]);
+});
+
+test("how far all is committed is told once in a while when nothing else is", async () => {
+  const { outbox, sent, clock } = setUp();
+  outbox.post(append(2, []));
+  await clock.advance(HOLD_MS - 1);
+  outbox.post(append(3, []));
+  assert.deepEqual(sent, []);
+  await clock.advance(1);
+  assert.deepEqual(sent, ["3:"], "the last one, when the first has waited long enough");
+  await clock.advance(HOLD_MS);
+  assert.equal(sent.length, 1);
+  outbox.post(append(4, []));
+  await clock.advance(HOLD_MS);
+  assert.deepEqual(sent, ["3:", "4:"]);
+});
+
+test("entries say it too, and other messages take it along", async () => {
+  const { outbox, sent, clock, remember } = setUp();
+  remember(2, "a");
+  outbox.post(append(2, []));
+  outbox.post(append(2, ["a"]));
+  await clock.advance(HOLD_MS);
+  assert.deepEqual(sent, ["2:a"]);
+  outbox.post(append(3, []));
+  outbox.post(heartbeat());
+  assert.deepEqual(sent, ["2:a", "3:", "other"]);
+  await clock.advance(HOLD_MS);
+  assert.equal(sent.length, 3);
+});
+
+test("what is held for one replica does not go with what another one gets, nor after the end", async () => {
+  const { outbox, sent, clock } = setUp();
+  const toOther = heartbeat();
+  writeU64(viewOf(toOther), 2, TO + 1);
+  outbox.post(append(2, []));
+  outbox.post(toOther);
+  assert.deepEqual(sent, ["other"]);
+  outbox.close();
+  await clock.advance(HOLD_MS);
+  assert.deepEqual(sent, ["other"]);
+});
+
+test("a group may tell at once how far all is committed", () => {
+  const { outbox, sent } = setUp({ commitHoldMs: 0 });
+  outbox.post(append(2, []));
+  assert.deepEqual(sent, ["2:"]);
 });

@@ -1,11 +1,11 @@
 import { ConnectError } from "@connectrpc/connect";
+import { onAbort } from "../../base/abortable.ts";
 import { ProglogError } from "../../base/errors.ts";
 import type { LeaderPlace } from "../../cluster/cluster-view.ts";
 import { POOL_WINDOW_BYTES } from "../../platform/http-pool.ts";
 import type { Call } from "../call.ts";
 import { encodedOf } from "../lean/envelope.ts";
 import type { LeanOutput } from "../lean/lean-method.ts";
-import { onAbort } from "../wakeup.ts";
 import type { Hop } from "./hop.ts";
 import { HopFailure, outcomeUnknown, streamBroken, toOutcome } from "./hop-failure.ts";
 import type { HopStream } from "./hop-stream.ts";

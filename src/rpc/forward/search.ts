@@ -1,9 +1,8 @@
-import type { Abortable } from "../../base/abortable.ts";
+import { type Abortable, onAbort } from "../../base/abortable.ts";
 import type { Clock } from "../../base/clock.ts";
 import { ProglogError } from "../../base/errors.ts";
 import type { ClusterView } from "../../cluster/cluster-view.ts";
 import type { Call } from "../call.ts";
-import { onAbort } from "../wakeup.ts";
 import { noQuorum } from "./hop-failure.ts";
 
 /** How long a call without a deadline waits for a leader, in all. */

@@ -6,7 +6,7 @@ import { atEndOfTurn } from "../../platform/end-of-turn.ts";
 import type { RaftEnvelope } from "../../raft/transport.ts";
 import { malformed } from "../hot/decode-request.ts";
 import type { DuplexOutput, DuplexReceiver, Encoded, Messages } from "../lean/lean-method.ts";
-import { greeted } from "./peer-hello.ts";
+import { greeted, noMember } from "./peer-hello.ts";
 import type { PeerLimits } from "./peer-limits.ts";
 import { PeerReader, type RequestListener } from "./peer-reader.ts";
 
@@ -52,14 +52,16 @@ export class InboundStream implements DuplexReceiver, RequestListener {
   }
 
   receive(messages: Messages, byteCount: number): void {
-    const { limits, onHeard } = this.#options;
+    const { host, limits, onHeard } = this.#options;
+    // One that was removed meanwhile is to notice it.
+    if (this.#nodeId !== undefined && !host.admits(this.#nodeId)) throw noMember(this.#nodeId);
     this.#receivedBytes += byteCount;
     let wantsAnswer = this.#receivedBytes - this.#toldBytes >= limits.acknowledgeBytes;
     for (const message of messages) {
       this.#hasMessages = false;
       const wasGreeted = this.#nodeId !== undefined;
       this.#reader.read(message, this);
-      this.#nodeId ??= greeted(undefined, this.#options.host);
+      this.#nodeId ??= greeted(undefined, host);
       wantsAnswer ||= !this.#hasMessages || !wasGreeted;
     }
     if (this.#nodeId !== undefined) onHeard(this.#nodeId);

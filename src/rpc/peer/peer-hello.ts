@@ -51,11 +51,15 @@ export function greeted(hello: Hello | undefined, host: PeerHost): string {
     );
   }
   if (sourceServerId === self.nodeId || !host.admits(sourceServerId)) {
-    throw new ProglogError(
-      "PEER_UNKNOWN",
-      `Cannot take messages: server "${sourceServerId}" is not a member`,
-      { metadata: { serverId: sourceServerId } },
-    );
+    throw noMember(sourceServerId);
   }
   return sourceServerId;
+}
+
+export function noMember(serverId: string): ProglogError {
+  return new ProglogError(
+    "PEER_UNKNOWN",
+    `Cannot take messages: server "${serverId}" is not a member`,
+    { metadata: { serverId } },
+  );
 }
