@@ -1,6 +1,6 @@
 /**
- * Writes docs/errors.md, docs/configuration.md and docs/cli.md out of the tables that
- * the program itself runs on. `--check` writes nothing and fails when one is not fresh.
+ * Writes docs/errors.md, configuration.md, cli.md and metrics.md out of the tables that the
+ * program itself runs on. `--check` writes nothing and fails when one is not fresh.
  */
 import { readFileSync, writeFileSync } from "node:fs";
 import { type ErrorCode, REASONS, type ReasonInfo, type Retry } from "../src/base/reasons.ts";
@@ -10,12 +10,14 @@ import { EXIT_MEANINGS } from "../src/cli/exit-codes.ts";
 import { flagHelp, flagTitle, usageOf } from "../src/cli/help.ts";
 import { SETTING_FLAGS } from "../src/cli/setting-flags.ts";
 import { CONFIG_FILE } from "../src/server/load-settings.ts";
+import { METRIC_TABLES } from "../src/server/metric-tables.ts";
 import { envNameOf, SETTING_NAMES, type SettingName, settingOf } from "../src/server/settings.ts";
 
 const DOCUMENTS: Readonly<Record<string, () => string>> = {
   "docs/errors.md": errorsDocument,
   "docs/configuration.md": configurationDocument,
   "docs/cli.md": cliDocument,
+  "docs/metrics.md": metricsDocument,
 };
 
 const GENERATED = "<!-- Made by `npm run docs`; do not edit. -->";
@@ -88,6 +90,24 @@ function settingRow(name: SettingName): string[] {
     printed === "" ? "" : `\`${printed}\``,
     help,
   ];
+}
+
+function metricsDocument(): string {
+  const rows = METRIC_TABLES.flatMap((metrics) =>
+    Object.entries(metrics).map(([name, { kind, help, labels = [] }]) => [
+      `\`${name}\``,
+      kind,
+      labels.map((label) => `\`${label}\``).join(", "),
+      help,
+    ]),
+  );
+  return document("Metrics", [
+    GENERATED,
+    "`GET /metrics` on the one port answers in the text format of Prometheus. Every server speaks for " +
+      "itself: what it says of others is what it sees of them. Whoever may call the port may read it: no " +
+      "record and no topic's name is in it.",
+    table(["metric", "kind", "labels", "what it says"], rows),
+  ]);
 }
 
 function cliDocument(): string {

@@ -19,7 +19,7 @@ export function clusterLayout(parts: LayoutParts): ClusterLayout {
   const { context, network, directory, catalogue, reconciler } = parts;
   return layoutOf(catalogue.machine.state, {
     replicationFactor: context.defaults.replicationFactor,
-    isUp: (nodeId) => nodeId === context.nodeId || network.isUp(nodeId) !== false,
+    isUp: (nodeId) => network.isUp(nodeId) !== false,
     leaderOf: (topicId) => {
       const group = topicId === CATALOGUE_TOPIC_ID ? catalogue : reconciler.group(topicId);
       const leader = group?.raft.leaderReplicaId;

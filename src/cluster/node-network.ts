@@ -16,7 +16,7 @@ export interface NodeNetwork {
   readonly peers: PeerCalls;
   /** From now on what comes is given to the node; before, it is refused. Called once. */
   attach(node: NetworkedNode): void;
-  /** Whether the node has been heard of lately; undefined: never asked. */
+  /** Whether the node has been heard of lately, as this one itself always has; undefined: not known yet. */
   isUp(nodeId: string): boolean | undefined;
   /** What the peer's clock is ahead of ours, in microseconds; undefined: not known. */
   clockOffsetUs(nodeId: string): number | undefined;

@@ -248,7 +248,7 @@ export class NodeView implements ClusterView {
 
   #memberInfo(member: Member): MemberInfo {
     const { nodeId, address, zone, state, version, featureLevel } = member;
-    const isUp = nodeId === this.nodeId ? true : this.#parts.network.isUp(nodeId);
+    const isUp = this.#parts.network.isUp(nodeId);
     return { nodeId, address, zone, state, isUp, version, featureLevel };
   }
 
@@ -270,8 +270,7 @@ export class NodeView implements ClusterView {
 
   #isUnderReplicated({ replicas, leaving }: CatalogueEntry): boolean {
     const { network } = this.#parts;
-    const isDown = ({ nodeId }: ReplicaPlace) =>
-      nodeId !== this.nodeId && network.isUp(nodeId) === false;
+    const isDown = ({ nodeId }: ReplicaPlace) => network.isUp(nodeId) === false;
     return leaving.length > 0 || replicas.some(isDown);
   }
 }

@@ -96,6 +96,17 @@ export class Node {
     return this.#parts.context.damage;
   }
 
+  /** Topics that this node leads. */
+  get ledCount(): number {
+    const topics = this.#parts.reconciler.topics();
+    return topics.filter(({ group }) => group.raft.role === "leader").length;
+  }
+
+  /** Groups with a replica here that are not at rest. */
+  get awakeCount(): number {
+    return this.#parts.context.raft.awakeCount;
+  }
+
   /** True while the disk has no room: appends are refused, reads go on. */
   get isDiskFull(): boolean {
     const { context, reconciler } = this.#parts;

@@ -121,7 +121,7 @@ export async function openParts(options: NodeOptions, folder: OpenedFolder): Pro
       self: () => ({ nodeId, clusterId: identity.clusterId }),
       ...{ raft, genesis, invitations, clusterLeader },
       catalogue: () => catalogue,
-      isUp: (id) => id === nodeId || network.isUp(id) === true,
+      isUp: (id) => network.isUp(id) === true,
       moved: (id, address) => directory.moved(id, address),
       topic: (topicId) => reconciler?.group(topicId),
     }),

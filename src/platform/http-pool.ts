@@ -173,9 +173,10 @@ interface Place {
 class Connection {
   readonly #session: ClientHttp2Session;
   #callCount = 0;
-  /** Since when it is as it is: idle, alive, or asked. */
+  /** Since when it is idle, or alive. */
   #sinceMs: number;
-  #isAsked = false;
+  /** Since it was asked whether it is alive; 0: it was not, or has answered. */
+  #unansweredLooks = 0;
   /** The server takes no more calls on it. */
   #isLeft = false;
 
@@ -211,11 +212,16 @@ class Connection {
     return call;
   }
 
-  /** Closes what is idle, asks what is silent, ends what does not answer. */
+  /**
+   * Closes what is idle, asks what is silent, ends what does not answer. Looks are counted, not time: after
+   * this process stood still there must be a chance to hear what came meanwhile.
+   */
   look(nowMs: number, { pingIntervalMs, pingTimeoutMs, idleMs }: HttpPoolLimits): void {
     const isIdle = this.#callCount === 0;
-    if (this.#isAsked) {
-      if (nowMs - this.#sinceMs >= pingTimeoutMs) this.destroy();
+    if (this.#unansweredLooks > 0) {
+      this.#unansweredLooks += 1;
+      const silentMs = (this.#unansweredLooks - 1) * (pingIntervalMs / LOOKS_PER_PING);
+      if (silentMs >= pingTimeoutMs) this.destroy();
     } else if (isIdle && (this.#isLeft || nowMs - this.#sinceMs >= idleMs)) {
       this.destroy();
     } else if (!isIdle && nowMs - this.#sinceMs >= pingIntervalMs) {
@@ -233,11 +239,11 @@ class Connection {
   }
 
   #ask(nowMs: number): void {
-    this.#isAsked = true;
+    this.#unansweredLooks = 1;
     this.#sinceMs = nowMs;
     try {
       this.#session.ping((error) => {
-        if (error === null) this.#isAsked = false;
+        if (error === null) this.#unansweredLooks = 0;
       });
     } catch {
       this.destroy();

@@ -42,6 +42,8 @@ export interface HandlerOptions {
   readonly lean?: boolean;
   /** What other servers of the cluster call; absent: they are not served. */
   readonly peers?: PeerServer;
+  /** What `GET /metrics` answers; absent: there is no such page. */
+  readonly metrics?: () => Promise<string>;
   /** Told of every call at its begin and its end; may refuse it. */
   readonly hook?: CallHook;
   /** Told of a broken invariant: the process must end. */
@@ -78,7 +80,7 @@ export function createHandler(options: HandlerOptions): Handler {
     peers: options.peers,
   });
   const calls = new CallServer(services, { ...options, limits, errors });
-  const plain = new PlainHttp(state, options.version);
+  const plain = new PlainHttp(options);
   const cors = new Cors(options.corsOrigins ?? []);
   return {
     onStream(stream, headers, connection) {

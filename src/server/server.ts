@@ -6,7 +6,9 @@ import type { Logger } from "../base/log.ts";
 import { MIB } from "../base/units.ts";
 import type { ClusterView } from "../cluster/cluster-view.ts";
 import { Node } from "../cluster/node.ts";
+import { nodeMetrics } from "../cluster/node-metrics.ts";
 import type { NodeNetwork } from "../cluster/node-network.ts";
+import { Prometheus } from "../observability/prometheus.ts";
 import type { ClientTls } from "../platform/http-client-socket.ts";
 import { listen } from "../platform/http-listener.ts";
 import type { Listener, TlsMaterial } from "../platform/http-options.ts";
@@ -19,6 +21,7 @@ import { PeerNetwork } from "../rpc/peer/peer-network.ts";
 import { createHandler, type Handler } from "../rpc/routes.ts";
 import { ServingState } from "../rpc/serving-state.ts";
 import type { Topics } from "../topics/topics.ts";
+import { buildMetrics } from "./build-metrics.ts";
 import { listenError } from "./listen-error.ts";
 import { toNodeSettings } from "./node-settings.ts";
 import { openRaftCore } from "./raft-core.ts";
@@ -87,6 +90,7 @@ class Server implements RunningServer {
   readonly #topics = Promise.withResolvers<Topics>();
   readonly #relief = new MemoryRelief(this.#clock);
   readonly #cluster = Promise.withResolvers<ClusterView>();
+  readonly #prometheus = new Prometheus([buildMetrics(), nodeMetrics(() => this.#node)]);
   /** Aborted when the server stops, though its node may not be open yet. */
   readonly #stopping = new AbortController();
   #tls: TlsMaterial | undefined;
@@ -199,6 +203,7 @@ class Server implements RunningServer {
         batchBytesMax: settings["batch-bytes-max"],
         streamsMax: settings["streams-max"],
       },
+      metrics: () => this.#prometheus.print(),
       corsOrigins: settings["cors-origins"],
       reflection: settings.reflection,
       lean: settings["lean-path"],

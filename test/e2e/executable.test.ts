@@ -179,6 +179,18 @@ test("version tells what a bug report needs", async () => {
   }
 });
 
+test("metrics are there, though nothing of them is loaded before", async () => {
+  const server = await ServerProcess.start(join(dir, "metrics"));
+  const { version } = JSON.parse((await runCommand(["version", "-o", "json"])).stdout.toString());
+  for (let count = 0; count < 2; count += 1) {
+    const page = await (await fetch(`http://${server.address}/metrics`)).text();
+    assert.ok(page.includes(`proglog_build_info{version="${version}",`), page);
+    assert.match(page, /^proglog_cluster_members\{state="active"\} 1$/m);
+    assert.match(page, /^proglog_cluster_topics_led 1$/m);
+  }
+  assert.equal(await server.stop(), 0, server.errors);
+});
+
 test("curl gets JSON answers as the README shows", async () => {
   const server = await ServerProcess.start(join(dir, "curl"));
   try {

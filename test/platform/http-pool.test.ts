@@ -2,6 +2,7 @@ import assert from "node:assert/strict";
 import http2 from "node:http2";
 import net, { type AddressInfo } from "node:net";
 import { type TestContext, test } from "node:test";
+import type { Clock } from "../../src/base/clock.ts";
 import { type HttpOutgoing, HttpPool, type HttpPoolLimits } from "../../src/platform/http-pool.ts";
 import { SystemClock } from "../../src/platform/system-clock.ts";
 
@@ -27,8 +28,12 @@ async function startPeer(t: TestContext, settings: http2.Settings = {}) {
   return { address: `127.0.0.1:${(server.address() as AddressInfo).port}`, sessions, server };
 }
 
-function openPool(t: TestContext, limits: Partial<HttpPoolLimits> = {}): HttpPool {
-  const pool = new HttpPool({ clock: new SystemClock(), limits });
+function openPool(
+  t: TestContext,
+  limits: Partial<HttpPoolLimits> = {},
+  clock: Clock = new SystemClock(),
+): HttpPool {
+  const pool = new HttpPool({ clock, limits });
   t.after(() => pool.close());
   return pool;
 }
@@ -117,35 +122,75 @@ test("a connection that goes away is replaced, and a call on it ends", async (t)
   first.close();
 });
 
-test("a connection on which calls wait for nobody is found out", async (t) => {
-  const { address, sessions } = await startPeer(t);
-  const relays: net.Socket[] = [];
-  let isCut = false;
-  const relay = net.createServer((near) => {
+/** Something between a pool and a peer that passes nothing on while it is held. */
+async function startRelay(t: TestContext, address: string) {
+  const sockets: net.Socket[] = [];
+  let isHeld = false;
+  let held: (() => void)[] = [];
+  const pass = (from: net.Socket, to: net.Socket) => {
+    from.on("error", () => {});
+    from.on("data", (bytes) => {
+      if (isHeld) held.push(() => to.write(bytes));
+      else to.write(bytes);
+    });
+  };
+  const server = net.createServer((near) => {
     const [host = "", port] = address.split(":");
     const far = net.connect(Number(port), host);
-    relays.push(near, far);
-    near.on("error", () => {});
-    far.on("error", () => {});
-    near.on("data", (bytes) => {
-      if (!isCut) far.write(bytes);
-    });
-    far.on("data", (bytes) => {
-      if (!isCut) near.write(bytes);
-    });
+    sockets.push(near, far);
+    pass(near, far);
+    pass(far, near);
   });
-  await new Promise<void>((resolve) => relay.listen(0, "127.0.0.1", resolve));
+  await new Promise<void>((resolve) => server.listen(0, "127.0.0.1", resolve));
   t.after(() => {
-    for (const socket of relays) socket.destroy();
-    relay.close();
+    for (const socket of sockets) socket.destroy();
+    server.close();
   });
+  return {
+    address: `127.0.0.1:${(server.address() as AddressInfo).port}`,
+    heldCount: () => held.length,
+    hold: () => {
+      isHeld = true;
+    },
+    letGo: () => {
+      isHeld = false;
+      for (const write of held) write();
+      held = [];
+    },
+  };
+}
+
+test("a connection on which calls wait for nobody is found out", async (t) => {
+  const { address, sessions } = await startPeer(t);
+  const relay = await startRelay(t, address);
   const pool = openPool(t, { pingIntervalMs: 40, pingTimeoutMs: 80 });
-  const stream = await call(pool, `127.0.0.1:${(relay.address() as AddressInfo).port}`);
+  const stream = await call(pool, relay.address);
   await new Promise((resolve) => setTimeout(resolve, 300));
   assert.equal(stream.closed, false, "it answers");
-  isCut = true;
+  relay.hold();
   await closed(stream);
   assert.equal(sessions.length, 1);
+});
+
+test("a connection is not given up because this process stood still", async (t) => {
+  const { address } = await startPeer(t);
+  const relay = await startRelay(t, address);
+  const system = new SystemClock();
+  let skewMs = 0;
+  const clock = {
+    wallUs: () => system.wallUs(),
+    monotonicMs: () => system.monotonicMs() + skewMs,
+    schedule: system.schedule.bind(system),
+  };
+  const pool = openPool(t, { pingIntervalMs: 40, pingTimeoutMs: 400 }, clock);
+  const stream = await call(pool, relay.address);
+  relay.hold();
+  await until(() => relay.heldCount() > 0);
+  skewMs = 1_000; // what was asked before is answered, and read, after that
+  await new Promise((resolve) => setTimeout(resolve, 100));
+  relay.letGo();
+  await new Promise((resolve) => setTimeout(resolve, 600));
+  assert.equal(stream.closed, false);
 });
 
 test("a connection that nobody needs is closed", async (t) => {

@@ -29,6 +29,25 @@ test("what a browser or a probe finds", async (t) => {
   assert.equal((await request2(session, { ":path": "/livez" })).body, "ok\n");
 });
 
+test("metrics are a page of their own, where there are any", async (t) => {
+  const without = await startApi(t);
+  assert.equal((await request(without.port, "/metrics")).status, 404);
+  let fails = false;
+  const { port } = await startApi(t, {
+    metrics: () => (fails ? Promise.reject(new Error("secret")) : Promise.resolve("x_total 1\n")),
+  });
+  const page = await request(port, "/metrics?name=x");
+  assert.equal(page.body, "x_total 1\n");
+  assert.equal(page.headers["content-type"], "text/plain; version=0.0.4; charset=utf-8");
+  assert.equal((await request(port, "/metrics", { method: "POST" })).status, 404);
+  const session = await connect2(t, port);
+  assert.equal((await request2(session, { ":path": "/metrics" })).body, "x_total 1\n");
+  fails = true;
+  const failed = await request(port, "/metrics");
+  assert.equal(failed.status, 500);
+  assert.doesNotMatch(failed.body, /secret/);
+});
+
 test("without origins no page of another origin gets in", async (t) => {
   const { port } = await startApi(t);
   const preflight = await request(port, CONSUME, { method: "OPTIONS", headers: PREFLIGHT });

@@ -14,6 +14,7 @@ import { encodeRequest, toOutgoing } from "../../src/rpc/peer/peer-encoder.ts";
 import { errorOfEnding } from "../../src/rpc/peer/peer-errors.ts";
 import { helloOf } from "../../src/rpc/peer/peer-hello.ts";
 import { encodeMessage } from "../../src/rpc/peer/peer-messages.ts";
+import { until } from "./api.ts";
 import { append, heartbeat, PeerWorld, QUICK, type TestNode } from "./peer-world.ts";
 import { openPort } from "./ports.ts";
 
@@ -66,6 +67,19 @@ for (const [reason, changes] of REFUSALS) {
     assert.deepEqual(two.host.received, []);
   });
 }
+
+test("the stream of a server that is removed meanwhile ends, with what came before", async (t) => {
+  const two = await new PeerWorld(t).start("two");
+  const { call, ended } = await openByHand(two);
+  const message = concat(encodeRequest(new Uint8Array(0), [toOutgoing(append(1))]));
+  call.write(greeting());
+  call.write(message);
+  await until(() => two.host.received.length === 1);
+  two.host.admits = () => false;
+  call.write(message);
+  assert.equal(await reasonOf(ended), "PEER_UNKNOWN");
+  assert.equal(two.host.received.length, 1);
+});
 
 test("a stream that does not begin with a greeting is ended, and nothing of it is taken", async (t) => {
   const two = await new PeerWorld(t).start("two");

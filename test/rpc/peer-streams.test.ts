@@ -19,6 +19,14 @@ test("a peer that nobody had anything to say to is looked at by who asks", async
   while (one.network.isUp("two") !== true) await nextTurn();
 });
 
+test("a node is up for itself, and does not dial itself", async (t) => {
+  const [one] = await pair(t);
+  one.host.admits = () => assert.fail("it has greeted itself");
+  assert.equal(one.network.isUp("one"), true);
+  for (let turn = 0; turn < 20; turn += 1) await nextTurn();
+  assert.equal(one.network.lastHeardMs("one"), undefined);
+});
+
 test("messages come in the order in which they were sent, of each stream", async (t) => {
   const [one, two] = await pair(t);
   const count = 2_000;

@@ -75,6 +75,7 @@ export class SimPort implements NodeNetwork {
   }
 
   isUp(nodeId: string): boolean | undefined {
+    if (nodeId === this.#self().nodeId) return true;
     const peer = this.#peers.get(nodeId);
     if (peer === undefined) return undefined;
     const nowMs = this.clock.monotonicMs();

@@ -2,6 +2,7 @@ import type { Clock } from "../../base/clock.ts";
 import type { LeaderPlace } from "../../cluster/cluster-view.ts";
 import type { HttpOutgoing, HttpPool } from "../../platform/http-pool.ts";
 import type { Call } from "../call.ts";
+import { PROTOCOL_FIELDS } from "../lean/fields.ts";
 import { GRPC_FIELDS } from "../peer/grpc-client.ts";
 import { FORWARDED_HEADER, HopFailure } from "./hop-failure.ts";
 import { HopStream } from "./hop-stream.ts";
@@ -22,24 +23,14 @@ const TIMEOUT_MS_MAX = 99_999_999;
 
 /** Fields of a client's request that are about its connection or its protocol, not about the call. */
 const OWN_FIELDS: ReadonlySet<string> = new Set([
+  ...PROTOCOL_FIELDS,
   "accept",
   "accept-encoding",
-  "connect-accept-encoding",
-  "connect-content-encoding",
-  "connect-protocol-version",
-  "connect-timeout-ms",
   "connection",
-  "content-encoding",
-  "content-length",
-  "content-type",
-  "grpc-accept-encoding",
-  "grpc-encoding",
-  "grpc-timeout",
   "host",
   "http2-settings",
   "keep-alive",
   "proxy-connection",
-  "te",
   "trailer",
   "transfer-encoding",
   "upgrade",

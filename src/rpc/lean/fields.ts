@@ -2,7 +2,7 @@ import type { HttpHeaders } from "../../platform/http-options.ts";
 import type { Fields } from "./sink.ts";
 
 /** Fields by which the protocols talk to each other; they are not the application's. */
-const PROTOCOL_FIELDS = new Set([
+export const PROTOCOL_FIELDS: ReadonlySet<string> = new Set([
   "connect-accept-encoding",
   "connect-content-encoding",
   "connect-protocol-version",

@@ -66,6 +66,7 @@ export class PeerNetwork implements NodeNetwork, RaftTransport {
 
   /** Whoever asks has it looked at from then on. */
   isUp(nodeId: string): boolean | undefined {
+    if (nodeId === this.#node?.host.self().nodeId) return true;
     const link = this.#linkTo(nodeId);
     link?.open();
     return link?.isUp;
