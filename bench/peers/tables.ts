@@ -101,6 +101,11 @@ const CLUSTER_TABLES: readonly TableShape[] = [
     heading: "A second server copies the log of the first: MB/s; seconds in all.",
     figures: [{ key: "mbPerSecond" }, { key: "secondsInAll", before: "; " }],
   },
+  {
+    phases: ["live"],
+    heading: "Appends while a new server copies: p50/p99 ms.",
+    figures: [{ key: "p50Ms" }, { key: "p99Ms", before: "/" }],
+  },
 ];
 
 /** Of two processors: busy from here on. */
