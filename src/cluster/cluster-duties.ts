@@ -12,6 +12,7 @@ import type { Courier } from "./courier.ts";
 import type { Directory } from "./directory.ts";
 import { Duties } from "./duties.ts";
 import { passLeadership } from "./furthest-voter.ts";
+import { Gifts } from "./gifts.ts";
 import { GroupKeeper, type KeptGroup } from "./group-keeper.ts";
 import { joinCluster } from "./join-cluster.ts";
 import { clusterLayout } from "./layout.ts";
@@ -21,7 +22,7 @@ import { removedError } from "./removed.ts";
 import { Replacements } from "./replacements.ts";
 import { callerOf } from "./signal-caller.ts";
 import { inspectFolders, noteCluster } from "./start.ts";
-import type { TopicContext } from "./topic-group.ts";
+import type { TopicContext, TopicGroup } from "./topic-group.ts";
 
 /** Placements that are changed in one round: what they move takes longer than a round. */
 const CHANGES_PER_ROUND = 8;
@@ -68,6 +69,7 @@ export class ClusterDuties {
   /** Who was up then. */
   #plannedFor = "";
   #balanceDueMs: number;
+  readonly #gifts = new Gifts();
   #isLeaving = false;
   /** When the catalogue here was last known to have a leader, or others were asked why not. */
   #ledMs: number;
@@ -134,7 +136,10 @@ export class ClusterDuties {
     this.#isScanDue = true;
     this.#isPlanDue = true;
     this.#unsettled.add(CATALOGUE_TOPIC_ID);
-    for (const { entry } of this.#options.reconciler.topics()) this.#unsettled.add(entry.id);
+    for (const { entry, group } of this.#options.reconciler.topics()) {
+      this.#unsettled.add(entry.id);
+      this.#wakeOrphan(group);
+    }
     this.#duties.poke();
   }
 
@@ -143,6 +148,16 @@ export class ClusterDuties {
     this.#isPlanDue = true;
     this.#unsettled.add(topicId);
     this.#duties.poke();
+  }
+
+  /** A group at rest does not notice that its leader is no member any more: nobody looks at such a server. */
+  #wakeOrphan(group: TopicGroup): void {
+    const { catalogue, directory } = this.#options;
+    const { leaderReplicaId } = group.raft;
+    if (leaderReplicaId === undefined) return;
+    const nodeId = directory.nodeOf(group.topicId, leaderReplicaId);
+    const isMember = nodeId !== undefined && catalogue.machine.state.member(nodeId) !== undefined;
+    if (!isMember) group.raft.wake();
   }
 
   /** The server is about to stop: what it comes to lead from now on is handed over again. */
@@ -246,7 +261,12 @@ export class ClusterDuties {
       if (group === undefined || !group.raft.isLeaderReady) continue;
       const isTarget = (replicaId: number) => directory.nodeOf(topicId, replicaId) === targetNodeId;
       const target = group.raft.conf.voters.find(isTarget);
-      if (target !== undefined) await group.raft.transferLeadership(target);
+      if (target === undefined || !this.#gifts.mayGive(topicId, targetNodeId, nowMs)) continue;
+      try {
+        await group.raft.transferLeadership(target);
+      } catch (error) {
+        context.logger.debug("A leadership was not handed over", { topicId, why: `${error}` });
+      }
     }
   }
 

@@ -6,7 +6,7 @@ import type { Journal } from "../journal/journal.ts";
 import type { FileSystem } from "../platform/file-system.ts";
 import type { Admission } from "../raft/admission.ts";
 import { decodeConfState, encodeConfState } from "../raft/conf-state.ts";
-import type { ConfState, CoreProgress } from "../raft/core.ts";
+import type { ConfState } from "../raft/core.ts";
 import { RaftGroup } from "../raft/raft-group.ts";
 import type { OfferedSnapshot, PreparedSnapshot } from "../raft/raft-host.ts";
 import type { RaftNode } from "../raft/raft-node.ts";
@@ -21,13 +21,11 @@ import {
 import { CHECKPOINT_PENDING_NAME } from "../storage/layout.ts";
 import { Serial } from "../storage/serial.ts";
 import type { Captured, Machine } from "../topics/machine.ts";
+import { neededIndex } from "./needed-index.ts";
 import type { PeerCalls } from "./peer-host.ts";
 import { ReplicaHost } from "./replica-host.ts";
 import type { Reserve } from "./reserve.ts";
 import { orDiskFull } from "./wait.ts";
-
-/** Applied entries that a checkpoint keeps in the journal at most, for followers that lack them still. */
-const KEPT_ENTRIES_MAX = 4_096;
 
 /** What all groups of a node share. */
 export interface GroupContext {
@@ -41,7 +39,7 @@ export interface GroupContext {
   readonly peers: Pick<PeerCalls, "copyRange">;
   readonly admission: Admission;
   readonly reserve: Reserve;
-  /** Bytes of journal from which on it keeps no applied entries for followers that are a little behind. */
+  /** Bytes of journal from which on it keeps no applied entries for replicas that lack them still. */
   readonly keptJournalBytesMax: number;
   readonly clock: Clock;
   readonly logger: Logger;
@@ -250,7 +248,7 @@ export class Group<O, C, M extends Machine<O, C>> {
     await journal.setHardState(this.replicaId, { ...this.raft.hardState, commit });
   }
 
-  /** The journal lets entries go that nobody needs; followers that are a little behind shall not need a snapshot. */
+  /** The journal lets entries go that nobody needs; replicas that are behind shall not need a snapshot. */
   #markCheckpoint(appliedIndex: number, appliedTerm: number): void {
     const { journal } = this.#context;
     const needed = this.#neededIndex(appliedIndex);
@@ -260,19 +258,18 @@ export class Group<O, C, M extends Machine<O, C>> {
     this.#markedIndex = Math.max(this.#markedIndex, needed);
   }
 
-  /** Followers that lack more than that get a snapshot: with a journal that is too long no more is written at all. */
+  /** Replicas that lack more than that get a snapshot: with a journal that is too long no more is written at all. */
   get #mayKeep(): boolean {
     const { journal, keptJournalBytesMax } = this.#context;
     return journal.usedBytes < keptJournalBytesMax;
   }
 
   #neededIndex(appliedIndex: number): number {
-    if (!this.raft.isLeaderReady || this.raft.conf.voters.length < 2) return appliedIndex;
-    if (!this.#mayKeep) return appliedIndex;
-    const others = this.raft.status()?.progress ?? [];
-    const isNear = ({ match, isActive }: CoreProgress) =>
-      isActive && match < appliedIndex && match >= appliedIndex - KEPT_ENTRIES_MAX;
-    return Math.min(appliedIndex, ...others.filter(isNear).map(({ match }) => match));
+    const { voters, learners } = this.raft.conf;
+    const isAlone = voters.length + learners.length < 2;
+    if (!this.raft.isLeaderReady || isAlone || !this.#mayKeep) return appliedIndex;
+    const keptFrom = this.#context.journal.firstIndex(this.replicaId) - 1;
+    return neededIndex(this.raft.status()?.progress ?? [], { keptFrom, appliedIndex });
   }
 
   /**

@@ -1,11 +1,12 @@
 import { hasReason, ProglogError } from "../base/errors.ts";
+import { Serial } from "../storage/serial.ts";
 import { CATALOGUE_TOPIC_ID } from "../topics/catalogue-state.ts";
 import type { CatalogueEntry } from "../topics/catalogue-topics.ts";
 import type { GroupPlacement, ReplicaPlace } from "../topics/group-placement.ts";
 import type { Member } from "../topics/members.ts";
 import { CLUSTER_TOPIC_NAME } from "../topics/names.ts";
 import { planLeaders, planRebalance } from "../topics/placement-balance.ts";
-import { checkRemoval, planMove } from "../topics/placement-checks.ts";
+import { checkRemoval, planMove, serverNotFound } from "../topics/placement-checks.ts";
 import { topicNotFound } from "../topics/topic-errors.ts";
 import type { CatalogueGroup } from "./catalogue-group.ts";
 import { foreignOutcome } from "./catalogue-proposal.ts";
@@ -58,6 +59,7 @@ export interface NodeViewParts {
 /** The cluster as this node sees it. */
 export class NodeView implements ClusterView {
   readonly #parts: NodeViewParts;
+  readonly #removals = new Serial();
 
   constructor(parts: NodeViewParts) {
     this.#parts = parts;
@@ -170,8 +172,12 @@ export class NodeView implements ClusterView {
 
   async removeServer(nodeId: string, force: boolean, { caller }: ClusterWaiting): Promise<void> {
     const votersNow = (topicId: number) => this.#votersNow(topicId);
-    checkRemoval(clusterLayout(this.#parts), { nodeId, force, votersNow });
-    await this.#parts.courier.propose({ kind: "removeServer", nodeId, force }, caller);
+    // One at a time: each is judged by what those before it have left.
+    await this.#removals.run(async () => {
+      if (caller?.reason !== undefined) throw caller.reason;
+      checkRemoval(clusterLayout(this.#parts), { nodeId, force, votersNow });
+      await this.#parts.courier.propose({ kind: "removeServer", nodeId, force }, caller);
+    });
   }
 
   async moveReplica(move: ReplicaMove, { caller }: ClusterWaiting): Promise<void> {
@@ -202,11 +208,15 @@ export class NodeView implements ClusterView {
     const group = topic === CLUSTER_TOPIC_NAME ? catalogue : reconciler.group(entry?.id ?? -1);
     if (group === undefined) throw topicNotFound(topic);
     const placement = state.group(group.topicId);
+    if (targetNodeId !== "" && state.member(targetNodeId) === undefined) {
+      throw serverNotFound(targetNodeId);
+    }
     const target =
       targetNodeId === ""
         ? furthestVoter(group)
         : placement?.replicas.find(({ nodeId }) => nodeId === targetNodeId)?.replicaId;
-    if (target === undefined) throw notAVoter(topic, targetNodeId);
+    const isVoter = target !== undefined && group.raft.conf.voters.includes(target);
+    if (!isVoter) throw notAVoter(topic, targetNodeId);
     await group.raft.transferLeadership(target);
     const leader = this.#leaderOf(group);
     if (leader === undefined) throw notAVoter(topic, targetNodeId);
@@ -291,7 +301,7 @@ function unreachable(address: string, state: string, cause?: unknown): ProglogEr
 function notAVoter(topic: string, serverId: string): ProglogError {
   return new ProglogError(
     "NOT_A_VOTER",
-    `Cannot hand topic "${topic}" over: ${serverId === "" ? "no other server" : `server ${serverId}`} has a vote and is up`,
+    `Cannot hand topic "${topic}" over: ${serverId === "" ? "no other server has a vote and is up" : `server ${serverId} has no vote in it`}`,
     { metadata: { topic, serverId } },
   );
 }

@@ -122,6 +122,7 @@ export async function openParts(options: NodeOptions, folder: OpenedFolder): Pro
       ...{ raft, genesis, invitations, clusterLeader },
       catalogue: () => catalogue,
       isUp: (id) => network.isUp(id) === true,
+      addressOf: (id) => directory.addressOf(id),
       moved: (id, address) => directory.moved(id, address),
       topic: (topicId) => reconciler?.group(topicId),
     }),

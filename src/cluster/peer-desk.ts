@@ -39,6 +39,8 @@ export interface PeerDeskOptions {
   readonly clusterLeader: () => LeaderPlace | undefined;
   /** Whether a member has been heard of lately; this node is. */
   readonly isUp: (nodeId: string) => boolean;
+  /** Where a member is, as far as it is known: it may have said that it is elsewhere than the catalogue says. */
+  readonly addressOf: (nodeId: string) => string | undefined;
   /** A member says where it is now. */
   readonly moved: (nodeId: string, address: string) => void;
   /** The replica of a topic here. */
@@ -86,9 +88,10 @@ export class PeerDesk implements PeerHost {
       );
     }
     const { nodeId, address, zone, version, featureLevel, folderNonce } = request;
-    this.#refuseTaken(nodeId, address, catalogue);
+    // Known first: two that have exchanged their addresses would be refused for each other for ever.
     const known = catalogue.machine.state.member(nodeId);
     if (known?.folderNonce === folderNonce) this.#options.moved(nodeId, address);
+    this.#refuseTaken(nodeId, address, catalogue);
     const server = { nodeId, address, zone, version, featureLevel, folderNonce };
     const outcome = await this.#propose({ kind: "addServer", server }, caller);
     if (outcome.kind !== "serverAdded") throw foreignOutcome(outcome.kind);
@@ -142,7 +145,9 @@ export class PeerDesk implements PeerHost {
   /** Two servers at one address are one that is never found. */
   #refuseTaken(nodeId: string, address: string, { machine }: CatalogueGroup): void {
     const isTaken = (member: Member) =>
-      member.nodeId !== nodeId && member.address === address && this.#options.isUp(member.nodeId);
+      member.nodeId !== nodeId &&
+      this.#options.addressOf(member.nodeId) === address &&
+      this.#options.isUp(member.nodeId);
     const holder = machine.state.members().find(isTaken);
     if (holder === undefined) return;
     throw new ProglogError(

@@ -18,6 +18,8 @@ export interface NodeGroup {
   drain(): void;
   /** A node cannot be reached. */
   unreachable(nodeId: string): void;
+  /** It does not rest until it knows that all is well. */
+  wake(): void;
 }
 
 export interface RaftNodeOptions {
@@ -36,6 +38,9 @@ export interface RaftNodeOptions {
 /** Missed ticks that are made up: time in which nothing could be heard must not look like silence. */
 const TICKS_MADE_UP_MAX = 2;
 
+/** For so many ticks one group's word that the disk hangs is good; it says so at each tick. */
+const HUNG_TICKS = 2;
+
 /** What all groups of a node share: time, the way to other nodes, and who of them is at rest. */
 export class RaftNode implements RaftReceiver {
   readonly limits: RaftLimits;
@@ -49,6 +54,7 @@ export class RaftNode implements RaftReceiver {
   #loading: Promise<RaftCore> | undefined;
   #core: RaftCore | undefined;
   #tick = 0;
+  #hungUntilTick = 0;
   #lastTickMs = 0;
   #cancelTimer: (() => void) | undefined;
 
@@ -88,6 +94,18 @@ export class RaftNode implements RaftReceiver {
   /** Groups that are not at rest. */
   get awakeCount(): number {
     return this.#awake.size;
+  }
+
+  /** The disk does not come to an end with what it was given: no group of this node can lead. */
+  get isDiskHung(): boolean {
+    return this.#tick <= this.#hungUntilTick;
+  }
+
+  /** One group has found that out; the others may have nothing on their way, and rest. */
+  diskHangs(): void {
+    const isNews = !this.isDiskHung;
+    this.#hungUntilTick = this.#tick + HUNG_TICKS;
+    if (isNews) for (const group of this.#groups.values()) group.wake();
   }
 
   /** Lets time go on. */

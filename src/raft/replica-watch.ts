@@ -74,7 +74,10 @@ export class ReplicaWatch {
     if (this.#leaderlessTicks === node.limits.forsakenTicks) this.#parts.leaderless();
     // Its vote or first entry may wait for room on the disk.
     if (!isReady && replica.isOnlyVoter) changed();
-    if (!leadership.isLeader) return !this.#isHung(driver);
+    if (!leadership.isLeader) {
+      this.#shedding.reset();
+      return !this.#isHung(driver);
+    }
     if (isSole) {
       if (isReady && !driver.isHeld && reads.isIdle) node.rest(replica);
       return false;
@@ -99,9 +102,13 @@ export class ReplicaWatch {
     }
   }
 
-  /** A write has been on its way for so long that the disk seems to hang. */
+  /** A write, of whatever group, has been on its way for so long that the disk seems to hang. */
   #isHung({ oldestWriteTick }: WatchedDriver): boolean {
-    const { tick, limits } = this.#parts.node;
-    return oldestWriteTick !== undefined && tick - oldestWriteTick > limits.diskHungTicks;
+    const { node } = this.#parts;
+    const { tick, limits } = node;
+    if (oldestWriteTick !== undefined && tick - oldestWriteTick > limits.diskHungTicks) {
+      node.diskHangs();
+    }
+    return node.isDiskHung;
   }
 }

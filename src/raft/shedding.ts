@@ -24,6 +24,12 @@ export class Shedding {
     this.#parts = parts;
   }
 
+  /** This replica leads no more: should it lead again, it begins anew. */
+  reset(): void {
+    this.#nextTick = 0;
+    this.#hasTried = false;
+  }
+
   /** To be called with each tick while the disk is full, or hangs, and this replica leads. */
   tick(isHung: boolean): void {
     const { tick, limits } = this.#parts.node;

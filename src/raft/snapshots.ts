@@ -76,10 +76,13 @@ export class Snapshots {
   answered(fromReplica: number): void {
     if (this.#outgoing.isIdle) return;
     const progress = this.#parts.driver()?.core.status().progress ?? [];
-    const isWaiting = progress.some(({ replicaId, state }) => {
-      return replicaId === fromReplica && state === "snapshot";
-    });
-    if (!isWaiting) this.#outgoing.ended(fromReplica);
+    const found = progress.find(({ replicaId }) => replicaId === fromReplica);
+    if (found?.state !== "snapshot") {
+      this.#outgoing.ended(fromReplica);
+    } else if (found.match >= found.next - 1) {
+      // It is there, and what follows it is not kept any more: the core waits to be told, and sends another one.
+      this.lost(fromReplica);
+    }
   }
 
   /** What was sent there, if anything, has not arrived. */

@@ -44,53 +44,73 @@ export function planRebalance(layout: ClusterLayout): Rebalancing {
 }
 
 /**
- * Which leaderships shall be handed over: away from draining servers, and spread evenly over active ones. That of
- * `_cluster` moves only away from a draining one.
+ * Which leaderships shall be handed over: away from draining servers, and each to the server that is meant to lead its
+ * topic, when that is up. That of `_cluster` moves only away from a draining one.
  */
 export function planLeaders(layout: ClusterLayout): PlannedTransfer[] {
   const model = new PlacementModel(layout);
-  const transfers = new Map<number, PlannedTransfer>();
-  const led = [layout.cluster, ...layout.topics].flatMap((group) => {
-    const leader = layout.leaderOf?.(group.topicId);
-    return leader === undefined ? [] : [{ group, leader }];
-  });
-  const isTopic = (group: PlannedGroup) => group !== layout.cluster;
-  const handOver = (item: { readonly group: PlannedGroup; leader: string }, target: string) => {
-    const { group, leader } = item;
-    if (isTopic(group)) {
-      model.countLeader(leader, -1);
-      model.countLeader(target, 1);
-    }
-    item.leader = target;
+  const meant = meantLeaders(layout, model);
+  return [layout.cluster, ...layout.topics].flatMap((group) => {
     const { topicId, name } = group;
-    transfers.set(topicId, { topicId, topic: name, targetNodeId: target });
+    const leader = layout.leaderOf?.(topicId);
+    if (leader === undefined) return [];
+    let target = group === layout.cluster ? leader : meant.get(topicId);
+    const isSettled = group.leaving.length === 0;
+    if (!model.isActive(leader)) {
+      const able = ableToLead(model, group).filter((nodeId) => model.isUp(nodeId));
+      target = target !== undefined && able.includes(target) ? target : able[0];
+    } else if (!isSettled || target === undefined || !model.isUp(target)) {
+      return [];
+    }
+    return target === undefined || target === leader
+      ? []
+      : [{ topicId, topic: name, targetNodeId: target }];
+  });
+}
+
+/**
+ * Who is meant to lead each topic, so that active servers lead as many as one another, as far as votes go. It
+ * follows from the catalogue alone: all servers come to the same, whatever each knows of who leads, and whoever
+ * is up; otherwise they would hand leaderships to and fro for ever.
+ */
+function meantLeaders(
+  { topics }: ClusterLayout,
+  model: PlacementModel,
+): ReadonlyMap<number, string> {
+  const meant = new Map<number, string>();
+  const counts = new Map<string, number>();
+  const countOf = (nodeId: string): number => counts.get(nodeId) ?? 0;
+  const give = (topicId: number, nodeId: string): void => {
+    const before = meant.get(topicId);
+    if (before !== undefined) counts.set(before, countOf(before) - 1);
+    counts.set(nodeId, countOf(nodeId) + 1);
+    meant.set(topicId, nodeId);
   };
-  for (const item of led) {
-    if (model.isActive(item.leader)) continue;
-    const target = bestLeader(model, item.group);
-    if (target !== undefined) handOver(item, target);
+  // A new topic comes last, and changes little.
+  const inIdOrder = topics.toSorted((left, right) => left.topicId - right.topicId);
+  const movable = inIdOrder.map((group) => ({ group, able: ableToLead(model, group) }));
+  for (const { group, able } of movable) {
+    const first = smallest(able, (nodeId) => [countOf(nodeId)]);
+    if (first !== undefined) give(group.topicId, first);
   }
-  const movable = led.filter(({ group }) => isTopic(group) && group.leaving.length === 0);
   for (let isMoved = true; isMoved; ) {
     isMoved = false;
-    for (const item of movable) {
-      const target = bestLeader(model, item.group);
-      if (target === undefined) continue;
-      const gap = model.leaderCount(item.leader) - model.leaderCount(target);
-      if (gap <= SPREAD_MAX) continue;
-      handOver(item, target);
+    for (const { group, able } of movable) {
+      const leader = meant.get(group.topicId);
+      const target = smallest(able, (nodeId) => [countOf(nodeId)]);
+      if (leader === undefined || target === undefined) continue;
+      if (countOf(leader) - countOf(target) <= SPREAD_MAX) continue;
+      give(group.topicId, target);
       isMoved = true;
     }
   }
-  const present = (topicId: number) => layout.leaderOf?.(topicId);
-  return [...transfers.values()].filter((at) => present(at.topicId) !== at.targetNodeId);
+  return meant;
 }
 
-/** The voter that leads least of those that can lead. */
-function bestLeader(model: PlacementModel, { replicas }: PlannedGroup): string | undefined {
+/** Voters on active servers. */
+function ableToLead(model: PlacementModel, { replicas }: PlannedGroup): string[] {
   const voters = replicas.filter(({ role }) => role === "voter").map(({ nodeId }) => nodeId);
-  const able = voters.filter((nodeId) => model.isActive(nodeId) && model.isUp(nodeId));
-  return smallest(able, (nodeId) => [model.leaderCount(nodeId)]);
+  return voters.filter((nodeId) => model.isActive(nodeId));
 }
 
 /** Moves replicas that share a zone to zones that have none, while there are such. */

@@ -74,7 +74,10 @@ export function checkRemoval(layout: ClusterLayout, request: RemovalRequest): vo
       { metadata: { serverId: nodeId, replicaCount: `${held.length}` } },
     );
   }
-  const isUp = (other: string) => other !== nodeId && (layout.isUp?.(other) ?? true);
+  // One that was removed a moment ago is about to end, though it may have a vote still.
+  const isMember = (other: string) => layout.members.some((member) => member.nodeId === other);
+  const isUp = (other: string) =>
+    other !== nodeId && isMember(other) && (layout.isUp?.(other) ?? true);
   for (const group of [layout.cluster, ...layout.topics]) {
     if (!holdersOf(group).includes(nodeId)) continue;
     const wanted = group.replicas.filter(({ role }) => role === "voter").map((at) => at.nodeId);
@@ -82,6 +85,9 @@ export function checkRemoval(layout: ClusterLayout, request: RemovalRequest): vo
       ...wanted,
       ...group.leaving.filter(({ role }) => role === "voter").map((at) => at.nodeId),
     ];
+    // What the change that is under way has done is not known here: it may be all but begun.
+    const isUnknown = votersNow?.(group.topicId) === undefined && group.leaving.length > 0;
+    if (isUnknown && votersNow !== undefined) throw quorumAtRisk(nodeId, group.name);
     const rest = wanted.filter((other) => other !== nodeId);
     // Those that vote now decide to let it go; then the rest decides alone.
     if (!hasMajority(now, isUp) || !hasMajority(rest, isUp)) throw quorumAtRisk(nodeId, group.name);
@@ -96,7 +102,7 @@ function hasMajority(voters: readonly string[], isUp: (nodeId: string) => boolea
   return voters.filter(isUp).length > voters.length / 2;
 }
 
-function serverNotFound(nodeId: string): ProglogError {
+export function serverNotFound(nodeId: string): ProglogError {
   return new ProglogError("SERVER_NOT_FOUND", `Cannot use server "${nodeId}": it is no member`, {
     metadata: { serverId: nodeId },
   });

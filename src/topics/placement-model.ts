@@ -112,11 +112,6 @@ export class PlacementModel {
     if (node !== undefined) node.replicaCount += change;
   }
 
-  countLeader(nodeId: string, change: 1 | -1): void {
-    const node = this.#nodes.get(nodeId);
-    if (node !== undefined) node.leaderCount += change;
-  }
-
   /** How many of these nodes share a zone with another one before them. */
   zoneConflicts(nodeIds: readonly string[]): number {
     return nodeIds.length - new Set(nodeIds.map((nodeId) => this.#zoneOf(nodeId))).size;

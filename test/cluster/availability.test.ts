@@ -107,3 +107,65 @@ test("A linearizable read on a follower sees what was acknowledged before it", a
     }
   }
 });
+
+test("A server whose disk hangs leads nothing any more, also what nobody writes to", async () => {
+  const cluster = await three();
+  for (const topic of ["idle-1", "idle-2", "idle-3"]) await cluster.create(topic);
+  const { name, id } = await cluster.leads("events");
+  for (const topic of ["idle-1", "idle-2", "idle-3", "_cluster"]) {
+    const { node } = await cluster.leads(topic);
+    if (cluster.leader(topic)?.name === name) continue;
+    await cluster.run(node.cluster.transferLeadership(topic, id, {}));
+  }
+  // All rest, and nothing of them is on its way to the disk.
+  await cluster.clock.advance(8_000);
+  const letGo = cluster.server(name).fs.hold({ op: "write", path: /^journal\// });
+  const topic = cluster.node(name).topics.topic("events");
+  topic.produce({ records: texts("kept or lost") }).catch(() => {});
+  const others = cluster.running().filter((server) => server.name !== name);
+  const leads = (topicName: string) =>
+    others.some(({ node }) => node.cluster.routeTopic(topicName, "leader").kind === "here");
+  const all = ["events", "idle-1", "idle-2", "idle-3", "_cluster"];
+  await cluster.until(() => all.every(leads), 15_000);
+  for (let seconds = 0; seconds < 30; seconds += 1) {
+    await cluster.clock.advance(1_000);
+    assert.deepEqual(
+      all.filter((topicName) => !leads(topicName)),
+      [],
+      `after ${seconds} s`,
+    );
+  }
+  letGo();
+});
+
+test("A server whose disk is full is not given leaderships again and again", async () => {
+  const cluster = await three();
+  for (const topic of ["t1", "t2", "t3", "t4", "t5"]) await cluster.create(topic);
+  // Each is led by who is meant to.
+  await cluster.clock.advance(40_000);
+  const { name, fs } = await cluster.leads("events");
+  fs.setCapacity(fs.usedBytes + 20_000);
+  let acknowledged = 0;
+  let gapMs = 0;
+  const gaps: number[] = [];
+  const endMs = cluster.clock.monotonicMs() + 120_000;
+  while (cluster.clock.monotonicMs() < endMs) {
+    const server = cluster.leader("events");
+    const text = "x".repeat(500);
+    const produced = server?.node.topics.topic("events").produce({ records: texts(text) });
+    const isDone = await cluster.run(
+      (produced ?? Promise.reject(new Error("nobody leads"))).then(
+        () => true,
+        () => false,
+      ),
+    );
+    if (isDone) acknowledged += 1;
+    if (isDone && gapMs > 500) gaps.push(gapMs);
+    gapMs = isDone ? 0 : gapMs + 50;
+    await cluster.clock.advance(50);
+  }
+  assert(acknowledged > 1_500, `only ${acknowledged} were acknowledged`);
+  assert(Math.max(0, ...gaps) < 3_000, `gaps of ${gaps.join(", ")} ms`);
+  assert(gaps.length <= 6, `gaps of ${gaps.join(", ")} ms`);
+  assert.notEqual(cluster.leader("events")?.name, name);
+});

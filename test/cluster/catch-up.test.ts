@@ -1,7 +1,10 @@
 import assert from "node:assert/strict";
 import { test } from "node:test";
+import { hasReason } from "../../src/base/errors.ts";
+import { KIB, MIB } from "../../src/base/units.ts";
 import type { Node } from "../../src/cluster/node.ts";
 import { SimCrash } from "../support/sim-file-system.ts";
+import { GOOD_LINK } from "../support/sim-network.ts";
 import { readAll, texts } from "./harness.ts";
 import { Several } from "./several.ts";
 
@@ -95,6 +98,39 @@ for (const [when, path, steps] of [
     });
   }
 }
+
+test("A replica catches up with who goes on to append, although checkpoints are written meanwhile", async () => {
+  const settings = { checkpointBytes: 16 * KIB, journalBytesMax: 2 * MIB };
+  const cluster = await Several.three(1, { settings });
+  await cluster.create("events");
+  cluster.kill("c");
+  let count = 0;
+  const append = async (text: string) => {
+    const { node: leader } = await cluster.leads("events");
+    const topic = leader.topics.topic("events");
+    try {
+      await cluster.run(topic.produce({ records: texts(text) }));
+      count += 1;
+    } catch (error) {
+      // The leadership goes back to the server that returns.
+      if (!hasReason(error, "NOT_LEADER")) throw error;
+    }
+  };
+  // Many entries, and more bytes of them than journals may keep.
+  while (count < 4_500) await append("");
+  while (count < 5_000) await append(recordOf(count).repeat(10));
+  for (const other of ["a", "b"]) {
+    cluster.network.setLink(other, "c", { ...GOOD_LINK, latencyMsMin: 2, latencyMsMax: 3 });
+  }
+  const before = snapshotsTaken(cluster);
+  const node = await cluster.start("c", { settings });
+  await cluster.until(() => cluster.serves("c", "events"));
+  while (node.topics.topic("events").status().nextOffset < count - 20) {
+    assert(count < 8_000, "it does not catch up with who goes on to append");
+    await append(recordOf(count).repeat(10));
+  }
+  assert(snapshotsTaken(cluster) > before, "else this tests nothing");
+});
 
 test("A new server gets everything while records go on to come", async () => {
   const cluster = await behind();

@@ -48,6 +48,24 @@ test("A server that returns with another address is found again", async () => {
   await cluster.until(() => member()?.address === "elsewhere:9");
 });
 
+for (let seed = 1; seed <= 6; seed += 1) {
+  test(`Two servers that exchange their addresses are found by the third (seed ${seed})`, async () => {
+    const cluster = await Several.three(seed);
+    const join = ["a:7420", "b:7420", "c:7420"];
+    cluster.kill("a");
+    cluster.kill("b");
+    await cluster.clock.advance(seed * 300);
+    cluster.begin("a", { address: "b:7420", join }).catch(() => {});
+    await cluster.clock.advance((seed % 3) * 100);
+    cluster.begin("b", { address: "a:7420", join }).catch(() => {});
+    await cluster.until(() => cluster.running().length === 3);
+    await cluster.clock.advance(5_000);
+    await cluster.append("default", "one");
+    cluster.kill("c");
+    await cluster.append("default", "two");
+  });
+}
+
 test("All servers that return with other addresses find each other by what they are told", async () => {
   const cluster = await Several.three();
   await cluster.append("default", "one");

@@ -93,6 +93,69 @@ for (const name of FOUR) {
   });
 }
 
+test("Topics at rest get another leader when theirs is removed by force", async () => {
+  const cluster = await four();
+  const first = await cluster.leads("_cluster");
+  const name = FOUR.find((other) => {
+    const holds = cluster.replicas("events").some((replica) => replica.startsWith(`${other} `));
+    return other !== first.name && holds;
+  });
+  const { id } = cluster.server(name ?? "");
+  await cluster.run(
+    (await cluster.leads("events")).node.cluster.transferLeadership("events", id, {}),
+  );
+  await cluster.clock.advance(9_000);
+  assert.equal(cluster.leader("events")?.name, name);
+  await remove(cluster, id, true);
+  const others = cluster.running().filter((server) => server.name !== name);
+  const leads = () =>
+    others.some(({ node }) => node.cluster.routeTopic("events", "leader").kind === "here");
+  await cluster.until(leads, 10_000);
+  cluster.kill(name ?? "");
+  await cluster.append("events", "two");
+});
+
+test("Removals that come at once are judged one after the other", async () => {
+  const cluster = await Several.three();
+  const { node, name } = await cluster.leads("_cluster");
+  const others = cluster.running().filter((server) => server.name !== name);
+  const removing = others.map(({ id }) => node.cluster.removeServer(id, true, {}));
+  const results = await cluster.run(Promise.allSettled(removing));
+  const refused = results.flatMap((result) => (result.status === "rejected" ? [result] : []));
+  assert.deepEqual(
+    refused.map(({ reason }) => reason.reason),
+    ["QUORUM_AT_RISK"],
+  );
+  await cluster.clock.advance(5_000);
+  await cluster.append("default", "goes on");
+});
+
+test("Two servers of a topic are not removed before it has let the first one go", async () => {
+  const cluster = await Several.three();
+  for (const name of ["d", "e"]) await cluster.start(name);
+  await cluster.create("events");
+  await cluster.append("events", "one");
+  const holders = ["a", "b", "c", "d", "e"].filter((name) =>
+    cluster.replicas("events").some((replica) => replica.startsWith(`${name} `)),
+  );
+  const away = ["a", "b", "c"].find((name) => !holders.includes(name));
+  if (away !== undefined && cluster.leader("_cluster")?.name !== away) {
+    const { id } = cluster.server(away);
+    const { node } = await cluster.leads("_cluster");
+    await cluster.run(node.cluster.transferLeadership("_cluster", id, {})).catch(() => {});
+  }
+  const { node, name } = await cluster.leads("_cluster");
+  const leaving = holders.filter((holder) => holder !== name).slice(0, 2);
+  const ids = leaving.map((holder) => cluster.server(holder).id);
+  await cluster.run(node.cluster.removeServer(ids[0] ?? "", true, {}));
+  const second = await cluster.run(
+    Promise.allSettled([node.cluster.removeServer(ids[1] ?? "", true, {})]),
+  );
+  if (second[0]?.status === "rejected") assert.equal(second[0].reason.reason, "QUORUM_AT_RISK");
+  await cluster.clock.advance(3_000);
+  await cluster.append("events", "two");
+});
+
 test("A removal that would leave no majority is refused, also with force", async () => {
   const cluster = await Several.three();
   await cluster.create("events");
