@@ -287,7 +287,7 @@ export const REASONS = {
     code: "data_loss",
     retry: "no",
     when: "The journal is damaged where it was synced. Only at start; the files are kept.",
-    fix: "Restore the folder from a replica or backup, or see docs/format.md for what can be saved.",
+    fix: "In a cluster: start the server with an empty folder and --join, the others have all of it. Alone: restore the folder from a backup, or see docs/format.md for what can be saved.",
   },
   DISK_FAILED: {
     code: "unavailable",

@@ -10,6 +10,10 @@ import type { Deadlined, DeadlineWatch } from "./deadline-watch.ts";
 
 export type Protocol = "connect" | "grpc" | "grpc-web";
 
+/** So long before its deadline a call is given up at most, so that its client hears why, and what came of it. */
+const MARGIN_MS_MAX = 50;
+const MARGIN_PART = 0.1;
+
 /** How a call ended. */
 export interface CallEnd {
   /** The error it ended with; undefined when it succeeded. */
@@ -51,7 +55,7 @@ export class Call implements Abortable, Deadlined {
   readonly headers: HttpHeaders;
   readonly connection: HttpConnection;
   readonly deadlineMs: number | undefined;
-  /** When the deadline is, on the clock's monotonic time. */
+  /** When it is given up, a little before the deadline, on the clock's monotonic time. */
   dueMs = Number.POSITIVE_INFINITY;
   /** Where a stream counts what it holds of its answer; undefined for other calls. */
   answers: AnswerShare | undefined;
@@ -195,7 +199,7 @@ export class Call implements Abortable, Deadlined {
     for (const budget of this.#budgets) budget.release(released);
   }
 
-  /** Aborts the call at its deadline: call once, when the call begins. */
+  /** Aborts the call shortly before its deadline: call once, when the call begins. */
   startDeadline(clock: Clock, deadlines: DeadlineWatch): void {
     const { deadlineMs } = this;
     if (deadlineMs === undefined) return;
@@ -203,7 +207,8 @@ export class Call implements Abortable, Deadlined {
       this.expire();
       return;
     }
-    this.dueMs = clock.monotonicMs() + deadlineMs;
+    const marginMs = Math.min(MARGIN_MS_MAX, deadlineMs * MARGIN_PART);
+    this.dueMs = clock.monotonicMs() + deadlineMs - marginMs;
     this.#deadlines = deadlines;
     deadlines.watch(this);
   }
