@@ -120,6 +120,7 @@ export async function openParts(options: NodeOptions, folder: OpenedFolder): Pro
     host: new PeerDesk({
       self: () => ({ nodeId, clusterId: identity.clusterId }),
       ...{ raft, genesis, invitations, clusterLeader },
+      peers: network.peers,
       catalogue: () => catalogue,
       isUp: (id) => network.isUp(id) === true,
       addressOf: (id) => directory.addressOf(id),

@@ -22,6 +22,7 @@ import type {
   InviteRequest,
   JoinAnswer,
   JoinRequest,
+  PeerCalls,
   PeerHost,
   PeerSelf,
 } from "./peer-host.ts";
@@ -29,11 +30,15 @@ import type { TopicGroup } from "./topic-group.ts";
 
 const NOTHING = new Uint8Array(0);
 
+/** For the answer of a server that wants to join, at the address that it gives. */
+const CALL_BACK_MS = 3_000;
+
 export interface PeerDeskOptions {
   readonly self: () => PeerSelf;
   readonly raft: RaftNode;
   readonly genesis: GenesisPromises;
   readonly invitations: Invitations;
+  readonly peers: Pick<PeerCalls, "invite">;
   /** Undefined before this node belongs to a cluster. */
   readonly catalogue: () => CatalogueGroup | undefined;
   readonly clusterLeader: () => LeaderPlace | undefined;
@@ -92,6 +97,10 @@ export class PeerDesk implements PeerHost {
     const known = catalogue.machine.state.member(nodeId);
     if (known?.folderNonce === folderNonce) this.#options.moved(nodeId, address);
     this.#refuseTaken(nodeId, address, catalogue);
+    const isNew = known === undefined && request.clusterId === "";
+    if (isNew && catalogue.raft.role === "leader") {
+      await this.#callBack(request, clusterId, catalogue);
+    }
     const server = { nodeId, address, zone, version, featureLevel, folderNonce };
     const outcome = await this.#propose({ kind: "addServer", server }, caller);
     if (outcome.kind !== "serverAdded") throw foreignOutcome(outcome.kind);
@@ -142,6 +151,31 @@ export class PeerDesk implements PeerHost {
     }
   }
 
+  /** A member that nobody can reach would get votes, and never use them. */
+  async #callBack(
+    { nodeId, address }: JoinRequest,
+    clusterId: string,
+    { machine }: CatalogueGroup,
+  ): Promise<void> {
+    const addresses = machine.state.members().map((member) => member.address);
+    const said = await this.#options.peers
+      .invite(address, { clusterId, addresses }, { timeoutMs: CALL_BACK_MS })
+      .catch((cause: unknown) => {
+        if (isOfAnother(cause)) return { nodeId: "" };
+        throw new ProglogError(
+          "SERVER_UNREACHABLE",
+          `Cannot take server ${nodeId} in: it is not reached at ${address}, wanted an --advertise that other servers can call`,
+          { metadata: { address }, cause },
+        );
+      });
+    if (said.nodeId === nodeId) return;
+    throw new ProglogError(
+      "FIELD_INVALID",
+      `Cannot take server ${nodeId} in: another server answers at ${address}, wanted another --advertise`,
+      { metadata: { field: "address" } },
+    );
+  }
+
   /** Two servers at one address are one that is never found. */
   #refuseTaken(nodeId: string, address: string, { machine }: CatalogueGroup): void {
     const isTaken = (member: Member) =>
@@ -178,6 +212,11 @@ export class PeerDesk implements PeerHost {
       },
     );
   }
+}
+
+/** Said by a server that belongs to a cluster. */
+function isOfAnother(error: unknown): boolean {
+  return hasReason(error, "SERVER_EXISTS") || hasReason(error, "CLUSTER_FOREIGN");
 }
 
 function commandOf(bytes: Uint8Array): ProposedCatalogueCommand {

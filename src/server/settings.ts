@@ -145,7 +145,7 @@ export const SETTINGS = {
 
   "topic-replication-factor": setting("Topics", integer({ min: 1, max: 7 }), 3, [
     "Servers that hold a topic, in topics that do not say.",
-    "As many as there are, while the cluster has fewer.",
+    "As many as there are, while the cluster has fewer; of 4 and 6 one less, since an even number bears no more failures.",
   ]),
   "topic-max-record-bytes": setting("Topics", size({ min: KIB, max: 100 * MIB }), MIB, [
     "Largest record, with the about 30 bytes that the server adds, in topics that do not say.",

@@ -62,3 +62,20 @@ test("A server of another cluster is not added, and does not come", async () => 
   assert.equal(view.members().length, 1);
   assert.notEqual(joining.cluster.clusterId, view.clusterId);
 });
+
+test("A server that is not reached where it says it is does not become a member", async () => {
+  const cluster = await Several.three();
+  const leader = await cluster.leads("_cluster");
+  const [asker, other] = cluster.running().filter(({ name }) => name !== leader.name);
+  const port = cluster.network.port(asker?.name ?? "");
+  assert.ok(port !== undefined && other !== undefined);
+  const request = {
+    ...{ nodeId: "0123456789abcdef", zone: "", version: "", featureLevel: 1, clusterId: "" },
+    folderNonce: "00",
+  };
+  const join = (address: string) =>
+    cluster.run(port.peers.join(leader.address, { ...request, address }, { timeoutMs: 20_000 }));
+  await assert.rejects(join("nowhere:1"), { reason: "SERVER_UNREACHABLE" });
+  await assert.rejects(join(other.address), { reason: "FIELD_INVALID" });
+  assert.equal(leader.node.cluster.members().length, 3);
+});

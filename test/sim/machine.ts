@@ -1,3 +1,4 @@
+import { hasReason } from "../../src/base/errors.ts";
 import { type Logger, SILENT_LOGGER } from "../../src/base/log.ts";
 import type { NodeNetwork } from "../../src/cluster/node-network.ts";
 import { integerFrom, makeRandom, SeededRandom } from "../support/prng.ts";
@@ -65,6 +66,8 @@ export class Machine {
   #isDiskFull = false;
   /** Its disk fails in this life. */
   #isDiskBroken = false;
+  /** Its removal was asked for: it may have happened though nobody was told. */
+  isRemovalAsked = false;
   /** Not to be started again: it was removed from the cluster. */
   isRetired = false;
 
@@ -221,7 +224,7 @@ export class Machine {
       this.#trace("serves");
     } catch (error) {
       if (life.isOver) return;
-      if (!this.isDiskFaulty && !life.fs.isStopped) this.#report(`does not start: ${error}`);
+      if (!this.#mayFail(life, error)) this.#report(`does not start: ${error}`);
       this.kill();
     }
   }
@@ -229,8 +232,16 @@ export class Machine {
   #failed(life: Life, error: unknown): void {
     if (life.isOver) return;
     this.#trace(`fails: ${error}`);
-    if (!this.isDiskFaulty && !life.fs.isStopped) this.#report(`fails: ${describe(error)}`);
+    if (!this.#mayFail(life, error)) this.#report(`fails: ${describe(error)}`);
     this.kill();
+  }
+
+  #mayFail(life: Life, error: unknown): boolean {
+    if (this.isRemovalAsked && hasReason(error, "SERVER_REMOVED")) {
+      this.isRetired = true;
+      return true;
+    }
+    return this.isDiskFaulty || life.fs.isStopped;
   }
 
   #end(): void {

@@ -143,6 +143,7 @@ export class Operator {
     const nodeId = leaving?.nodeId;
     if (leaving === undefined || nodeId === undefined) return;
     const done = await this.#catalogue(async (server, caller) => {
+      leaving.isRemovalAsked = true;
       const removal = server.cluster.removeServer(nodeId, false, { caller });
       await removal.catch(unlessGone);
       return true;

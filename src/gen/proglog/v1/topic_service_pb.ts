@@ -120,7 +120,8 @@ export type TopicSettings = Message<"proglog.v1.TopicSettings"> & {
 
   /**
    * Servers that hold the topic: 1 to 7. Default 3. With fewer servers, as many
-   * as there are; two count as one voter and a learner.
+   * as there are; two count as one voter and a learner, and of 4 and 6 it is one
+   * less, since an even number of voters bears no more failures.
    *
    * @generated from field: optional uint32 replication_factor = 6;
    */
