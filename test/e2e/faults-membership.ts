@@ -3,7 +3,7 @@ import type { ClusterNode } from "./cluster-node.ts";
 import { until } from "./cluster-processes.ts";
 import { expectRefusal, type Fault, type FaultContext, faultPause, leaderOf } from "./faults.ts";
 
-const REMOVED_MS_MAX = 90_000;
+const REMOVED_MS_MAX = 300_000;
 
 /** Faults and changes that make or end members of the cluster. Servers that stay keep their ports. */
 export const MEMBERSHIP_FAULTS: readonly Fault[] = [
