@@ -12,7 +12,7 @@ export const ALL_FAULTS: readonly Fault[] = [...FAULTS, ...MEMBERSHIP_FAULTS];
 
 /** Small, so that faults also meet rotation, recycling, checkpoints and snapshots. */
 const FLAGS = ["--journal-file-bytes", "2MiB", "--checkpoint-bytes", "4MiB"];
-const DISK_MIB = 512;
+const DISK_MIB = 4_096;
 /** Everything is well again, so clients must be served again within this time. */
 const RECOVERY_MS_MAX = 30_000;
 /** Batches that must be acknowledged after each fault. */
