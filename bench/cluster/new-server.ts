@@ -71,7 +71,8 @@ export async function measureNewServer(all: ClusterBench): Promise<void> {
 
 function sayLive(what: string, { p50_ms: p50Ms, p99_ms: p99Ms, errors }: LiveLine): void {
   if (errors > 0) throw new Error(`Cannot measure: ${errors} appends failed`);
-  say({ what, phase: "live", title: "proglog", p50Ms, p99Ms });
+  const rounded = (ms: number): number => Number(ms.toPrecision(3));
+  say({ what, phase: "live", title: "proglog", p50Ms: rounded(p50Ms), p99Ms: rounded(p99Ms) });
 }
 
 async function start({ bench }: ClusterBench, dir: string, place: number): Promise<PeerProcess> {
