@@ -17,6 +17,7 @@ export interface KeptGroup {
     status(): CoreStatus | undefined;
     changeConf(changes: readonly ConfChange[]): Promise<void>;
     transferLeadership(toReplica: number): Promise<void>;
+    wake(): void;
   };
 }
 
@@ -90,6 +91,8 @@ export class GroupKeeper {
       case "done":
         return await this.#tellLeft(topicId, raft.conf, placement);
       case "wait":
+        // What was sent to a replica before it was made is lost: only a leader that is awake sends it again.
+        raft.wake();
         return false;
     }
   }

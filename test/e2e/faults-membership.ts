@@ -73,6 +73,11 @@ async function whileKilling(context: FaultContext, change: () => Promise<void>):
   const kill = async (): Promise<void> => {
     while (!isOver) {
       const node = someOf(context);
+      // Whoever adds a server waits until it is ready.
+      if (!isListening(node)) {
+        await faultPause(context, 100);
+        continue;
+      }
       note(`kill ${node.name}`);
       await node.kill();
       await faultPause(context, 500, 0);
@@ -115,6 +120,10 @@ async function untilDone({ cluster, note }: FaultContext, words: readonly string
   }).catch((error: Error) => {
     throw new Error(`${error.message}: ${last.slice(0, 1_000)}`);
   });
+}
+
+function isListening(node: ClusterNode): boolean {
+  return /^listening on /m.test(node.log);
 }
 
 function someOf({ cluster, random }: FaultContext): ClusterNode {
