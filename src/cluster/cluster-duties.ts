@@ -13,7 +13,7 @@ import type { Directory } from "./directory.ts";
 import { Duties } from "./duties.ts";
 import { passLeadership } from "./furthest-voter.ts";
 import { Gifts } from "./gifts.ts";
-import { GroupKeeper, type KeptGroup } from "./group-keeper.ts";
+import { GroupKeeper } from "./group-keeper.ts";
 import { joinCluster } from "./join-cluster.ts";
 import { clusterLayout } from "./layout.ts";
 import type { NodeNetwork } from "./node-network.ts";
@@ -205,17 +205,16 @@ export class ClusterDuties {
   }
 
   async #keep(): Promise<void> {
-    const { catalogue, reconciler } = this.#options;
     for (const topicId of [...this.#unsettled]) {
-      const group: KeptGroup | undefined =
-        topicId === CATALOGUE_TOPIC_ID ? catalogue : reconciler.group(topicId);
+      const group = this.#group(topicId);
       if (group === undefined || !group.raft.isLeaderReady) {
         // Whoever comes to lead it hears of that.
         this.#unsettled.delete(topicId);
         continue;
       }
       if (this.#isLeaving && group.raft.conf.voters.length > 1) {
-        void this.#passOn(topicId);
+        // Others may not know yet that this server is not to lead anything.
+        void this.#handOver(topicId, passLeadership(group));
         continue;
       }
       void this.#keeper.look(group).then((isSettled) => {
@@ -224,15 +223,20 @@ export class ClusterDuties {
     }
   }
 
-  /** Others may not know yet that this server is not to lead anything. */
-  async #passOn(topicId: number): Promise<void> {
-    const { catalogue, reconciler, context } = this.#options;
-    const group = topicId === CATALOGUE_TOPIC_ID ? catalogue : reconciler.group(topicId);
+  /** Waits for a transfer; one that fails is made again in time. */
+  async #handOver(topicId: number, transfer: Promise<void>): Promise<void> {
     try {
-      if (group !== undefined) await passLeadership(group);
+      await transfer;
     } catch (error) {
-      context.logger.debug("A leadership was not handed over", { topicId, why: `${error}` });
+      const fields = { topicId, why: `${error}` };
+      this.#options.context.logger.debug("A leadership was not handed over", fields);
     }
+  }
+
+  /** The replica here, also that of the catalogue. */
+  #group(topicId: number): CatalogueGroup | TopicGroup | undefined {
+    const { catalogue, reconciler } = this.#options;
+    return topicId === CATALOGUE_TOPIC_ID ? catalogue : reconciler.group(topicId);
   }
 
   async #place(): Promise<void> {
@@ -252,21 +256,17 @@ export class ClusterDuties {
 
   /** Hands over what others shall lead; looks again when that had time to be seen by all. */
   async #balance(): Promise<void> {
-    const { context, reconciler, catalogue, directory } = this.#options;
+    const { context, directory } = this.#options;
     const nowMs = context.clock.monotonicMs();
     if (nowMs < this.#balanceDueMs || !this.#isConfirmed || this.#isLeaving) return;
     this.#balanceDueMs = nowMs + BALANCE_MS;
     for (const { topicId, targetNodeId } of planLeaders(clusterLayout(this.#options))) {
-      const group = topicId === CATALOGUE_TOPIC_ID ? catalogue : reconciler.group(topicId);
+      const group = this.#group(topicId);
       if (group === undefined || !group.raft.isLeaderReady) continue;
       const isTarget = (replicaId: number) => directory.nodeOf(topicId, replicaId) === targetNodeId;
       const target = group.raft.conf.voters.find(isTarget);
       if (target === undefined || !this.#gifts.mayGive(topicId, targetNodeId, nowMs)) continue;
-      try {
-        await group.raft.transferLeadership(target);
-      } catch (error) {
-        context.logger.debug("A leadership was not handed over", { topicId, why: `${error}` });
-      }
+      await this.#handOver(topicId, group.raft.transferLeadership(target));
     }
   }
 

@@ -1,4 +1,4 @@
-import { ProglogError } from "../base/errors.ts";
+import { hasReason, ProglogError } from "../base/errors.ts";
 import type { InviteAnswer, InviteRequest, PeerSelf } from "./peer-host.ts";
 
 /** Addresses that are kept: more would not be needed to find a cluster. */
@@ -32,4 +32,9 @@ export class Invitations {
       { metadata: { clusterId } },
     );
   }
+}
+
+/** Whether the invited server itself has refused, and not the way to it: it belongs to a cluster. */
+export function isRefusedInvitation(error: unknown): boolean {
+  return hasReason(error, "SERVER_EXISTS") || hasReason(error, "CLUSTER_FOREIGN");
 }

@@ -1,4 +1,4 @@
-import { hasReason, ProglogError } from "../base/errors.ts";
+import { ProglogError } from "../base/errors.ts";
 import { Serial } from "../storage/serial.ts";
 import { CATALOGUE_TOPIC_ID } from "../topics/catalogue-state.ts";
 import type { CatalogueEntry } from "../topics/catalogue-topics.ts";
@@ -29,6 +29,7 @@ import type { Courier } from "./courier.ts";
 import type { Directory } from "./directory.ts";
 import { furthestVoter } from "./furthest-voter.ts";
 import { giveUpAfter } from "./give-up-after.ts";
+import { isRefusedInvitation } from "./invitations.ts";
 import { clusterLayout } from "./layout.ts";
 import type { NodeNetwork } from "./node-network.ts";
 import type { Reconciler } from "./reconciler.ts";
@@ -144,7 +145,7 @@ export class NodeView implements ClusterView {
     const { nodeId } = await network.peers
       .invite(address, { clusterId: this.clusterId, addresses }, { timeoutMs: INVITE_TIMEOUT_MS })
       .catch((error) => {
-        throw isAnswer(error) ? error : unreachable(address, "does not answer", error);
+        throw isRefusedInvitation(error) ? error : unreachable(address, "does not answer", error);
       });
     const late = unreachable(address, "was asked to join and has not come yet");
     const waiting = giveUpAfter(context.clock, JOIN_MS_MAX, late, caller);
@@ -283,11 +284,6 @@ export class NodeView implements ClusterView {
     const isDown = ({ nodeId }: ReplicaPlace) => network.isUp(nodeId) === false;
     return leaving.length > 0 || replicas.some(isDown);
   }
-}
-
-/** Said by the server that was asked, and not by the way to it. */
-function isAnswer(error: unknown): boolean {
-  return hasReason(error, "SERVER_EXISTS") || hasReason(error, "CLUSTER_FOREIGN");
 }
 
 function unreachable(address: string, state: string, cause?: unknown): ProglogError {

@@ -12,7 +12,7 @@ import type { CatalogueGroup } from "./catalogue-group.ts";
 import { foreignOutcome, proposeToCatalogue } from "./catalogue-proposal.ts";
 import type { LeaderPlace } from "./cluster-view.ts";
 import type { GenesisPromises } from "./genesis-promise.ts";
-import type { Invitations } from "./invitations.ts";
+import { type Invitations, isRefusedInvitation } from "./invitations.ts";
 import type {
   CopyPiece,
   CopyRequest,
@@ -161,7 +161,7 @@ export class PeerDesk implements PeerHost {
     const said = await this.#options.peers
       .invite(address, { clusterId, addresses }, { timeoutMs: CALL_BACK_MS })
       .catch((cause: unknown) => {
-        if (isOfAnother(cause)) return { nodeId: "" };
+        if (isRefusedInvitation(cause)) return { nodeId: "" };
         throw new ProglogError(
           "SERVER_UNREACHABLE",
           `Cannot take server ${nodeId} in: it is not reached at ${address}, wanted an --advertise that other servers can call`,
@@ -212,11 +212,6 @@ export class PeerDesk implements PeerHost {
       },
     );
   }
-}
-
-/** Said by a server that belongs to a cluster. */
-function isOfAnother(error: unknown): boolean {
-  return hasReason(error, "SERVER_EXISTS") || hasReason(error, "CLUSTER_FOREIGN");
 }
 
 function commandOf(bytes: Uint8Array): ProposedCatalogueCommand {

@@ -81,13 +81,14 @@ export function checkRemoval(layout: ClusterLayout, request: RemovalRequest): vo
   for (const group of [layout.cluster, ...layout.topics]) {
     if (!holdersOf(group).includes(nodeId)) continue;
     const wanted = group.replicas.filter(({ role }) => role === "voter").map((at) => at.nodeId);
-    const now = votersNow?.(group.topicId) ?? [
+    const known = votersNow?.(group.topicId);
+    // What the change that is under way has done is not known here: it may be all but begun.
+    const isUnknown = votersNow !== undefined && known === undefined;
+    if (isUnknown && group.leaving.length > 0) throw quorumAtRisk(nodeId, group.name);
+    const now = known ?? [
       ...wanted,
       ...group.leaving.filter(({ role }) => role === "voter").map((at) => at.nodeId),
     ];
-    // What the change that is under way has done is not known here: it may be all but begun.
-    const isUnknown = votersNow?.(group.topicId) === undefined && group.leaving.length > 0;
-    if (isUnknown && votersNow !== undefined) throw quorumAtRisk(nodeId, group.name);
     const rest = wanted.filter((other) => other !== nodeId);
     // Those that vote now decide to let it go; then the rest decides alone.
     if (!hasMajority(now, isUp) || !hasMajority(rest, isUp)) throw quorumAtRisk(nodeId, group.name);
