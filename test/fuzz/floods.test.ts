@@ -18,14 +18,26 @@ const HELD_BYTES_MAX = 48 * MIB;
  * times the flood), while what is really held comes again.
  */
 const RSS_BYTES_MAX = 128 * MIB;
-/** Nothing is taken for so long: the server has stopped reading. */
-const STALLED_MS = 300;
+/**
+ * Nothing is taken in so many looks, one after the other: the server has stopped reading. Looks
+ * are counted, not time: a machine that stands still for a second has had one look.
+ */
+const STALLED_LOOKS = 30;
+/** The same for a server that has to close the connection. */
+const UNCLOSED_LOOKS = 1000;
+const LOOK_MS = 10;
+/** So long is poured into a server that bears it, when all of a flood would take minutes. */
+const POUR_MS_MAX = 1000;
 
 /**
- * Sends until the server closes, or reads no more, or has taken everything.
+ * Sends until the server closes, or reads no more, or has taken everything, or for long enough.
  * The client never reads.
  */
-async function pour(socket: net.Socket, flood: Flood): Promise<"closed" | "stalled" | "taken"> {
+async function pour(
+  socket: net.Socket,
+  flood: Flood,
+): Promise<"closed" | "stalled" | "taken" | "enough"> {
+  const untilMs = performance.now() + POUR_MS_MAX;
   socket.on("error", () => {});
   socket.pause();
   const closed = new Promise<"closed">((resolve) => socket.once("close", () => resolve("closed")));
@@ -38,15 +50,29 @@ async function pour(socket: net.Socket, flood: Flood): Promise<"closed" | "stall
     const drained = new Promise<"drained">((resolve) =>
       socket.once("drain", () => resolve("drained")),
     );
-    let timer: NodeJS.Timeout | undefined;
-    const stalled = new Promise<"stalled">((resolve) => {
-      timer = setTimeout(() => resolve("stalled"), STALLED_MS);
-    });
-    const event = await Promise.race([closed, drained, stalled]);
-    clearTimeout(timer);
+    const looks = flood.isClosed === true ? UNCLOSED_LOOKS : STALLED_LOOKS;
+    const event = await firstWithin(looks, [closed, drained]);
     if (event !== "drained") return event;
+    if (flood.isClosed !== true && performance.now() > untilMs) return "enough";
   }
   return "taken";
+}
+
+/** @returns what comes first, or "stalled" when nothing does in so many looks */
+async function firstWithin<T>(
+  looks: number,
+  events: readonly Promise<T>[],
+): Promise<T | "stalled"> {
+  for (let look = 0; look < looks; look += 1) {
+    let timer: NodeJS.Timeout | undefined;
+    const none = new Promise<"none">((resolve) => {
+      timer = setTimeout(() => resolve("none"), LOOK_MS);
+    });
+    const event = await Promise.race([...events, none]);
+    clearTimeout(timer);
+    if (event !== "none") return event;
+  }
+  return "stalled";
 }
 
 interface Memory {
