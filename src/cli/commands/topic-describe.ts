@@ -1,4 +1,5 @@
-import { failureOf } from "../../client/failure.ts";
+import { Code } from "@connectrpc/connect";
+import { type Failure, failureOf } from "../../client/failure.ts";
 import type { Replica } from "../../gen/proglog/v1/cluster_service_pb.ts";
 import { ReplicaSchema } from "../../gen/proglog/v1/cluster_service_pb.ts";
 import { ReadConsistency } from "../../gen/proglog/v1/record_pb.ts";
@@ -67,15 +68,21 @@ async function getTopic(
   try {
     return await topics.getTopic({ topic }, { ...callOptions, timeoutMs });
   } catch (thrown) {
-    const { reason } = failureOf(thrown);
-    if (reason !== "NO_QUORUM" && reason !== "NOT_LEADER") throw thrown;
+    const why = leaderlessness(failureOf(thrown));
+    if (why === undefined) throw thrown;
     const answer = await topics.getTopic(
       { topic, consistency: ReadConsistency.COMMITTED },
       callOptions,
     );
-    context.say(`Nobody leads topic ${topic}: its extent may be outdated`);
+    context.say(`${why} topic ${topic}: its extent may be outdated`);
     return answer;
   }
+}
+
+/** Undefined: it failed for another reason than that no leader could be asked. */
+function leaderlessness({ code, reason }: Failure): string | undefined {
+  if (reason === "NO_QUORUM" || reason === "NOT_LEADER") return "Nobody leads";
+  return code === Code.DeadlineExceeded ? "No answer in time from who leads" : undefined;
 }
 
 async function replicaTable(
