@@ -21,8 +21,8 @@ export class Call<O, C> {
   #isSettled = false;
   /** Set while its turn has not come. */
   turn: Turn | undefined;
-  /** True from when its entry is in the journal's hands. */
-  isProposed = false;
+  /** When its entry came into the journal's hands; undefined: it is in none yet. */
+  proposedTick: number | undefined;
 
   constructor({ command, options, resolve, reject }: CallParts<O, C>) {
     this.command = command;

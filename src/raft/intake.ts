@@ -21,6 +21,9 @@ export interface IntakeParts<O, C> {
   readonly clock: Clock;
   /** Why nothing can be proposed now. */
   readonly refusal: (makesRoom: boolean) => ProglogError | undefined;
+  readonly tick: () => number;
+  /** What to say of an entry made in that tick, when no majority has been heard of for long; undefined otherwise. */
+  readonly silence: (sinceTick: number) => ProglogError | undefined;
   /** Entries of shared commands that may be on their way at a time. */
   readonly entriesMax: () => number;
   /**
@@ -135,10 +138,17 @@ export class Intake<O, C> {
       this.#waiting.delete(call);
     }
     // One that is gathered is left out when its entry is made.
-    if (reason !== undefined)
-      call.reject(withOutcome(reason, call.isProposed ? "unknown" : "none"));
+    if (reason !== undefined) call.reject(this.#whyGivenUp(call, reason));
     this.#settleDrain();
   };
+
+  /** A deadline is not why, when nobody was there to take the entry. */
+  #whyGivenUp({ proposedTick }: Call<O, C>, reason: ProglogError): ProglogError {
+    if (proposedTick === undefined) return withOutcome(reason, "none");
+    const isLate = reason.reason === "DEADLINE_EXCEEDED";
+    const silence = isLate ? this.#parts.silence(proposedTick) : undefined;
+    return withOutcome(silence ?? reason, "unknown");
+  }
 
   #request(call: Call<O, C>): void {
     const { lane } = this.#parts;
@@ -213,7 +223,8 @@ export class Intake<O, C> {
     const payload = host.encode(commands, clock.wallUs());
     // Before it is proposed: it may be applied at once.
     this.#proposed.add(calls);
-    for (const call of calls) call.isProposed = true;
+    const tick = this.#parts.tick();
+    for (const call of calls) call.proposedTick = tick;
     const refusal = propose(payload, calls, makesRoom);
     if (refusal !== undefined) this.refuse(calls, refusal);
   }

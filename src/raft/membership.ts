@@ -16,6 +16,16 @@ export function isSoleMember(conf: ConfState, replicaId: number): boolean {
   return isAlone && isOnlyVoter(conf, replicaId);
 }
 
+/** True when a majority of those who decide is so; while voters change, of the old and of the new ones. */
+export function isMajority(
+  { voters, votersOutgoing }: ConfState,
+  isSo: (replicaId: number) => boolean,
+): boolean {
+  return [voters, votersOutgoing].every(
+    (half) => half.length === 0 || 2 * half.filter(isSo).length > half.length,
+  );
+}
+
 /** All who belong to the group, each once. */
 export function membersOf(conf: ConfState): ReadonlySet<number> {
   const { voters, learners, votersOutgoing, learnersNext } = conf;

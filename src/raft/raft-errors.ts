@@ -24,6 +24,15 @@ export function outcomeUnknown(topicId: number): ProglogError {
   );
 }
 
+/** The same for one whose time is over, when others were silent for as long. */
+export function quorumSilent(topicId: number, silentMs: number): ProglogError {
+  return new ProglogError(
+    "NO_QUORUM",
+    `Cannot say what came of the append to topic ${topicId}: no majority was heard of for ${silentMs} ms`,
+    { metadata: { topicId: `${topicId}`, outcome: "unknown" } },
+  );
+}
+
 /** A change of membership was not proposed. */
 export function confChangePending(topicId: number): ProglogError {
   const message = `Cannot change the replicas of topic ${topicId}: another change is under way`;

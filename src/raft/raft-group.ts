@@ -9,7 +9,7 @@ import {
   type CoreStatus,
 } from "./core.ts";
 import { Intake } from "./intake.ts";
-import { groupFailed, outcomeUnknown } from "./raft-errors.ts";
+import { groupFailed, outcomeUnknown, quorumSilent } from "./raft-errors.ts";
 import type { JournalledEntry } from "./raft-journal.ts";
 import type { RaftGroupOptions } from "./raft-options.ts";
 import { RaftReplica } from "./raft-replica.ts";
@@ -63,6 +63,8 @@ export class RaftGroup<O, C> {
     this.#intake = new Intake<O, C>({
       ...{ journal, host, lane, clock },
       refusal: (makesRoom) => this.#refusal(makesRoom),
+      tick: () => options.node.tick,
+      silence: (sinceTick) => this.#silence(sinceTick),
       entriesMax: () => (this.#replica.isSole ? Number.POSITIVE_INFINITY : ENTRIES_MAX),
       propose: (payload, calls, makesRoom) => this.#replica.propose(payload, calls, makesRoom),
     });
@@ -255,6 +257,14 @@ export class RaftGroup<O, C> {
       await new Promise<void>((resolve) => this.#watchers.push(resolve));
     }
     if (this.#failure !== undefined) throw this.#failure.error;
+  }
+
+  #silence(sinceTick: number): ProglogError | undefined {
+    const { tick, limits } = this.#options.node;
+    const { silentTicks, tickMs } = limits;
+    if (tick - sinceTick < silentTicks) return undefined;
+    if (this.#replica.hasHeardMajority(tick - silentTicks)) return undefined;
+    return quorumSilent(this.topicId, silentTicks * tickMs);
   }
 
   #refusal(makesRoom: boolean): ProglogError | undefined {

@@ -28,6 +28,8 @@ export interface RaftLimits {
   readonly idleTicks: number;
   /** Ticks after which a read that was not confirmed is asked for again. */
   readonly readRetryTicks: number;
+  /** Ticks without a word from a majority after which that is why an entry comes too late. */
+  readonly silentTicks: number;
   /** Ticks without a leader after which who waits for an entry is told that nobody knows. */
   readonly forsakenTicks: number;
   /** Ticks after which a read is given up. */
@@ -51,6 +53,7 @@ export const DEFAULT_RAFT_LIMITS: RaftLimits = {
   diskHungTicks: 50,
   idleTicks: 50,
   readRetryTicks: 5,
+  silentTicks: 5,
   forsakenTicks: 15,
   readTicksMax: 50,
   snapshotTicksMax: 300,

@@ -51,6 +51,8 @@ export class RaftNode implements RaftReceiver {
   readonly #awake = new Set<NodeGroup>();
   /** Where replicas were heard of last. */
   readonly #heardAt = new Map<number, string>();
+  /** The tick in which each other node was heard last. */
+  readonly #heardTicks = new Map<string, number>();
   #loading: Promise<RaftCore> | undefined;
   #core: RaftCore | undefined;
   #tick = 0;
@@ -150,6 +152,12 @@ export class RaftNode implements RaftReceiver {
     return this.#options.nodeOf(topicId, replicaId) ?? this.#heardAt.get(replicaId);
   }
 
+  /** Whether anything of any group came from that node in that tick or after it. */
+  hasHeard(nodeId: string | undefined, sinceTick: number): boolean {
+    if (nodeId === undefined) return false;
+    return (this.#heardTicks.get(nodeId) ?? Number.NEGATIVE_INFINITY) >= sinceTick;
+  }
+
   /** @returns false when it was dropped */
   send(
     from: NodeGroup,
@@ -173,6 +181,7 @@ export class RaftNode implements RaftReceiver {
     if (group === undefined || group.replicaId !== envelope.toReplica) return false;
     if (!isCoreMessage(envelope.message)) return true;
     this.#heardAt.set(envelope.fromReplica, fromNode);
+    this.#heardTicks.set(fromNode, this.#tick);
     try {
       group.receive(fromNode, envelope);
     } catch (error) {

@@ -17,6 +17,7 @@ import { Inbox } from "./inbox.ts";
 import type { Calls } from "./intake.ts";
 import { Leadership } from "./leadership.ts";
 import { LogTail } from "./log-tail.ts";
+import { isMajority } from "./membership.ts";
 import { notLeader } from "./raft-errors.ts";
 import type { JournalledEntry } from "./raft-journal.ts";
 import type { NodeGroup, RaftNode } from "./raft-node.ts";
@@ -129,6 +130,16 @@ export class RaftReplica<O, C> implements NodeGroup {
   /** It leads, and has applied an entry of its own term: whatever was acknowledged before is applied here. */
   get isReady(): boolean {
     return this.leadership.isLeader && this.applied.term === this.hardState.term;
+  }
+
+  /** Whether it has heard of a majority of the voters' nodes in that tick or after it. */
+  hasHeardMajority(sinceTick: number): boolean {
+    const { topicId, replicaId } = this;
+    return isMajority(
+      this.applied.conf,
+      (voter) =>
+        voter === replicaId || this.#node.hasHeard(this.#node.nodeOf(topicId, voter), sinceTick),
+    );
   }
 
   /** Writes wait for room on the disk. */

@@ -117,6 +117,30 @@ test("who gives up learns whether an entry may have come of it", async () => {
   assertWell(cluster);
 });
 
+test("whose deadline comes is told of the quorum that is gone, and of the deadline when it is not", async () => {
+  const cluster = await RaftCluster.started({ limits: { forsakenTicks: 1_000 } });
+  const leader = leaderOf(cluster);
+  const late = new ProglogError("DEADLINE_EXCEEDED", "late");
+  const after = async (ms: number) => {
+    const caller = new FakeCall();
+    const call = quietly(groupOf(leader).propose("a", { bytes: 1, caller }));
+    await cluster.run(ms);
+    caller.abort(late);
+    return await settled(call);
+  };
+  // They answer, only their disks do not.
+  for (const { journal } of cluster.followers) journal.isHung = true;
+  assert.equal(await after(2000), "DEADLINE_EXCEEDED unknown");
+  for (const { journal } of cluster.followers) journal.isHung = false;
+  await cluster.run(1000);
+  isolate(cluster, leader.id);
+  assert.equal(await after(300), "DEADLINE_EXCEEDED unknown", "it is too early to say");
+  assert.equal(await after(600), "NO_QUORUM unknown");
+  rejoin(cluster);
+  await cluster.run(3000);
+  assertWell(cluster);
+});
+
 test("who waits when the group stops learns that nobody knows", async () => {
   const cluster = await RaftCluster.started();
   const leader = leaderOf(cluster);
