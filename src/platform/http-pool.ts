@@ -9,6 +9,8 @@ export type HttpOutgoing = ClientHttp2Stream;
 
 /** Bytes of an answer that may be under way to us, and wait while it is paused. */
 export const POOL_WINDOW_BYTES = 128 * KIB;
+/** Looks since a connection was asked whether it is alive, after which it counts as silent. */
+const SILENT_LOOKS = 3;
 /** What node:http2 may hold of one connection, in MiB: more than our callers let wait. */
 const SESSION_MEMORY_MIB = 4096;
 
@@ -34,7 +36,7 @@ const HTTP_POOL_LIMITS: HttpPoolLimits = {
   callsPerConnectionMax: 800,
   connectionsPerAddressMax: 16,
   dialTimeoutMs: 2_000,
-  pingIntervalMs: 1_000,
+  pingIntervalMs: 500,
   pingTimeoutMs: 2_000,
   idleMs: 60_000,
 };
@@ -69,6 +71,15 @@ export class HttpPool {
     fields: Readonly<Record<string, string>>,
   ): HttpOutgoing | Promise<HttpOutgoing> {
     return this.#tryOpen(address, fields) ?? this.#openLater(address, fields);
+  }
+
+  /** True when the connection of a call was asked whether it is alive, and has not answered for some time. */
+  isSilent({ session }: HttpOutgoing): boolean {
+    for (const { connections } of this.#places.values()) {
+      for (const connection of connections)
+        if (connection.isOn(session)) return connection.isSilent;
+    }
+    return false;
   }
 
   /** Ends all connections with their calls. */
@@ -190,6 +201,14 @@ class Connection {
 
   get callCount(): number {
     return this.#callCount;
+  }
+
+  get isSilent(): boolean {
+    return this.#unansweredLooks >= SILENT_LOOKS;
+  }
+
+  isOn(session: unknown): boolean {
+    return this.#session === session;
   }
 
   /** @returns undefined when the connection takes no more calls */

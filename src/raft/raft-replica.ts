@@ -264,6 +264,7 @@ export class RaftReplica<O, C> implements NodeGroup {
       firstContext: this.#node.clock.wallUs(),
       tick: () => this.#node.tick,
       retryTicks: limits.readRetryTicks,
+      silentTicks: limits.silentTicks,
       ticksMax: limits.readTicksMax,
       ask: (context) => this.#driver?.with((core) => core.readIndex(context)),
     });

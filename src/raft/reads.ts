@@ -8,6 +8,8 @@ export interface ReadsParts {
   readonly firstContext: number;
   readonly tick: () => number;
   readonly retryTicks: number;
+  /** When its deadline comes without an answer after so many, that is why a read fails. */
+  readonly silentTicks: number;
   readonly ticksMax: number;
   /** Asks the core; the answer comes to {@link Reads.confirmed}, or never. */
   readonly ask: (context: Uint8Array) => void;
@@ -17,6 +19,8 @@ interface Reader {
   readonly beganTick: number;
   readonly resolve: () => void;
   readonly reject: (error: ProglogError) => void;
+  /** Only what the leader said is to be applied here yet. */
+  isConfirmed: boolean;
   isSettled: boolean;
   leave: () => void;
 }
@@ -50,17 +54,20 @@ export class Reads {
     return !isAsked && this.#confirmed.length === 0;
   }
 
-  /** Rejects with NO_QUORUM when nobody confirms it for long, or with what the caller says. */
+  /** Rejects with NO_QUORUM when nobody confirms it for long, or until the caller's deadline; else as the caller says. */
   wait(caller?: Abortable): Promise<void> {
     const reason = caller?.reason;
     if (reason !== undefined) return Promise.reject(reason);
     return new Promise((resolve, reject) => {
       const beganTick = this.#parts.tick();
-      const reader: Reader = { beganTick, resolve, reject, isSettled: false, leave: () => {} };
+      const reader: Reader = {
+        ...{ beganTick, resolve, reject },
+        ...{ isConfirmed: false, isSettled: false, leave: () => {} },
+      };
       this.#gathered.push(reader);
       if (caller !== undefined) {
         reader.leave = caller.whenAborted(() => {
-          if (caller.reason !== undefined) settle(reader, caller.reason);
+          if (caller.reason !== undefined) settle(reader, this.#whyGivenUp(reader, caller.reason));
         });
       }
       this.#schedule();
@@ -70,6 +77,7 @@ export class Reads {
   /** The core confirmed a question. @returns true when those who asked wait for `index` to be applied */
   confirmed(index: number, context: Uint8Array): void {
     if (this.#asked === undefined || !bytesEqual(this.#asked.context, context)) return;
+    for (const reader of this.#asked.readers) reader.isConfirmed = true;
     this.#confirmed.push({ index, readers: this.#asked.readers });
     this.#asked = undefined;
     this.#schedule();
@@ -105,6 +113,12 @@ export class Reads {
     this.#asked = undefined;
     this.#confirmed = [];
     for (const reader of all.flat()) settle(reader, reason);
+  }
+
+  #whyGivenUp(reader: Reader, reason: ProglogError): ProglogError {
+    const ticks = this.#parts.tick() - reader.beganTick;
+    const isSilence = reason.reason === "DEADLINE_EXCEEDED" && ticks >= this.#parts.silentTicks;
+    return isSilence && !reader.isConfirmed ? noQuorum() : reason;
   }
 
   /** Those that come in the same turn share a question. */

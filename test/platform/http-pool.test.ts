@@ -5,6 +5,7 @@ import { type TestContext, test } from "node:test";
 import type { Clock } from "../../src/base/clock.ts";
 import { type HttpOutgoing, HttpPool, type HttpPoolLimits } from "../../src/platform/http-pool.ts";
 import { SystemClock } from "../../src/platform/system-clock.ts";
+import { startRelay } from "../support/held-relay.ts";
 
 const FIELDS = { ":method": "POST", ":path": "/x" };
 
@@ -122,44 +123,6 @@ test("a connection that goes away is replaced, and a call on it ends", async (t)
   first.close();
 });
 
-/** Something between a pool and a peer that passes nothing on while it is held. */
-async function startRelay(t: TestContext, address: string) {
-  const sockets: net.Socket[] = [];
-  let isHeld = false;
-  let held: (() => void)[] = [];
-  const pass = (from: net.Socket, to: net.Socket) => {
-    from.on("error", () => {});
-    from.on("data", (bytes) => {
-      if (isHeld) held.push(() => to.write(bytes));
-      else to.write(bytes);
-    });
-  };
-  const server = net.createServer((near) => {
-    const [host = "", port] = address.split(":");
-    const far = net.connect(Number(port), host);
-    sockets.push(near, far);
-    pass(near, far);
-    pass(far, near);
-  });
-  await new Promise<void>((resolve) => server.listen(0, "127.0.0.1", resolve));
-  t.after(() => {
-    for (const socket of sockets) socket.destroy();
-    server.close();
-  });
-  return {
-    address: `127.0.0.1:${(server.address() as AddressInfo).port}`,
-    heldCount: () => held.length,
-    hold: () => {
-      isHeld = true;
-    },
-    letGo: () => {
-      isHeld = false;
-      for (const write of held) write();
-      held = [];
-    },
-  };
-}
-
 test("a connection on which calls wait for nobody is found out", async (t) => {
   const { address, sessions } = await startPeer(t);
   const relay = await startRelay(t, address);
@@ -167,7 +130,10 @@ test("a connection on which calls wait for nobody is found out", async (t) => {
   const stream = await call(pool, relay.address);
   await new Promise((resolve) => setTimeout(resolve, 300));
   assert.equal(stream.closed, false, "it answers");
+  assert.equal(pool.isSilent(stream), false);
   relay.hold();
+  await until(() => pool.isSilent(stream));
+  assert.equal(stream.closed, false, "it may come back yet");
   await closed(stream);
   assert.equal(sessions.length, 1);
 });

@@ -10,7 +10,7 @@ function setUp() {
   const asked: Uint8Array[] = [];
   const time = { tick: 0 };
   const reads = new Reads({
-    ...{ replicaId: 3, firstContext: 1_000_000, retryTicks: 5, ticksMax: 20 },
+    ...{ replicaId: 3, firstContext: 1_000_000, retryTicks: 5, silentTicks: 4, ticksMax: 20 },
     tick: () => time.tick,
     ask: (context) => asked.push(context),
   });
@@ -85,6 +85,25 @@ test("who gives up is told why, and is not asked for", async () => {
   assert.equal(await settled(read), "CANCELED");
   assert.equal(asked.length, 0);
   assert.equal(await settled(wait(call)), "CANCELED");
+});
+
+test("whose deadline comes is told when that is for want of a leader", async () => {
+  const { reads, asked, pass, wait } = setUp();
+  const late = new ProglogError("DEADLINE_EXCEEDED", "Too late");
+  const [short, long, confirmed] = [new FakeCall(), new FakeCall(), new FakeCall()];
+  const unanswered = wait(long);
+  pass(3);
+  const early = wait(short);
+  pass(1);
+  short.abort(late);
+  long.abort(late);
+  assert.equal(await settled(early), "DEADLINE_EXCEEDED", "it is too early to say");
+  assert.equal(await settled(unanswered), "NO_QUORUM");
+  const slow = wait(confirmed);
+  pass(10);
+  reads.confirmed(7, asked.at(-1) as Uint8Array);
+  confirmed.abort(late);
+  assert.equal(await settled(slow), "DEADLINE_EXCEEDED", "only the disk here is slow");
 });
 
 test("when it stops all are told, wherever they are", async () => {

@@ -110,6 +110,14 @@ export function clientsOf(port: number, by: Way = GRPC): Clients {
   };
 }
 
+/**
+ * A deadline that only the server keeps: the client's own timer may come first when this process stood
+ * still, and what the server has to say is lost.
+ */
+export function serverDeadline(ms: number): { readonly headers: Record<string, string> } {
+  return { headers: { "grpc-timeout": `${ms}m`, "connect-timeout-ms": `${ms}` } };
+}
+
 /** What a client learns of an error. Checks that there is exactly one ErrorInfo, and of our domain. */
 export function infoOf(thrown: unknown): { reason: string; metadata: Record<string, string> } {
   const error = ConnectError.from(thrown);

@@ -3,7 +3,8 @@ import { test } from "node:test";
 import { Code, ConnectError } from "@connectrpc/connect";
 import { ProglogError } from "../../src/base/errors.ts";
 import { recordOfValue } from "../../src/rpc/record-wire.ts";
-import { clientsOf, collect, failsWith, text, until, WAYS } from "./api.ts";
+import { startRelay } from "../support/held-relay.ts";
+import { clientsOf, collect, failsWith, serverDeadline, text, until, WAYS } from "./api.ts";
 import { envelope } from "./raw-calls.ts";
 import { GRPC_HEADER, startPair, startServer, startStub } from "./servers.ts";
 
@@ -12,13 +13,13 @@ const UNKNOWN = { kind: "unknown" } as const;
 
 test("while nobody leads, a call is told so before its deadline, and nothing was done", async (t) => {
   const { other } = await startPair(t);
-  const timeoutMs = 450;
+  const deadline = serverDeadline(450);
   const clients = WAYS.map((way) => other.clients(way).log);
   for (const log of clients) await log.consume({ topic: "default" }); // connections are open
   other.cluster.lead("default", UNKNOWN);
   for (const log of clients) {
-    const produced = log.produce({ topic: "default", records: RECORDS }, { timeoutMs });
-    const read = collect(log.consumeStream({ topic: "default" }, { timeoutMs }));
+    const produced = log.produce({ topic: "default", records: RECORDS }, deadline);
+    const read = collect(log.consumeStream({ topic: "default" }, deadline));
     const [metadata] = await Promise.all([
       failsWith(produced, "NO_QUORUM"),
       failsWith(read, "NO_QUORUM"),
@@ -63,7 +64,7 @@ test("a call is not forwarded twice, although two servers each think that the ot
   };
   const { log } = one.clients();
   const metadata = await failsWith(
-    log.produce({ topic: "default", records: RECORDS }, { timeoutMs: 300 }),
+    log.produce({ topic: "default", records: RECORDS }, serverDeadline(300)),
     "NO_QUORUM",
   );
   assert.equal(metadata["outcome"], "none");
@@ -138,6 +139,26 @@ test("a write whose outcome is not known is not made again", async (t) => {
   }
 });
 
+test("a deadline that comes while the leader is silent is told as that", async (t) => {
+  const { leader, other } = await startPair(t);
+  const relay = await startRelay(t, leader.address);
+  const behind = { nodeId: "leader", address: relay.address, term: 1 };
+  other.cluster.lead("default", { kind: "there", leader: behind });
+  const { log } = other.clients();
+  await log.produce({ topic: "default", records: RECORDS });
+  relay.hold();
+  const [written, read] = await Promise.all([
+    failsWith(
+      log.produce({ topic: "default", records: RECORDS }, serverDeadline(1_800)),
+      "NO_QUORUM",
+    ),
+    failsWith(collect(log.consumeStream({ topic: "default" }, serverDeadline(1_800))), "NO_QUORUM"),
+  ]);
+  assert.equal(written["outcome"], "unknown");
+  assert.equal(written["leaderId"], "leader");
+  assert.equal(read["outcome"], undefined);
+});
+
 test("when the hop breaks, the outcome of a write is unknown, and a read is made again", async (t) => {
   const { leader, other } = await startPair(t);
   const stub = await startStub(t, (stream) => {
@@ -163,7 +184,7 @@ test("a server that cannot be reached is asked until the deadline, and nothing w
   const gone = { nodeId: "gone", address: "127.0.0.1:1", term: 1 };
   other.cluster.lead("default", { kind: "there", leader: gone });
   const metadata = await failsWith(
-    other.clients().log.produce({ topic: "default", records: RECORDS }, { timeoutMs: 400 }),
+    other.clients().log.produce({ topic: "default", records: RECORDS }, serverDeadline(400)),
     "NO_QUORUM",
   );
   assert.equal(metadata["outcome"], "none");
@@ -209,7 +230,7 @@ test("an answer that is none is as if the server were not there", async (t) => {
     const stub = await startStub(t, (stream) => stream.respond(fields, { endStream: true }));
     other.cluster.lead("default", stub.route);
     const metadata = await failsWith(
-      other.clients().log.produce({ topic: "default", records: RECORDS }, { timeoutMs: 300 }),
+      other.clients().log.produce({ topic: "default", records: RECORDS }, serverDeadline(300)),
       "NO_QUORUM",
     );
     assert.equal(metadata["outcome"], "none");

@@ -2,7 +2,7 @@ import assert from "node:assert/strict";
 import { test } from "node:test";
 import { ProglogError } from "../../src/base/errors.ts";
 import { KIB, MIB } from "../../src/base/units.ts";
-import { bodies, collect, failsWith, GRPC, text, until, WAYS } from "./api.ts";
+import { bodies, collect, failsWith, GRPC, serverDeadline, text, until, WAYS } from "./api.ts";
 import { makeCertificates } from "./certificates.ts";
 import { startPair, startServer } from "./servers.ts";
 
@@ -168,7 +168,7 @@ test("servers that speak TLS call each other so, with their certificates", async
   const answer = await other.clients().log.produce({ topic: "default", records });
   assert.equal(answer.leaderHint?.serverId, "leader");
   await failsWith(
-    foreign.clients().log.produce({ topic: "default", records }, { timeoutMs: 500 }),
+    foreign.clients().log.produce({ topic: "default", records }, serverDeadline(500)),
     "NO_QUORUM",
   );
   assert.equal(leader.topics.topic("default").nextOffset, 1);

@@ -4,7 +4,17 @@ import { Code, ConnectError, createClient } from "@connectrpc/connect";
 import { ProglogError } from "../../src/base/errors.ts";
 import { Log } from "../../src/gen/log/v1/log_pb.ts";
 import { ReadConsistency } from "../../src/gen/proglog/v1/record_pb.ts";
-import { bodies, collect, failsWith, GRPC, infoOf, text, until, WAYS } from "./api.ts";
+import {
+  bodies,
+  collect,
+  failsWith,
+  GRPC,
+  infoOf,
+  serverDeadline,
+  text,
+  until,
+  WAYS,
+} from "./api.ts";
 import { startPair, startServer } from "./servers.ts";
 
 const BIDI_WAYS = WAYS.filter(({ name }) => !name.startsWith("gRPC-Web") && !name.endsWith("1.1"));
@@ -154,7 +164,7 @@ test("the leader learns of the deadline and of a client that gives up", async (t
   topic.hold = new Promise(() => {});
   const { log } = other.clients();
   const metadata = await failsWith(
-    log.produce({ topic: "default", records: [{ value: text("x") }] }, { timeoutMs: 500 }),
+    log.produce({ topic: "default", records: [{ value: text("x") }] }, serverDeadline(500)),
     "DEADLINE_EXCEEDED",
   );
   assert.equal(metadata["outcome"], "unknown");

@@ -12,11 +12,25 @@ export class HopFailure extends Error {
   override readonly name = "HopFailure";
   /** False: the other server has certainly done nothing. */
   readonly isSent: boolean;
+  /** The call was given up, and the other server had been silent before. */
+  readonly isSilence: boolean;
 
-  constructor(message: string, isSent: boolean, cause?: unknown) {
-    super(message, { cause });
+  constructor(
+    message: string,
+    isSent: boolean,
+    more: { cause?: unknown; isSilence?: boolean } = {},
+  ) {
+    super(message, { cause: more.cause });
     this.isSent = isSent;
+    this.isSilence = more.isSilence === true;
   }
+}
+
+/** What another server was asked for. */
+export interface HopErrand {
+  readonly topic: string;
+  readonly place: LeaderPlace;
+  readonly isWrite: boolean;
 }
 
 /** An error as far as it matters for what to do next. */
@@ -78,22 +92,23 @@ export function noQuorum(topic: string, waitedMs: number, cause: unknown): Progl
   );
 }
 
-/** The connection broke while the other server had the call. */
-export function outcomeUnknown(topic: string, place: LeaderPlace, cause: unknown): ProglogError {
-  return new ProglogError(
-    "NO_QUORUM",
-    `Cannot say what came of the call: the connection to server "${place.nodeId}" broke before its answer`,
-    { metadata: { topic, ...metadataOf(place), outcome: "unknown" }, cause },
-  );
+/** What a client is told of a call that another server had when the connection broke, or was silent. */
+export function hopError({ topic, place, isWrite }: HopErrand, cause: HopFailure): ProglogError {
+  const what = isWrite
+    ? "Cannot say what came of the call"
+    : `Cannot go on reading topic "${topic}"`;
+  const why = cause.isSilence
+    ? `server "${place.nodeId}" does not answer any more`
+    : `the connection to server "${place.nodeId}" broke before its answer`;
+  return new ProglogError("NO_QUORUM", `${what}: ${why}`, {
+    metadata: { topic, ...metadataOf(place), ...(isWrite ? { outcome: "unknown" } : {}) },
+    cause,
+  });
 }
 
-/** The connection broke while the other server sent what is read. */
-export function streamBroken(topic: string, place: LeaderPlace, cause: unknown): ProglogError {
-  return new ProglogError(
-    "NO_QUORUM",
-    `Cannot go on reading topic "${topic}": the connection to server "${place.nodeId}" broke`,
-    { metadata: { topic, ...metadataOf(place) }, cause },
-  );
+/** True when a call came to its deadline for want of an answer from a server that is not there any more. */
+export function isSilence(thrown: unknown, { reason }: Told): thrown is HopFailure {
+  return thrown instanceof HopFailure && thrown.isSilence && reason === "DEADLINE_EXCEEDED";
 }
 
 function metadataOf(leader: LeaderPlace | undefined): Record<string, string> {

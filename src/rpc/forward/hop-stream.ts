@@ -28,6 +28,7 @@ export class HopStream {
   readonly #reader: EnvelopeReader;
   readonly #fields: Record<string, HttpHeaders[string]> = {};
   readonly #leave: () => void;
+  readonly #isSilent: () => boolean;
   #waiting: Uint8Array[] = [];
   #waitingBytes = 0;
   #isPaused = false;
@@ -38,8 +39,10 @@ export class HopStream {
   #wake: () => void = () => {};
   #drained: () => void = () => {};
 
-  constructor(stream: HttpOutgoing, call: Call) {
+  /** @param isSilent whether the other server does not answer any more */
+  constructor(stream: HttpOutgoing, call: Call, isSilent: () => boolean) {
     this.#stream = stream;
+    this.#isSilent = isSilent;
     this.#reader = responseReader(ANSWER_BYTES_MAX);
     stream.on("response", (fields) => Object.assign(this.#fields, fields));
     stream.on("trailers", (fields) => Object.assign(this.#fields, fields));
@@ -115,7 +118,8 @@ export class HopStream {
   /** Gives the call up; does nothing when it is over. */
   cancel(): void {
     if (this.#isOver) return;
-    this.#end(new HopFailure("The call was given up", true));
+    const isSilence = this.#isSilent();
+    this.#end(new HopFailure("The call was given up", true, { isSilence }));
   }
 
   #onData(chunk: Uint8Array): void {
@@ -154,7 +158,7 @@ export class HopStream {
       return new HopFailure(`The answer has HTTP status ${http}`, false);
     }
     const isSent = rstCode !== REFUSED_STREAM;
-    return new HopFailure("The connection broke", isSent, this.#streamError);
+    return new HopFailure("The connection broke", isSent, { cause: this.#streamError });
   }
 
   #end(failure: unknown): void {
@@ -193,6 +197,6 @@ function errorIn(fields: Readonly<Record<string, HttpHeaders[string]>>): unknown
   try {
     return findTrailerError(headers) ?? new HopFailure("The answer has no status", true);
   } catch (cause) {
-    return new HopFailure("The status of the answer cannot be read", true, cause);
+    return new HopFailure("The status of the answer cannot be read", true, { cause });
   }
 }

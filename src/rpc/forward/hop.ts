@@ -63,10 +63,10 @@ export class Hop {
 
   /** Begins the call. @throws HopFailure: nothing was sent */
   async stream(place: LeaderPlace, call: Call): Promise<HopStream> {
-    let opening: HttpOutgoing | Promise<HttpOutgoing>;
-    opening = this.#options.pool.open(place.address, this.#fieldsFor(call));
-    if (opening instanceof Promise) opening = await unlessAborted(opening, call);
-    return new HopStream(opening, call);
+    const { pool } = this.#options;
+    const opening = pool.open(place.address, this.#fieldsFor(call));
+    const stream = opening instanceof Promise ? await unlessAborted(opening, call) : opening;
+    return new HopStream(stream, call, () => pool.isSilent(stream));
   }
 
   #fieldsFor(call: Call): Record<string, string> {
@@ -97,7 +97,7 @@ async function unlessAborted(opening: Promise<HttpOutgoing>, call: Call): Promis
     const stream = await Promise.race([opening, aborted]);
     if (stream !== undefined) return stream;
   } catch (cause) {
-    throw new HopFailure("Nobody answers there", false, cause);
+    throw new HopFailure("Nobody answers there", false, { cause });
   } finally {
     leave();
   }

@@ -1,21 +1,17 @@
 import { ConnectError } from "@connectrpc/connect";
 import { onAbort } from "../../base/abortable.ts";
 import { ProglogError } from "../../base/errors.ts";
-import type { LeaderPlace } from "../../cluster/cluster-view.ts";
 import { POOL_WINDOW_BYTES } from "../../platform/http-pool.ts";
 import type { Call } from "../call.ts";
 import { encodedOf } from "../lean/envelope.ts";
 import type { LeanOutput } from "../lean/lean-method.ts";
 import type { Hop } from "./hop.ts";
-import { HopFailure, outcomeUnknown, streamBroken, toOutcome } from "./hop-failure.ts";
+import { type HopErrand, HopFailure, hopError, isSilence, toOutcome } from "./hop-failure.ts";
 import type { HopStream } from "./hop-stream.ts";
 
 /** What a relayed stream is about. */
-export interface RelayOptions {
+export interface RelayOptions extends HopErrand {
   readonly call: Call;
-  readonly topic: string;
-  readonly place: LeaderPlace;
-  readonly isWrite: boolean;
   /** This server stops. */
   readonly draining: AbortSignal;
 }
@@ -109,17 +105,17 @@ export class Relay {
   }
 
   #toClientError(thrown: unknown): unknown {
-    const { call, topic, place, isWrite } = this.#options;
+    const { call, isWrite } = this.#options;
     if (thrown instanceof ConnectError) {
       call.failedWith(thrown, toOutcome(thrown));
       return thrown;
     }
     if (!(thrown instanceof HopFailure)) return thrown;
     const known = call.reason ?? this.#ending;
-    if (known === undefined) {
-      return isWrite ? outcomeUnknown(topic, place, thrown) : streamBroken(topic, place, thrown);
-    }
-    if (!isWrite || !(known instanceof ProglogError)) return known;
+    if (known === undefined) return hopError(this.#options, thrown);
+    if (!(known instanceof ProglogError)) return known;
+    if (isSilence(thrown, known)) return hopError(this.#options, thrown);
+    if (!isWrite) return known;
     return new ProglogError(known.reason, known.message, {
       metadata: { ...known.metadata, outcome: "unknown" },
       cause: thrown,

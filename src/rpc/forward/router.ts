@@ -14,10 +14,11 @@ import type { Hop } from "./hop.ts";
 import {
   FORWARDED_HEADER,
   HopFailure,
+  hopError,
   isMoved,
+  isSilence,
   leaderIn,
   notLeader,
-  outcomeUnknown,
   toldBy,
   toOutcome,
 } from "./hop-failure.ts";
@@ -213,8 +214,11 @@ class Journey<T> {
       const isBroken = thrown instanceof HopFailure && thrown.isSent;
       const isUnsent = thrown instanceof HopFailure && !thrown.isSent;
       // Only what was never sent is known to be undone.
-      if (call.reason !== undefined) throw givenUp(call.reason, isWrite && !isUnsent);
-      if (isBroken && isWrite) throw outcomeUnknown(topic, place, thrown);
+      if (call.reason !== undefined) {
+        if (isSilence(thrown, call.reason)) throw hopError({ topic, place, isWrite }, thrown);
+        throw givenUp(call.reason, isWrite && !isUnsent);
+      }
+      if (isBroken && isWrite) throw hopError({ topic, place, isWrite }, thrown);
       await this.#afterThere(thrown);
       return undefined;
     }

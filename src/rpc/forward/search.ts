@@ -82,7 +82,8 @@ export class Search {
   #throwIfStopped(): void {
     const { call, draining } = this.#options;
     const reason = call.reason ?? (draining.aborted ? draining.reason : undefined);
-    if (!(reason instanceof ProglogError)) return;
+    // A deadline is not why, when there was nobody to call.
+    if (!(reason instanceof ProglogError) || reason.reason === "DEADLINE_EXCEEDED") return;
     throw new ProglogError(reason.reason, reason.message, {
       metadata: { ...reason.metadata, outcome: "none" },
       cause: reason,
