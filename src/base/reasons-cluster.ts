@@ -27,6 +27,13 @@ export const CLUSTER_REASONS = {
     fix: "Give the server a new empty data folder, or remove the member whose folder was lost.",
     metadata: ["serverId"],
   },
+  SERVER_ID_IN_USE: {
+    code: "unavailable",
+    retry: "after-backoff",
+    when: "Another process with this server's id and data folder is connected: one runs on a copy of the folder.",
+    fix: "Stop one of the two; a server that joins needs a data folder of its own, new and empty.",
+    metadata: ["serverId"],
+  },
   SERVER_REMOVED: {
     code: "failed_precondition",
     retry: "no",

@@ -72,6 +72,13 @@ export function withFix(message: string, reason: Reason | undefined): readonly s
   return [message, FIXES[reason] ?? REASONS[reason].fix.replaceAll("`", "")];
 }
 
+/** Reasons for which a program cannot use its data folder. */
+const FOLDER_REASONS: readonly Reason[] = [
+  "DATA_DIR_LOCKED",
+  "DATA_DIR_INVALID",
+  "SERVER_ID_IN_USE",
+];
+
 /** What to do for a person at the command line, where the table speaks to programs. */
 const FIXES: Readonly<Partial<Record<Reason, string>>> = {
   FIELD_INVALID: "See the command's --help for the values there are.",
@@ -113,8 +120,8 @@ function exitCodeOfReason(reason: Reason): number {
     return USAGE_REASONS.includes(reason) ? EXIT.usage : EXIT.failed;
   }
   if (code === "resource_exhausted") return retry === "no" ? EXIT.failed : EXIT.unavailable;
-  // Only at start and in offline tools: the folder cannot be used, no condition was set.
-  if (reason === "DATA_DIR_LOCKED" || reason === "DATA_DIR_INVALID") return EXIT.failed;
+  // Of servers and offline tools alone: the folder cannot be used, no condition was set.
+  if (FOLDER_REASONS.includes(reason)) return EXIT.failed;
   if (reason === "DISK_FAILED") return EXIT.failed;
   return EXIT_OF_NAME[code];
 }

@@ -8,6 +8,7 @@ import { planLeaders } from "../topics/placement-balance.ts";
 import { serverInfo } from "./begin-catalogue.ts";
 import type { CatalogueGroup } from "./catalogue-group.ts";
 import type { ClusterOptions } from "./cluster-options.ts";
+import { copiedFolderError } from "./copied-folder.ts";
 import type { Courier } from "./courier.ts";
 import type { Directory } from "./directory.ts";
 import { Duties } from "./duties.ts";
@@ -98,6 +99,7 @@ export class ClusterDuties {
     this.#duties = new Duties({
       ...{ clock, logger },
       duties: [
+        { name: "look who is there", run: async () => this.#lookAround() },
         { name: "found the cluster", run: () => this.#found() },
         {
           name: "make the replicas here what the catalogue says",
@@ -168,6 +170,12 @@ export class ClusterDuties {
   close(): Promise<void> {
     this.#cancelEnd?.();
     return this.#duties.close();
+  }
+
+  /** Connected to all, it is known to all: none takes another process for this server. */
+  #lookAround(): void {
+    const { catalogue, network } = this.#options;
+    for (const { nodeId } of catalogue.machine.state.members()) network.isUp(nodeId);
   }
 
   /** The founder's first command; made again should a crash have come before it. */
@@ -316,8 +324,11 @@ export class ClusterDuties {
         request: { ...server, zone, clusterId },
       });
     } catch (error) {
-      if (!hasReason(error, "SERVER_REMOVED")) throw error;
-      context.onFailure(removedError(identity.get(), error));
+      if (hasReason(error, "SERVER_REMOVED")) {
+        context.onFailure(removedError(identity.get(), error));
+      } else if (hasReason(error, "SERVER_ID_IN_USE")) {
+        context.onFailure(copiedFolderError(identity.get(), error));
+      } else throw error;
     }
   }
 

@@ -229,7 +229,8 @@ export async function until<T>(
   }
 }
 
-async function freePort(): Promise<number> {
+/** A port of 127.0.0.1 that no outgoing connection takes. */
+export async function freePort(): Promise<number> {
   for (;;) {
     const port = PORT_MIN + Math.floor(Math.random() * (PORT_MAX - PORT_MIN));
     const isFree = await new Promise<boolean>((done) => {

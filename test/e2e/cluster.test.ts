@@ -1,10 +1,10 @@
 import assert from "node:assert/strict";
 import { spawn } from "node:child_process";
-import { existsSync } from "node:fs";
+import { cpSync, existsSync } from "node:fs";
 import { join } from "node:path";
 import { after, before, test } from "node:test";
 import { CHECKED_TOPICS, Checker } from "./checker.ts";
-import { ClusterProcesses } from "./cluster-processes.ts";
+import { ClusterProcesses, freePort } from "./cluster-processes.ts";
 import { ALL_FAULTS, runFaults, whyNot } from "./faults-run.ts";
 import { makeFolder, removeFolder, runCommand } from "./server-process.ts";
 
@@ -66,6 +66,31 @@ test("the checker finds out servers that are no cluster", async () => {
     assert.match(checker.history.violations.join("\n"), /was seen before/);
   } finally {
     for (const cluster of lone) await cluster.close();
+  }
+});
+
+test("a server on a copy of another one's data folder is kept out, and ends", async () => {
+  const cluster = await ClusterProcesses.start({ dir: join(dir, "copied") });
+  const copy = { dir: join(dir, "copy"), address: `127.0.0.1:${await freePort()}` };
+  try {
+    const original = await cluster.followerOf();
+    await original.stop();
+    cpSync(original.place.dataDir, copy.dir, { recursive: true });
+    await cluster.restart(original);
+    await cluster.whenSettled();
+    const args = ["--data-dir", copy.dir, "--listen", copy.address];
+    const { code, stderr } = await runCommand(["serve", ...args]);
+    assert.equal(code, 1);
+    assert.match(stderr, /SERVER_ID_IN_USE/);
+    assert.match(stderr, /one of the two runs on a copy of its data folder/);
+    await cluster.whenSettled();
+    const [, ...others] = cluster.nodes;
+    for (const { calls } of others) await calls.log.produce({ topic: "default", records: [{}] });
+    const { servers } = await original.calls.cluster.listServers({});
+    assert.ok(servers.some(({ address }) => address === original.address));
+    assert.ok(servers.every(({ address }) => address !== copy.address));
+  } finally {
+    await cluster.close();
   }
 });
 

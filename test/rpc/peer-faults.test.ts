@@ -4,6 +4,7 @@ import { type TestContext, test } from "node:test";
 import { concat } from "../../src/base/bytes.ts";
 import type { Logger } from "../../src/base/log.ts";
 import { MIB } from "../../src/base/units.ts";
+import type { JoinAnswer } from "../../src/cluster/peer-host.ts";
 import {
   PayloadRequestSchema,
   PeerService,
@@ -40,7 +41,7 @@ async function openByHand(node: TestNode): Promise<{ call: HttpCall; ended: Prom
 }
 
 function greeting(changes: Partial<ReturnType<typeof helloOf>> = {}): Uint8Array {
-  const hello = { ...helloOf({ nodeId: "one", clusterId: "cluster" }, "two"), ...changes };
+  const hello = { ...helloOf({ nodeId: "one", clusterId: "cluster" }, "two", 1n), ...changes };
   return concat(encodeRequest(encodeMessage(PayloadRequestSchema, { hello }), []));
 }
 
@@ -148,6 +149,38 @@ test("a second stream of a server ends its first", async (t) => {
   second.call.write(concat(encodeRequest(new Uint8Array(0), [toOutgoing(append(2))])));
   await two.host.until(() => two.host.received.length === 2);
   second.call.destroy();
+});
+
+test("a second process with a server's id gets nothing through while the first is connected", async (t) => {
+  const two = await new PeerWorld(t).start("two");
+  two.host.answerJoin = async () => ({ clusterId: "cluster", clusterReplicaId: 7, members: [] });
+  const first = await openByHand(two);
+  first.call.write(greeting());
+  first.call.write(concat(encodeRequest(new Uint8Array(0), [toOutgoing(append(1))])));
+  await two.host.until(() => two.host.received.length === 1);
+  const second = await openByHand(two);
+  second.call.write(greeting({ processNonce: 2n }));
+  second.call.write(concat(encodeRequest(new Uint8Array(0), [toOutgoing(append(2))])));
+  assert.equal(await reasonOf(second.ended), "SERVER_ID_IN_USE");
+  const world = new PeerWorld(t);
+  const copy = await world.start("one");
+  world.places.set("two", two.address);
+  const said = { nodeId: "one", address: "elsewhere:1", zone: "", version: "", featureLevel: 1 };
+  const request = { ...said, clusterId: "cluster", folderNonce: "00" };
+  await assert.rejects(copy.network.peers.join(two.address, request), {
+    reason: "SERVER_ID_IN_USE",
+    metadata: { serverId: "one" },
+  });
+  await assert.rejects(copy.network.peers.propose("two", new Uint8Array(1)), {
+    reason: "SERVER_ID_IN_USE",
+  });
+  assert.equal(two.host.received.length, 1);
+  first.call.destroy();
+  let answer: JoinAnswer | undefined;
+  while (answer === undefined) {
+    answer = await copy.network.peers.join(two.address, request).catch(() => undefined);
+  }
+  assert.equal(answer.clusterReplicaId, 7, "the first one has gone");
 });
 
 test("a server of another cluster at a peer's address is told, and gets nothing", async (t) => {

@@ -6,8 +6,9 @@ import { atEndOfTurn } from "../../platform/end-of-turn.ts";
 import type { RaftEnvelope } from "../../raft/transport.ts";
 import { malformed } from "../hot/decode-request.ts";
 import type { DuplexOutput, DuplexReceiver, Encoded, Messages } from "../lean/lean-method.ts";
-import { greeted, noMember } from "./peer-hello.ts";
+import { greeted, noMember, notGreeted } from "./peer-hello.ts";
 import type { PeerLimits } from "./peer-limits.ts";
+import type { PeerProcess, PeerProcesses } from "./peer-processes.ts";
 import { PeerReader, type RequestListener } from "./peer-reader.ts";
 
 /** What is told to a sender. */
@@ -21,6 +22,7 @@ export interface InboundAnswer {
 
 export interface InboundOptions {
   readonly host: PeerHost;
+  readonly processes: PeerProcesses;
   readonly clock: Clock;
   readonly limits: PeerLimits;
   readonly output: DuplexOutput;
@@ -37,6 +39,7 @@ export class InboundStream implements DuplexReceiver, RequestListener {
   readonly #options: InboundOptions;
   readonly #reader: PeerReader;
   #nodeId: string | undefined;
+  #process: PeerProcess | undefined;
   #receivedBytes = 0;
   #toldBytes = 0;
   #refused: MessageInitShape<typeof RouteSchema>[] = [];
@@ -55,13 +58,14 @@ export class InboundStream implements DuplexReceiver, RequestListener {
     const { host, limits, onHeard } = this.#options;
     // One that was removed meanwhile is to notice it.
     if (this.#nodeId !== undefined && !host.admits(this.#nodeId)) throw noMember(this.#nodeId);
+    this.#heardProcess();
     this.#receivedBytes += byteCount;
     let wantsAnswer = this.#receivedBytes - this.#toldBytes >= limits.acknowledgeBytes;
     for (const message of messages) {
       this.#hasMessages = false;
       const wasGreeted = this.#nodeId !== undefined;
       this.#reader.read(message, this);
-      this.#nodeId ??= greeted(undefined, host);
+      if (this.#nodeId === undefined) throw notGreeted();
       wantsAnswer ||= !this.#hasMessages || !wasGreeted;
     }
     if (this.#nodeId !== undefined) onHeard(this.#nodeId);
@@ -69,18 +73,24 @@ export class InboundStream implements DuplexReceiver, RequestListener {
   }
 
   closed(): void {
+    if (this.#nodeId !== undefined && this.#process !== undefined) {
+      this.#options.processes.left(this.#nodeId, this.#process);
+    }
     this.#options.onClosed();
   }
 
   onHello(hello: Hello): void {
     if (this.#nodeId !== undefined) throw malformed("a second greeting");
-    this.#nodeId = greeted(hello, this.#options.host);
-    this.#options.onGreeted(this.#nodeId);
+    const { host, processes, onGreeted } = this.#options;
+    const { sourceServerId, processNonce } = greeted(hello, host);
+    this.#process = processes.entered(sourceServerId, processNonce);
+    this.#nodeId = sourceServerId;
+    onGreeted(sourceServerId);
   }
 
   onMessage(envelope: RaftEnvelope): void {
     const { host, limits } = this.#options;
-    this.#nodeId ??= greeted(undefined, host);
+    if (this.#nodeId === undefined) throw notGreeted();
     this.#hasMessages = true;
     if (host.receive(this.#nodeId, envelope)) return;
     if (this.#refused.length >= limits.refusedMax) return;
@@ -99,6 +109,12 @@ export class InboundStream implements DuplexReceiver, RequestListener {
   /** Ends the stream in good order. */
   end(): void {
     this.#options.output.finish();
+  }
+
+  /** @throws SERVER_ID_IN_USE */
+  #heardProcess(): void {
+    if (this.#nodeId === undefined || this.#process === undefined) return;
+    this.#options.processes.heard(this.#nodeId, this.#process);
   }
 
   #answerSoon(): void {

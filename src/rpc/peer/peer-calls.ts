@@ -68,7 +68,7 @@ export class OutboundCalls implements PeerCalls {
     options?: PeerCallOptions,
   ): Promise<JoinAnswer> {
     const call = { method: "join", response: JoinResponseSchema } as const;
-    const body = encodeJoinRequest(request);
+    const body = encodeJoinRequest(request, this.#options.processNonce);
     return toJoinAnswer(await this.#ask(address, { ...call, request: body }, options));
   }
 
@@ -135,7 +135,7 @@ export class OutboundCalls implements PeerCalls {
     const address = this.#options.addressOf(nodeId);
     const self = this.#options.self();
     if (address !== undefined && self !== undefined)
-      return { address, hello: helloOf(self, nodeId) };
+      return { address, hello: helloOf(self, nodeId, this.#options.processNonce) };
     throw new ProglogError("PEER_UNKNOWN", `Cannot ask "${nodeId}": it is not a member`, {
       metadata: { serverId: nodeId },
     });

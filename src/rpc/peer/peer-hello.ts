@@ -4,23 +4,22 @@ import type { PeerHost, PeerSelf } from "../../cluster/peer-host.ts";
 import { type Hello, HelloSchema } from "../../gen/proglog/internal/v1/peer_service_pb.ts";
 import { PEER_PROTOCOL } from "./peer-limits.ts";
 
-export function helloOf(self: PeerSelf, targetNodeId: string): Hello {
+export function helloOf(self: PeerSelf, targetNodeId: string, processNonce: bigint): Hello {
   return create(HelloSchema, {
     clusterId: self.clusterId,
     sourceServerId: self.nodeId,
     targetServerId: targetNodeId,
     protocol: PEER_PROTOCOL,
+    processNonce,
   });
 }
 
 /**
- * Whom a greeting is from, when it fits.
+ * The greeting, when it fits.
  * @throws PROTOCOL_UNKNOWN, CLUSTER_NOT_FOUNDED, CLUSTER_FOREIGN, PEER_UNKNOWN
  */
-export function greeted(hello: Hello | undefined, host: PeerHost): string {
-  if (hello === undefined) {
-    throw new ProglogError("PEER_UNKNOWN", "Cannot take messages: nobody said whose they are");
-  }
+export function greeted(hello: Hello | undefined, host: PeerHost): Hello {
+  if (hello === undefined) throw notGreeted();
   const { clusterId, protocol, sourceServerId, targetServerId } = hello;
   const self = host.self();
   if (protocol !== PEER_PROTOCOL) {
@@ -53,7 +52,11 @@ export function greeted(hello: Hello | undefined, host: PeerHost): string {
   if (sourceServerId === self.nodeId || !host.admits(sourceServerId)) {
     throw noMember(sourceServerId);
   }
-  return sourceServerId;
+  return hello;
+}
+
+export function notGreeted(): ProglogError {
+  return new ProglogError("PEER_UNKNOWN", "Cannot take messages: nobody said whose they are");
 }
 
 export function noMember(serverId: string): ProglogError {

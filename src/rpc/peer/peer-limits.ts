@@ -55,5 +55,8 @@ export const PEER_LIMITS: PeerLimits = {
   copyBytesPerSecond: Number.POSITIVE_INFINITY,
 };
 
+/** So many ping intervals after it was last heard of, a process may have gone without a word. */
+export const FRESH_PINGS = 1.5;
+
 /** Version of the protocol that is spoken here. */
 export const PEER_PROTOCOL = 1;

@@ -120,10 +120,10 @@ export class PeerLink {
   }
 
   #greeting(name: StreamName): Uint8Array | undefined {
-    const { clock, nodeId, self: findSelf } = this.#options;
+    const { clock, nodeId, processNonce, self: findSelf } = this.#options;
     const self = findSelf();
     if (self === undefined || self.clusterId === "") return undefined;
-    const hello = helloOf(self, nodeId);
+    const hello = helloOf(self, nodeId, processNonce);
     if (name === "payload") return encodeMessage(PayloadRequestSchema, { hello });
     return encodeMessage(ControlRequestSchema, { hello, clockUnixUs: BigInt(clock.wallUs()) });
   }

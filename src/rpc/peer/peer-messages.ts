@@ -32,12 +32,13 @@ export function toJoinRequest(message: wire.JoinRequest): JoinRequest {
   };
 }
 
-export function encodeJoinRequest(request: JoinRequest): Uint8Array {
+export function encodeJoinRequest(request: JoinRequest, processNonce: bigint): Uint8Array {
   const { nodeId, folderNonce, ...same } = request;
   return encodeMessage(wire.JoinRequestSchema, {
     ...same,
     serverId: nodeId,
     folderNonce: fromHex(folderNonce),
+    processNonce,
   });
 }
 

@@ -41,6 +41,7 @@ export class PeerNetwork implements NodeNetwork, RaftTransport {
       random,
       clientTls: clientTls ?? (() => undefined),
       limits: { ...PEER_LIMITS, ...limits },
+      processNonce: BigInt(random.safeInteger()),
     };
     this.#logger = logger;
     this.#calls = new OutboundCalls({

@@ -5,6 +5,7 @@ import type { PeerHost } from "../../cluster/peer-host.ts";
 import {
   ControlResponseSchema,
   CopyRangeRequestSchema,
+  type Hello,
   InviteRequestSchema,
   InviteResponseSchema,
   JoinRequestSchema,
@@ -20,7 +21,7 @@ import { ByteRate } from "./byte-rate.ts";
 import { encodeCopyPiece } from "./copy-wire.ts";
 import { type InboundAnswer, InboundStream } from "./inbound-stream.ts";
 import { greeted } from "./peer-hello.ts";
-import type { PeerLimits } from "./peer-limits.ts";
+import { FRESH_PINGS, type PeerLimits } from "./peer-limits.ts";
 import {
   encodeGenesisAnswer,
   encodeJoinAnswer,
@@ -29,6 +30,7 @@ import {
   toGenesisRequest,
   toJoinRequest,
 } from "./peer-messages.ts";
+import { PeerProcesses } from "./peer-processes.ts";
 
 export interface PeerServerOptions {
   /** Undefined as long as there is no node. */
@@ -46,6 +48,7 @@ export class PeerServer {
   readonly methods: Readonly<Record<string, LeanMethod>>;
   readonly #options: PeerServerOptions;
   readonly #rate: ByteRate;
+  readonly #processes: PeerProcesses;
   /** Streams that are open; those of nodes that have said who they are by name and node. */
   readonly #streams = new Set<InboundStream>();
   readonly #named = new Map<string, InboundStream>();
@@ -55,6 +58,7 @@ export class PeerServer {
     const messageBytesMax = options.limits.requestBytesMax;
     this.#options = options;
     this.#rate = new ByteRate(options.clock, options.limits.copyBytesPerSecond);
+    this.#processes = new PeerProcesses(options.clock, FRESH_PINGS * options.limits.pingIntervalMs);
     this.methods = {
       control: {
         kind: "duplex",
@@ -86,6 +90,13 @@ export class PeerServer {
     for (const stream of this.#streams) stream.end();
   }
 
+  /** @throws as `greeted`; SERVER_ID_IN_USE */
+  #greeted(hello: Hello | undefined, host: PeerHost): string {
+    const { sourceServerId, processNonce } = greeted(hello, host);
+    this.#processes.check(sourceServerId, processNonce);
+    return sourceServerId;
+  }
+
   #host(): PeerHost {
     if (this.#isClosed)
       throw new ProglogError("DRAINING", "Cannot begin the call: the server is stopping");
@@ -99,6 +110,7 @@ export class PeerServer {
     let place: string | undefined;
     const stream = new InboundStream({
       host: this.#host(),
+      processes: this.#processes,
       clock,
       limits,
       output,
@@ -122,7 +134,7 @@ export class PeerServer {
   async #copyRange(body: Uint8Array, output: LeanOutput, { call }: LeanCall): Promise<void> {
     const host = this.#host();
     const request = decodeRequest(CopyRangeRequestSchema, body);
-    const nodeId = greeted(request.hello, host);
+    const nodeId = this.#greeted(request.hello, host);
     for await (const piece of host.copyRange(nodeId, toCopyRequest(request), call)) {
       if (output.isClosed) return;
       const message = encodeCopyPiece(piece);
@@ -133,14 +145,16 @@ export class PeerServer {
   }
 
   async #join(body: Uint8Array, caller: Abortable): Promise<Encoded> {
-    const request = toJoinRequest(decodeRequest(JoinRequestSchema, body));
-    return encoded(encodeJoinAnswer(await this.#host().join(request, caller)));
+    const host = this.#host();
+    const request = decodeRequest(JoinRequestSchema, body);
+    this.#processes.check(request.serverId, request.processNonce);
+    return encoded(encodeJoinAnswer(await host.join(toJoinRequest(request), caller)));
   }
 
   async #propose(body: Uint8Array, caller: Abortable): Promise<Encoded> {
     const host = this.#host();
     const { command, hello } = decodeRequest(ProposeRequestSchema, body);
-    const outcome = await host.propose(greeted(hello, host), command, caller);
+    const outcome = await host.propose(this.#greeted(hello, host), command, caller);
     return encoded(encodeMessage(ProposeResponseSchema, { outcome }));
   }
 

@@ -19,6 +19,8 @@ export interface PeerHouse {
   /** Asked at each dial. Undefined: plaintext. */
   readonly clientTls: () => ClientTls | undefined;
   readonly limits: PeerLimits;
+  /** Tells this process from others of the same server id. */
+  readonly processNonce: bigint;
 }
 
 export interface PeerStreamOptions extends PeerHouse {
