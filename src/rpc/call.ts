@@ -7,12 +7,12 @@ import type { HttpConnection, HttpHeaders } from "../platform/http-options.ts";
 import type { AnswerShare } from "./answer-budget.ts";
 import type { BodyBudget } from "./body-budget.ts";
 import type { Deadlined, DeadlineWatch } from "./deadline-watch.ts";
+import { type Margin, marginOf } from "./margin.ts";
 
 export type Protocol = "connect" | "grpc" | "grpc-web";
 
-/** So long before its deadline a call is given up at most, so that its client hears why, and what came of it. */
-const MARGIN_MS_MAX = 50;
-const MARGIN_PART = 0.1;
+/** So long before its deadline a call is given up: its client is to hear why. */
+const MARGIN: Margin = { msMax: 50, part: 0.1 };
 
 /** How a call ended. */
 export interface CallEnd {
@@ -207,8 +207,7 @@ export class Call implements Abortable, Deadlined {
       this.expire();
       return;
     }
-    const marginMs = Math.min(MARGIN_MS_MAX, deadlineMs * MARGIN_PART);
-    this.dueMs = clock.monotonicMs() + deadlineMs - marginMs;
+    this.dueMs = clock.monotonicMs() + deadlineMs - marginOf(deadlineMs, MARGIN);
     this.#deadlines = deadlines;
     deadlines.watch(this);
   }

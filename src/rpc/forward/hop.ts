@@ -3,6 +3,7 @@ import type { LeaderPlace } from "../../cluster/cluster-view.ts";
 import type { HttpOutgoing, HttpPool } from "../../platform/http-pool.ts";
 import type { Call } from "../call.ts";
 import { PROTOCOL_FIELDS } from "../lean/fields.ts";
+import { type Margin, marginOf } from "../margin.ts";
 import { GRPC_FIELDS } from "../peer/grpc-client.ts";
 import { FORWARDED_HEADER, HopFailure } from "./hop-failure.ts";
 import { HopStream } from "./hop-stream.ts";
@@ -14,9 +15,8 @@ export interface HopOptions {
   readonly nodeId: () => string;
 }
 
-/** So much earlier than we the other server gives up, so that it can say what came of the call. */
-const MARGIN_MS_MAX = 20;
-const MARGIN_PART = 0.1;
+/** So much earlier than we the other server gives up: we are to hear why. */
+const MARGIN: Margin = { msMax: 20, part: 0.1 };
 
 /** What fits gRPC's eight digits; a longer time is as good as none. */
 const TIMEOUT_MS_MAX = 99_999_999;
@@ -81,7 +81,7 @@ export class Hop {
       fields[name] = Array.isArray(value) ? value.join(", ") : value;
     }
     const leftMs = call.dueMs - this.#options.clock.monotonicMs();
-    const timeoutMs = Math.ceil(leftMs - Math.min(MARGIN_MS_MAX, leftMs * MARGIN_PART));
+    const timeoutMs = Math.ceil(leftMs - marginOf(leftMs, MARGIN));
     if (timeoutMs <= TIMEOUT_MS_MAX) fields["grpc-timeout"] = `${Math.max(timeoutMs, 1)}m`;
     return fields;
   }

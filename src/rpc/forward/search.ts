@@ -3,14 +3,14 @@ import type { Clock } from "../../base/clock.ts";
 import { ProglogError } from "../../base/errors.ts";
 import type { ClusterView } from "../../cluster/cluster-view.ts";
 import type { Call } from "../call.ts";
+import { type Margin, marginOf } from "../margin.ts";
 import { noQuorum } from "./hop-failure.ts";
 
 /** How long a call without a deadline waits for a leader, in all. */
 const WAIT_MS_MAX = 5_000;
 
-/** So long before its deadline a call is told that there is no leader, at most. */
-const MARGIN_MS_MAX = 100;
-const MARGIN_PART = 0.25;
+/** So long before its deadline a call is told that there is no leader. */
+const MARGIN: Margin = { msMax: 100, part: 0.25 };
 
 /** Until what failed is tried again, although nothing has changed. */
 const PAUSE_MS_MIN = 25;
@@ -94,7 +94,7 @@ export class Search {
     const { call, clock } = this.#options;
     if (call.deadlineMs === undefined) return WAIT_MS_MAX - this.#waitedMs;
     const leftMs = call.dueMs - clock.monotonicMs();
-    return leftMs - Math.min(MARGIN_MS_MAX, call.deadlineMs * MARGIN_PART);
+    return leftMs - marginOf(call.deadlineMs, MARGIN);
   }
 }
 

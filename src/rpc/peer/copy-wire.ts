@@ -2,7 +2,7 @@ import type { CopyPiece } from "../../cluster/peer-host.ts";
 import { WireReader } from "../hot/wire-reader.ts";
 import { writeVarintField } from "../hot/wire-writer.ts";
 import type { Encoded } from "../lean/lean-method.ts";
-import { DEPTH_MAX } from "./peer-reader.ts";
+import { UNKNOWN_DEPTH_MAX } from "./peer-limits.ts";
 import { fieldBytes, numberBytes, PieceWriter, SPLICED_BYTES_MIN } from "./piece-writer.ts";
 
 /** Fields of proglog.internal.v1.CopyRangeResponse. */
@@ -43,7 +43,7 @@ export function decodeCopyPiece(bytes: Uint8Array): CopyPiece {
     } else if (tag === FIRST_OFFSET_TAG) {
       firstOffset = reader.readSafeInteger();
     } else {
-      reader.skip(DEPTH_MAX);
+      reader.skip(UNKNOWN_DEPTH_MAX);
     }
   }
   return { firstOffset, frames };

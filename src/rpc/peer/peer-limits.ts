@@ -55,6 +55,9 @@ export const PEER_LIMITS: PeerLimits = {
   copyBytesPerSecond: Number.POSITIVE_INFINITY,
 };
 
+/** Groups inside each other in fields that are not known. */
+export const UNKNOWN_DEPTH_MAX = 8;
+
 /** So many ping intervals after it was last heard of, a process may have gone without a word. */
 export const FRESH_PINGS = 1.5;
 

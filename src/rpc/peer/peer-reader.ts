@@ -5,6 +5,7 @@ import { isCoreMessage } from "../../raft/core-messages.ts";
 import type { RaftEnvelope } from "../../raft/transport.ts";
 import { decodeRequest, malformed } from "../hot/decode-request.ts";
 import { WireReader } from "../hot/wire-reader.ts";
+import { UNKNOWN_DEPTH_MAX } from "./peer-limits.ts";
 
 /** Fields of proglog.internal.v1, with their wire types. */
 const REQUEST_HELLO = 0x0a;
@@ -20,8 +21,6 @@ const ROUTE_SOURCE = 0x10;
 const ROUTE_TARGET = 0x18;
 
 const CRC_BYTES = 4;
-/** Groups inside each other in fields that are not known. */
-export const DEPTH_MAX = 8;
 
 /** Told of what is in a request, in its order. */
 export interface RequestListener {
@@ -64,7 +63,7 @@ export class PeerReader {
           listener.onClock(this.#reader.readSafeInteger());
           break;
         default:
-          reader.skip(DEPTH_MAX);
+          reader.skip(UNKNOWN_DEPTH_MAX);
       }
     }
   }
@@ -95,7 +94,7 @@ export class PeerReader {
           isQuiesce = this.#reader.readSafeInteger() !== 0;
           break;
         default:
-          reader.skip(DEPTH_MAX);
+          reader.skip(UNKNOWN_DEPTH_MAX);
       }
     }
     if (reader.at > end) throw malformed("a field is longer than its message");
@@ -117,7 +116,7 @@ export class PeerReader {
       if (tag === ROUTE_TOPIC) topicId = this.#reader.readSafeInteger();
       else if (tag === ROUTE_SOURCE) fromReplica = this.#reader.readSafeInteger();
       else if (tag === ROUTE_TARGET) toReplica = this.#reader.readSafeInteger();
-      else reader.skip(DEPTH_MAX);
+      else reader.skip(UNKNOWN_DEPTH_MAX);
     }
     if (reader.at > end) throw malformed("a field is longer than its message");
     return { topicId, fromReplica, toReplica };
