@@ -34,6 +34,9 @@ const REMOVED_MS = 1_000;
 /** Without a leader of `_cluster` for so long, a server asks whether it is a member still. */
 const LEADERLESS_MS = 10_000;
 
+/** A process that is taken for this server may be about to end; for so long. */
+const DISOWNED_MS = 10_000;
+
 /** Between two looks at who leads what: leaderships that come and go are left to settle. */
 const BALANCE_MS = 10_000;
 
@@ -74,6 +77,8 @@ export class ClusterDuties {
   #isLeaving = false;
   /** When the catalogue here was last known to have a leader, or others were asked why not. */
   #ledMs: number;
+  /** When no peer said, last, that another process is this server. */
+  #ownedMs: number;
   /** Ends the wait of a server that was removed. */
   #cancelEnd: (() => void) | undefined;
 
@@ -83,6 +88,7 @@ export class ClusterDuties {
     const { clock, logger } = context;
     this.#balanceDueMs = clock.monotonicMs() + BALANCE_MS;
     this.#ledMs = clock.monotonicMs();
+    this.#ownedMs = clock.monotonicMs();
     this.#keeper = new GroupKeeper({
       logger,
       placement: (topicId) => catalogue.machine.state.group(topicId),
@@ -174,8 +180,11 @@ export class ClusterDuties {
 
   /** Connected to all, it is known to all: none takes another process for this server. */
   #lookAround(): void {
-    const { catalogue, network } = this.#options;
+    const { catalogue, context, network } = this.#options;
     for (const { nodeId } of catalogue.machine.state.members()) network.isUp(nodeId);
+    const nowMs = context.clock.monotonicMs();
+    if (!network.isDisowned()) this.#ownedMs = nowMs;
+    if (nowMs - this.#ownedMs >= DISOWNED_MS) context.onFailure(copiedFolderError(context.nodeId));
   }
 
   /** The founder's first command; made again should a crash have come before it. */
@@ -324,11 +333,8 @@ export class ClusterDuties {
         request: { ...server, zone, clusterId },
       });
     } catch (error) {
-      if (hasReason(error, "SERVER_REMOVED")) {
-        context.onFailure(removedError(identity.get(), error));
-      } else if (hasReason(error, "SERVER_ID_IN_USE")) {
-        context.onFailure(copiedFolderError(identity.get(), error));
-      } else throw error;
+      if (!hasReason(error, "SERVER_REMOVED")) throw error;
+      context.onFailure(removedError(identity.get(), error));
     }
   }
 

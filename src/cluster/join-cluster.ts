@@ -7,8 +7,6 @@ import type { JoinAnswer, JoinRequest, PeerCalls } from "./peer-host.ts";
 const PAUSE_MS_MIN = 200;
 const PAUSE_MS_MAX = 2_000;
 const JOIN_TIMEOUT_MS = 10_000;
-/** One that is the same server may be stopping. */
-const IN_USE_MS_MAX = 10_000;
 /** Rounds over all seeds between two lines in the log. */
 const ROUNDS_PER_LINE = 10;
 
@@ -27,12 +25,11 @@ export interface JoinOptions {
  * Asks members, again and again, until one takes this node in; repeating it later says where the node
  * is now. Seeds that cannot be reached or have no leader are tried again for ever: they may be starting.
  *
- * @throws CLUSTER_FOREIGN, SERVER_ID_TAKEN, SERVER_REMOVED, and SERVER_ID_IN_USE after some time: no other
- *   answer is to be hoped for; what `signal` was aborted with
+ * @throws CLUSTER_FOREIGN, SERVER_ID_TAKEN, SERVER_REMOVED: no other answer is to be hoped for; what
+ *   `signal` was aborted with
  */
 export async function joinCluster(options: JoinOptions): Promise<JoinAnswer> {
   const { peers, clock, logger, addresses, request, signal } = options;
-  const beganMs = clock.monotonicMs();
   let pauseMs = PAUSE_MS_MIN;
   for (let round = 0; ; round += 1) {
     let why = "no address is known";
@@ -45,7 +42,7 @@ export async function joinCluster(options: JoinOptions): Promise<JoinAnswer> {
       try {
         return await peers.join(address, request, { timeoutMs: JOIN_TIMEOUT_MS, signal });
       } catch (error) {
-        if (isFinal(error, clock.monotonicMs() - beganMs)) throw error;
+        if (isFinal(error)) throw error;
         why = `${address}: ${error instanceof Error ? error.message : error}`;
         // Only who leads can take this node in.
         if (hasReason(error, "NOT_LEADER")) queue.unshift(...leaderIn(error));
@@ -65,9 +62,8 @@ function leaderIn(error: ProglogError): readonly string[] {
   return leaderAddress === undefined ? [] : [leaderAddress];
 }
 
-function isFinal(error: unknown, triedMs: number): boolean {
+function isFinal(error: unknown): boolean {
   return (
-    (hasReason(error, "SERVER_ID_IN_USE") && triedMs >= IN_USE_MS_MAX) ||
     hasReason(error, "CLUSTER_FOREIGN") ||
     hasReason(error, "SERVER_ID_TAKEN") ||
     hasReason(error, "SERVER_REMOVED")

@@ -16,6 +16,7 @@ export function lonelyNetwork(): NodeNetwork {
     },
     attach() {},
     isUp: () => undefined,
+    isDisowned: () => false,
     clockOffsetUs: () => undefined,
     async close() {},
   };

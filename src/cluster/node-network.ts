@@ -18,6 +18,8 @@ export interface NodeNetwork {
   attach(node: NetworkedNode): void;
   /** Whether the node has been heard of lately, as this one itself always has; undefined: not known yet. */
   isUp(nodeId: string): boolean | undefined;
+  /** Some peer says that another process is this server, and none takes this one's messages. */
+  isDisowned(): boolean;
   /** What the peer's clock is ahead of ours, in microseconds; undefined: not known. */
   clockOffsetUs(nodeId: string): number | undefined;
   close(): Promise<void>;

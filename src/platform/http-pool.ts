@@ -9,8 +9,8 @@ export type HttpOutgoing = ClientHttp2Stream;
 
 /** Bytes of an answer that may be under way to us, and wait while it is paused. */
 export const POOL_WINDOW_BYTES = 128 * KIB;
-/** Looks since a connection was asked whether it is alive, after which it counts as silent. */
-const SILENT_LOOKS = 3;
+/** Looks from when a connection was asked whether it is alive, that one with them, until it counts as silent. */
+const SILENT_LOOKS = 4;
 /** What node:http2 may hold of one connection, in MiB: more than our callers let wait. */
 const SESSION_MEMORY_MIB = 4096;
 
@@ -53,6 +53,7 @@ export class HttpPool {
   readonly #options: HttpPoolOptions;
   readonly #limits: HttpPoolLimits;
   readonly #places = new Map<string, Place>();
+  readonly #connectionOf = new WeakMap<HttpOutgoing, Connection>();
   readonly #closing = new AbortController();
   #cancelScan: (() => void) | undefined;
 
@@ -74,12 +75,8 @@ export class HttpPool {
   }
 
   /** True when the connection of a call was asked whether it is alive, and has not answered for some time. */
-  isSilent({ session }: HttpOutgoing): boolean {
-    for (const { connections } of this.#places.values()) {
-      for (const connection of connections)
-        if (connection.isOn(session)) return connection.isSilent;
-    }
-    return false;
+  isSilent(call: HttpOutgoing): boolean {
+    return this.#connectionOf.get(call)?.isSilent === true;
   }
 
   /** Ends all connections with their calls. */
@@ -97,7 +94,9 @@ export class HttpPool {
     for (const connection of connections) {
       if (connection.callCount >= this.#limits.callsPerConnectionMax) continue;
       const call = connection.open(fields);
-      if (call !== undefined) return call;
+      if (call === undefined) continue;
+      this.#connectionOf.set(call, connection);
+      return call;
     }
     return undefined;
   }
@@ -205,10 +204,6 @@ class Connection {
 
   get isSilent(): boolean {
     return this.#unansweredLooks >= SILENT_LOOKS;
-  }
-
-  isOn(session: unknown): boolean {
-    return this.#session === session;
   }
 
   /** @returns undefined when the connection takes no more calls */

@@ -112,7 +112,8 @@ export class Http1Connections {
       connection.active.add(request);
       response.once("close", () => this.#onAnswered(socket, connection, request));
     }
-    if (!IS_BUN && connection !== undefined) sayClose(request, response, connection);
+    if (IS_BUN) joinHead(response);
+    else if (connection !== undefined) sayClose(request, response, connection);
     drainHttp1(request, response, this.#options.clock);
     this.#options.onRequest(request, response, socket);
   }
@@ -140,6 +141,19 @@ function sayClose(
   const { writeHead } = response;
   response.writeHead = ((...args: Parameters<typeof writeHead>) => {
     if (connection.isLeft && isComplete(request)) response.setHeader("Connection", "close");
+    return writeHead.apply(response, args);
+  }) as typeof writeHead;
+}
+
+/**
+ * Has a header leave with what is written in the same turn. On Bun 1.4 it goes ahead in a packet of its own, and a
+ * client whose deadline comes between the two sees an error's header without the error.
+ */
+function joinHead(response: ServerResponse): void {
+  const { writeHead } = response;
+  response.writeHead = ((...args: Parameters<typeof writeHead>) => {
+    response.cork();
+    process.nextTick(() => response.uncork());
     return writeHead.apply(response, args);
   }) as typeof writeHead;
 }

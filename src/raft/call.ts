@@ -7,6 +7,7 @@ export interface CallParts<O, C> {
   readonly options: VoterProposeOptions;
   readonly resolve: (outcome: O) => void;
   readonly reject: (error: unknown) => void;
+  readonly tick: number;
 }
 
 /** One who waits for the outcome of a command. It is settled once; what comes later is ignored. */
@@ -14,6 +15,8 @@ export class Call<O, C> {
   readonly command: C;
   readonly bytes: number;
   readonly makesRoom: boolean;
+  /** When it was taken. */
+  readonly tick: number;
   readonly #resolve: (outcome: O) => void;
   readonly #reject: (error: unknown) => void;
   readonly #caller: Abortable | undefined;
@@ -21,11 +24,12 @@ export class Call<O, C> {
   #isSettled = false;
   /** Set while its turn has not come. */
   turn: Turn | undefined;
-  /** When its entry came into the journal's hands; undefined: it is in none yet. */
-  proposedTick: number | undefined;
+  /** True from when its entry is in the journal's hands. */
+  isProposed = false;
 
-  constructor({ command, options, resolve, reject }: CallParts<O, C>) {
+  constructor({ command, options, resolve, reject, tick }: CallParts<O, C>) {
     this.command = command;
+    this.tick = tick;
     this.bytes = options.bytes;
     this.makesRoom = options.makesRoom === true;
     this.#resolve = resolve;

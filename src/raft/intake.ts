@@ -22,7 +22,7 @@ export interface IntakeParts<O, C> {
   /** Why nothing can be proposed now. */
   readonly refusal: (makesRoom: boolean) => ProglogError | undefined;
   readonly tick: () => number;
-  /** What to say of an entry made in that tick, when no majority has been heard of for long; undefined otherwise. */
+  /** What to say to who waits since that tick, when no majority has been heard of for long; undefined otherwise. */
   readonly silence: (sinceTick: number) => ProglogError | undefined;
   /** Entries of shared commands that may be on their way at a time. */
   readonly entriesMax: () => number;
@@ -72,7 +72,8 @@ export class Intake<O, C> {
     const refusal = this.#stopped ?? this.#parts.refusal(options.makesRoom === true);
     if (refusal !== undefined) return Promise.reject(refusal);
     return new Promise((resolve, reject) => {
-      const call = new Call<O, C>({ command, options, resolve, reject });
+      const tick = this.#parts.tick();
+      const call = new Call<O, C>({ command, options, resolve, reject, tick });
       this.#request(call);
       call.watch(this.#giveUp);
     });
@@ -142,12 +143,11 @@ export class Intake<O, C> {
     this.#settleDrain();
   };
 
-  /** A deadline is not why, when nobody was there to take the entry. */
-  #whyGivenUp({ proposedTick }: Call<O, C>, reason: ProglogError): ProglogError {
-    if (proposedTick === undefined) return withOutcome(reason, "none");
+  /** A deadline is not why, when nobody was there to take entries. */
+  #whyGivenUp({ isProposed, tick }: Call<O, C>, reason: ProglogError): ProglogError {
     const isLate = reason.reason === "DEADLINE_EXCEEDED";
-    const silence = isLate ? this.#parts.silence(proposedTick) : undefined;
-    return withOutcome(silence ?? reason, "unknown");
+    const silence = isLate ? this.#parts.silence(tick) : undefined;
+    return withOutcome(silence ?? reason, isProposed ? "unknown" : "none");
   }
 
   #request(call: Call<O, C>): void {
@@ -223,8 +223,7 @@ export class Intake<O, C> {
     const payload = host.encode(commands, clock.wallUs());
     // Before it is proposed: it may be applied at once.
     this.#proposed.add(calls);
-    const tick = this.#parts.tick();
-    for (const call of calls) call.proposedTick = tick;
+    for (const call of calls) call.isProposed = true;
     const refusal = propose(payload, calls, makesRoom);
     if (refusal !== undefined) this.refuse(calls, refusal);
   }

@@ -24,12 +24,12 @@ export function outcomeUnknown(topicId: number): ProglogError {
   );
 }
 
-/** The same for one whose time is over, when others were silent for as long. */
+/** To who waits no longer, when others were silent for so long. */
 export function quorumSilent(topicId: number, silentMs: number): ProglogError {
   return new ProglogError(
     "NO_QUORUM",
-    `Cannot say what came of the append to topic ${topicId}: no majority was heard of for ${silentMs} ms`,
-    { metadata: { topicId: `${topicId}`, outcome: "unknown" } },
+    `Cannot acknowledge the append to topic ${topicId}: no majority was heard of for ${silentMs} ms`,
+    { metadata: { topicId: `${topicId}` } },
   );
 }
 

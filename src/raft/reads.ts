@@ -54,7 +54,10 @@ export class Reads {
     return !isAsked && this.#confirmed.length === 0;
   }
 
-  /** Rejects with NO_QUORUM when nobody confirms it for long, or until the caller's deadline; else as the caller says. */
+  /**
+   * @throws NO_QUORUM when nobody confirms it for long, or nobody has when the caller's deadline comes; otherwise
+   *   what the caller says
+   */
   wait(caller?: Abortable): Promise<void> {
     const reason = caller?.reason;
     if (reason !== undefined) return Promise.reject(reason);
@@ -74,7 +77,7 @@ export class Reads {
     });
   }
 
-  /** The core confirmed a question. @returns true when those who asked wait for `index` to be applied */
+  /** The core confirmed a question: those who asked wait for `index` to be applied. */
   confirmed(index: number, context: Uint8Array): void {
     if (this.#asked === undefined || !bytesEqual(this.#asked.context, context)) return;
     for (const reader of this.#asked.readers) reader.isConfirmed = true;

@@ -4,7 +4,8 @@ import { cpSync, existsSync } from "node:fs";
 import { join } from "node:path";
 import { after, before, test } from "node:test";
 import { CHECKED_TOPICS, Checker } from "./checker.ts";
-import { ClusterProcesses, freePort } from "./cluster-processes.ts";
+import type { ClusterNode } from "./cluster-node.ts";
+import { ClusterProcesses, freePort, until } from "./cluster-processes.ts";
 import { ALL_FAULTS, runFaults, whyNot } from "./faults-run.ts";
 import { makeFolder, removeFolder, runCommand } from "./server-process.ts";
 
@@ -13,6 +14,7 @@ import { makeFolder, removeFolder, runCommand } from "./server-process.ts";
 // faults` does it for hours, with all faults. SEED=n repeats the random choices.
 const SEED = Number(process.env["SEED"] ?? 1);
 const MINUTES_MAX = 1;
+const TRANSFER_MS_MAX = 20_000;
 /** Faults last a part of what they last in a long run. */
 const SCALE = 0.2;
 const SMOKE = [
@@ -69,23 +71,35 @@ test("the checker finds out servers that are no cluster", async () => {
   }
 });
 
-test("a server on a copy of another one's data folder is kept out, and ends", async () => {
+test("a server on a copy of another one's data folder is kept out, and ends", {
+  timeout: 120_000,
+}, async () => {
   const cluster = await ClusterProcesses.start({ dir: join(dir, "copied") });
   const copy = { dir: join(dir, "copy"), address: `127.0.0.1:${await freePort()}` };
   try {
-    const original = await cluster.followerOf();
+    const founders = cluster.nodes.map(({ address }) => address).join(",");
+    const [original, ...others] = cluster.nodes;
+    assert.ok(original !== undefined);
+    const leads = ({ id }: ClusterNode) =>
+      until("it leads", TRANSFER_MS_MAX, async () => {
+        const { code } = await cluster.command("cluster", "transfer", "_cluster", id);
+        return code === 0 ? true : undefined;
+      });
+    // All have votes: a copy of the only voter is a cluster by itself.
+    for (const node of others) await leads(node);
     await original.stop();
     cpSync(original.place.dataDir, copy.dir, { recursive: true });
     await cluster.restart(original);
     await cluster.whenSettled();
-    const args = ["--data-dir", copy.dir, "--listen", copy.address];
+    await leads(original); // it is who takes servers in, and must not take this one
+    const args = ["--data-dir", copy.dir, "--listen", copy.address, "--join", founders];
     const { code, stderr } = await runCommand(["serve", ...args]);
     assert.equal(code, 1);
     assert.match(stderr, /SERVER_ID_IN_USE/);
     assert.match(stderr, /one of the two runs on a copy of its data folder/);
     await cluster.whenSettled();
-    const [, ...others] = cluster.nodes;
-    for (const { calls } of others) await calls.log.produce({ topic: "default", records: [{}] });
+    for (const { calls } of cluster.nodes)
+      await calls.log.produce({ topic: "default", records: [{}] });
     const { servers } = await original.calls.cluster.listServers({});
     assert.ok(servers.some(({ address }) => address === original.address));
     assert.ok(servers.every(({ address }) => address !== copy.address));

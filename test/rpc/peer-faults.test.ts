@@ -174,13 +174,32 @@ test("a second process with a server's id gets nothing through while the first i
   await assert.rejects(copy.network.peers.propose("two", new Uint8Array(1)), {
     reason: "SERVER_ID_IN_USE",
   });
+  assert.equal(copy.network.isUp("two"), undefined);
+  await until(() => copy.network.isDisowned());
   assert.equal(two.host.received.length, 1);
   first.call.destroy();
   let answer: JoinAnswer | undefined;
-  while (answer === undefined) {
+  for (let tries = 0; answer === undefined && tries < 100; tries += 1) {
     answer = await copy.network.peers.join(two.address, request).catch(() => undefined);
+    await soon();
   }
-  assert.equal(answer.clusterReplicaId, 7, "the first one has gone");
+  assert.equal(answer?.clusterReplicaId, 7, "the first one has gone");
+  await until(() => copy.network.isUp("two") === true);
+  assert.equal(copy.network.isDisowned(), false);
+});
+
+test("a server takes no process in that says to be itself", async (t) => {
+  const world = new PeerWorld(t);
+  const original = await world.start("one");
+  original.host.answerJoin = async () => ({
+    ...{ clusterId: "cluster", clusterReplicaId: 7, members: [] },
+  });
+  const copy = await world.start("one");
+  const said = { nodeId: "one", address: "elsewhere:1", zone: "", version: "", featureLevel: 1 };
+  const request = { ...said, clusterId: "cluster", folderNonce: "00" };
+  const joined = copy.network.peers.join(original.address, request);
+  await assert.rejects(joined, { reason: "SERVER_ID_IN_USE" });
+  await original.network.peers.join(original.address, request); // by the way of a seed
 });
 
 test("a server of another cluster at a peer's address is told, and gets nothing", async (t) => {

@@ -212,6 +212,7 @@ class Simulation implements World {
       },
       peers: port.peers,
       attach: (node) => port.attach(node),
+      isDisowned: () => false,
       isUp: (nodeId) => port.isUp(nodeId),
       clockOffsetUs: (nodeId) => port.clockOffsetUs(nodeId),
       close: () => port.close(),

@@ -74,6 +74,8 @@ export class SimPort implements NodeNetwork {
     this.#ping();
   }
 
+  isDisowned = (): boolean => false;
+
   isUp(nodeId: string): boolean | undefined {
     if (nodeId === this.#self().nodeId) return true;
     const peer = this.#peers.get(nodeId);

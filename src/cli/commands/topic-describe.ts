@@ -68,7 +68,7 @@ async function getTopic(
   try {
     return await topics.getTopic({ topic }, { ...callOptions, timeoutMs });
   } catch (thrown) {
-    const why = leaderlessness(failureOf(thrown));
+    const why = whyNoLeader(failureOf(thrown));
     if (why === undefined) throw thrown;
     const answer = await topics.getTopic(
       { topic, consistency: ReadConsistency.COMMITTED },
@@ -80,7 +80,7 @@ async function getTopic(
 }
 
 /** Undefined: it failed for another reason than that no leader could be asked. */
-function leaderlessness({ code, reason }: Failure): string | undefined {
+function whyNoLeader({ code, reason }: Failure): string | undefined {
   if (reason === "NO_QUORUM" || reason === "NOT_LEADER") return "Nobody leads";
   return code === Code.DeadlineExceeded ? "No answer in time from who leads" : undefined;
 }

@@ -94,12 +94,10 @@ export function noQuorum(topic: string, waitedMs: number, cause: unknown): Progl
 
 /** What a client is told of a call that another server had when the connection broke, or was silent. */
 export function hopError({ topic, place, isWrite }: HopErrand, cause: HopFailure): ProglogError {
-  const what = isWrite
-    ? "Cannot say what came of the call"
-    : `Cannot go on reading topic "${topic}"`;
+  const what = isWrite ? "Cannot say what came of the call" : `Cannot read topic "${topic}"`;
   const why = cause.isSilence
     ? `server "${place.nodeId}" does not answer any more`
-    : `the connection to server "${place.nodeId}" broke before its answer`;
+    : `the connection to server "${place.nodeId}" broke`;
   return new ProglogError("NO_QUORUM", `${what}: ${why}`, {
     metadata: { topic, ...metadataOf(place), ...(isWrite ? { outcome: "unknown" } : {}) },
     cause,
@@ -107,7 +105,7 @@ export function hopError({ topic, place, isWrite }: HopErrand, cause: HopFailure
 }
 
 /** True when a call came to its deadline for want of an answer from a server that is not there any more. */
-export function isSilence(thrown: unknown, { reason }: Told): thrown is HopFailure {
+export function isLateBySilence(thrown: unknown, { reason }: Told): thrown is HopFailure {
   return thrown instanceof HopFailure && thrown.isSilence && reason === "DEADLINE_EXCEEDED";
 }
 

@@ -6,7 +6,7 @@ import type { Call } from "../call.ts";
 import { encodedOf } from "../lean/envelope.ts";
 import type { LeanOutput } from "../lean/lean-method.ts";
 import type { Hop } from "./hop.ts";
-import { type HopErrand, HopFailure, hopError, isSilence, toOutcome } from "./hop-failure.ts";
+import { type HopErrand, HopFailure, hopError, isLateBySilence, toOutcome } from "./hop-failure.ts";
 import type { HopStream } from "./hop-stream.ts";
 
 /** What a relayed stream is about. */
@@ -114,7 +114,7 @@ export class Relay {
     const known = call.reason ?? this.#ending;
     if (known === undefined) return hopError(this.#options, thrown);
     if (!(known instanceof ProglogError)) return known;
-    if (isSilence(thrown, known)) return hopError(this.#options, thrown);
+    if (isLateBySilence(thrown, known)) return hopError(this.#options, thrown);
     if (!isWrite) return known;
     return new ProglogError(known.reason, known.message, {
       metadata: { ...known.metadata, outcome: "unknown" },

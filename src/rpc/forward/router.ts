@@ -15,8 +15,8 @@ import {
   FORWARDED_HEADER,
   HopFailure,
   hopError,
+  isLateBySilence,
   isMoved,
-  isSilence,
   leaderIn,
   notLeader,
   toldBy,
@@ -215,7 +215,7 @@ class Journey<T> {
       const isUnsent = thrown instanceof HopFailure && !thrown.isSent;
       // Only what was never sent is known to be undone.
       if (call.reason !== undefined) {
-        if (isSilence(thrown, call.reason)) throw hopError({ topic, place, isWrite }, thrown);
+        if (isLateBySilence(thrown, call.reason)) throw hopError({ topic, place, isWrite }, thrown);
         throw givenUp(call.reason, isWrite && !isUnsent);
       }
       if (isBroken && isWrite) throw hopError({ topic, place, isWrite }, thrown);

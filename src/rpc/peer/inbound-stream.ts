@@ -58,7 +58,7 @@ export class InboundStream implements DuplexReceiver, RequestListener {
     const { host, limits, onHeard } = this.#options;
     // One that was removed meanwhile is to notice it.
     if (this.#nodeId !== undefined && !host.admits(this.#nodeId)) throw noMember(this.#nodeId);
-    this.#heardProcess();
+    this.#process?.heard();
     this.#receivedBytes += byteCount;
     let wantsAnswer = this.#receivedBytes - this.#toldBytes >= limits.acknowledgeBytes;
     for (const message of messages) {
@@ -73,9 +73,7 @@ export class InboundStream implements DuplexReceiver, RequestListener {
   }
 
   closed(): void {
-    if (this.#nodeId !== undefined && this.#process !== undefined) {
-      this.#options.processes.left(this.#nodeId, this.#process);
-    }
+    this.#process?.left();
     this.#options.onClosed();
   }
 
@@ -109,12 +107,6 @@ export class InboundStream implements DuplexReceiver, RequestListener {
   /** Ends the stream in good order. */
   end(): void {
     this.#options.output.finish();
-  }
-
-  /** @throws SERVER_ID_IN_USE */
-  #heardProcess(): void {
-    if (this.#nodeId === undefined || this.#process === undefined) return;
-    this.#options.processes.heard(this.#nodeId, this.#process);
   }
 
   #answerSoon(): void {

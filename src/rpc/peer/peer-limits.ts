@@ -58,8 +58,8 @@ export const PEER_LIMITS: PeerLimits = {
 /** Groups inside each other in fields that are not known. */
 export const UNKNOWN_DEPTH_MAX = 8;
 
-/** So many ping intervals after it was last heard of, a process may have gone without a word. */
-export const FRESH_PINGS = 1.5;
+/** A server that was silent for too long may still be heard for this part of a ping's time-out. */
+export const DOUBT_PART = 0.25;
 
 /** Version of the protocol that is spoken here. */
 export const PEER_PROTOCOL = 1;

@@ -37,6 +37,7 @@ export class PeerLink {
   #heardMs: number | undefined;
   /** None of our streams is open, and nothing came since the last one broke. */
   #isLost = false;
+  #isDisowned = false;
   #clockOffsetUs: number | undefined;
   /** What the log said last of each stream. */
   readonly #told: Record<StreamName, "up" | "down" | undefined> = {
@@ -78,6 +79,16 @@ export class PeerLink {
     if (this.#isLost) return false;
     if (this.#heardMs === undefined) return undefined;
     return clock.monotonicMs() - this.#heardMs <= pingIntervalMs + pingTimeoutMs;
+  }
+
+  /** It takes our messages. */
+  get isTaken(): boolean {
+    return this.#told.control === "up" || this.#told.payload === "up";
+  }
+
+  /** It says that another process is this server. */
+  get isDisowned(): boolean {
+    return this.#isDisowned;
   }
 
   /** What its clock is ahead of ours; undefined: not known. */
@@ -149,6 +160,7 @@ export class PeerLink {
   #answered(name: StreamName, receivedBytes: bigint, refused: readonly Route[]): number {
     const { logger, nodeId } = this.#options;
     this.heard();
+    this.#isDisowned = false;
     if (this.#told[name] !== "up") {
       this.#told[name] = "up";
       logger.info("A peer is connected", { peer: nodeId, stream: name });
@@ -169,6 +181,7 @@ export class PeerLink {
     if (this.#told[name] === "down") logger.debug("A peer is still not connected", fields);
     else logger.warn("A peer is not connected", fields);
     this.#told[name] = "down";
+    this.#isDisowned = reason === "SERVER_ID_IN_USE";
     if (this.#told.control !== "up" && this.#told.payload !== "up") this.#isLost = true;
     onLost();
   }

@@ -73,6 +73,11 @@ export class PeerNetwork implements NodeNetwork, RaftTransport {
     return link?.isUp;
   }
 
+  isDisowned(): boolean {
+    const links = [...this.#links.values()];
+    return links.some(({ isDisowned }) => isDisowned) && links.every(({ isTaken }) => !isTaken);
+  }
+
   /** When a peer was last heard of, on the clock's monotonic time; undefined: never, or never asked. */
   lastHeardMs(nodeId: string): number | undefined {
     return this.#links.get(nodeId)?.heardMs;

@@ -21,7 +21,7 @@ import { ByteRate } from "./byte-rate.ts";
 import { encodeCopyPiece } from "./copy-wire.ts";
 import { type InboundAnswer, InboundStream } from "./inbound-stream.ts";
 import { greeted } from "./peer-hello.ts";
-import { FRESH_PINGS, type PeerLimits } from "./peer-limits.ts";
+import { DOUBT_PART, type PeerLimits } from "./peer-limits.ts";
 import {
   encodeGenesisAnswer,
   encodeJoinAnswer,
@@ -30,13 +30,15 @@ import {
   toGenesisRequest,
   toJoinRequest,
 } from "./peer-messages.ts";
-import { PeerProcesses } from "./peer-processes.ts";
+import { inUse, PeerProcesses } from "./peer-processes.ts";
 
 export interface PeerServerOptions {
   /** Undefined as long as there is no node. */
   readonly host: () => PeerHost | undefined;
   readonly clock: Clock;
   readonly limits: PeerLimits;
+  /** See `PeerHouse`. */
+  readonly processNonce: bigint;
   /** Something came from a peer. */
   readonly onHeard: (nodeId: string) => void;
 }
@@ -58,7 +60,12 @@ export class PeerServer {
     const messageBytesMax = options.limits.requestBytesMax;
     this.#options = options;
     this.#rate = new ByteRate(options.clock, options.limits.copyBytesPerSecond);
-    this.#processes = new PeerProcesses(options.clock, FRESH_PINGS * options.limits.pingIntervalMs);
+    const { pingIntervalMs, pingTimeoutMs } = options.limits;
+    this.#processes = new PeerProcesses({
+      clock: options.clock,
+      silentMs: pingIntervalMs + pingTimeoutMs,
+      doubtMs: DOUBT_PART * pingTimeoutMs,
+    });
     this.methods = {
       control: {
         kind: "duplex",
@@ -90,11 +97,18 @@ export class PeerServer {
     for (const stream of this.#streams) stream.end();
   }
 
-  /** @throws as `greeted`; SERVER_ID_IN_USE */
-  #greeted(hello: Hello | undefined, host: PeerHost): string {
+  /** Who calls. @throws as `greeted`; SERVER_ID_IN_USE */
+  #callerOf(hello: Hello | undefined, host: PeerHost): string {
     const { sourceServerId, processNonce } = greeted(hello, host);
     this.#processes.check(sourceServerId, processNonce);
     return sourceServerId;
+  }
+
+  /** Also this process is a server, of which another one may have a copy. @throws SERVER_ID_IN_USE */
+  #checkProcess(serverId: string, nonce: bigint, host: PeerHost): void {
+    const isSelf = serverId === host.self().nodeId;
+    if (isSelf && nonce !== this.#options.processNonce) throw inUse(serverId);
+    this.#processes.check(serverId, nonce);
   }
 
   #host(): PeerHost {
@@ -134,7 +148,7 @@ export class PeerServer {
   async #copyRange(body: Uint8Array, output: LeanOutput, { call }: LeanCall): Promise<void> {
     const host = this.#host();
     const request = decodeRequest(CopyRangeRequestSchema, body);
-    const nodeId = this.#greeted(request.hello, host);
+    const nodeId = this.#callerOf(request.hello, host);
     for await (const piece of host.copyRange(nodeId, toCopyRequest(request), call)) {
       if (output.isClosed) return;
       const message = encodeCopyPiece(piece);
@@ -147,14 +161,14 @@ export class PeerServer {
   async #join(body: Uint8Array, caller: Abortable): Promise<Encoded> {
     const host = this.#host();
     const request = decodeRequest(JoinRequestSchema, body);
-    this.#processes.check(request.serverId, request.processNonce);
+    this.#checkProcess(request.serverId, request.processNonce, host);
     return encoded(encodeJoinAnswer(await host.join(toJoinRequest(request), caller)));
   }
 
   async #propose(body: Uint8Array, caller: Abortable): Promise<Encoded> {
     const host = this.#host();
     const { command, hello } = decodeRequest(ProposeRequestSchema, body);
-    const outcome = await host.propose(this.#greeted(hello, host), command, caller);
+    const outcome = await host.propose(this.#callerOf(hello, host), command, caller);
     return encoded(encodeMessage(ProposeResponseSchema, { outcome }));
   }
 

@@ -677,7 +677,7 @@ export const InviteResponseSchema: GenMessage<InviteResponse> = /*@__PURE__*/
  * Each server opens Control and Payload to each of its peers, on two connections,
  * and sends its own messages there. The first message of a stream has `hello`; one
  * that does not fit ends it: FAILED_PRECONDITION (CLUSTER_FOREIGN, PEER_UNKNOWN,
- * PROTOCOL_UNKNOWN). A second stream of a server ends its first. Messages may be
+ * PROTOCOL_UNKNOWN), UNAVAILABLE (SERVER_ID_IN_USE). A second stream of a server ends its first. Messages may be
  * lost, repeated and, between the two streams, reordered, as on any network.
  *
  * The first message, and each without Raft messages, is answered at once, so that
@@ -713,8 +713,8 @@ export const PeerService: GenService<{
    * journal or damaged. The records stay until the stream ends.
    *
    * Errors:
-   * - FAILED_PRECONDITION (CLUSTER_FOREIGN, PEER_UNKNOWN, PROTOCOL_UNKNOWN): as of
-   *   the other streams.
+   * - FAILED_PRECONDITION (CLUSTER_FOREIGN, PEER_UNKNOWN, PROTOCOL_UNKNOWN),
+   *   UNAVAILABLE (SERVER_ID_IN_USE): as of the other streams.
    * - OUT_OF_RANGE (OFFSET_OUT_OF_RANGE): part of the range is not there.
    * - DATA_LOSS (STORE_CORRUPT): part of it is damaged here too.
    *
@@ -734,6 +734,7 @@ export const PeerService: GenService<{
    * - FAILED_PRECONDITION (CLUSTER_FOREIGN): the caller has another cluster's data.
    * - FAILED_PRECONDITION (SERVER_REMOVED): its id was removed from the cluster.
    * - ALREADY_EXISTS (SERVER_ID_TAKEN): another data folder has this id.
+   * - UNAVAILABLE (SERVER_ID_IN_USE): another process with this id is connected.
    *
    * @generated from rpc proglog.internal.v1.PeerService.Join
    */
@@ -746,8 +747,8 @@ export const PeerService: GenService<{
    * Propose hands a command for `_cluster` to the server that leads it.
    *
    * Errors:
-   * - FAILED_PRECONDITION (CLUSTER_FOREIGN, PEER_UNKNOWN, PROTOCOL_UNKNOWN): as of
-   *   the streams.
+   * - FAILED_PRECONDITION (CLUSTER_FOREIGN, PEER_UNKNOWN, PROTOCOL_UNKNOWN),
+   *   UNAVAILABLE (SERVER_ID_IN_USE): as of the streams.
    * - UNAVAILABLE (NOT_LEADER): another server leads it.
    * - UNAVAILABLE (NO_QUORUM): it has no leader, or too few voters.
    * - INVALID_ARGUMENT (FIELD_INVALID): it is no command.
