@@ -182,7 +182,7 @@ export class PeerLink {
     else logger.warn("A peer is not connected", fields);
     this.#told[name] = "down";
     this.#isDisowned = reason === "SERVER_ID_IN_USE";
-    if (this.#told.control !== "up" && this.#told.payload !== "up") this.#isLost = true;
+    if (!this.isTaken) this.#isLost = true;
     onLost();
   }
 }
